@@ -1,0 +1,1 @@
+//! Loop lowering and the Cranelift backend.

@@ -1,0 +1,1 @@
+//! The aiai command line and driver.

@@ -1,0 +1,2 @@
+//! The `aiai` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Well-typed program generator and oracles.

@@ -1,0 +1,78 @@
+//! Floor division of dimension polynomials.
+//!
+//! A divisor is taken to be non-zero: the front end and the run-time checks see to that.
+
+use super::{Atom, Dim, Monomial};
+
+/// `floor(a / b)` over integers; `None` for a zero divisor or overflow.
+pub fn floor_div(a: i64, b: i64) -> Option<i64> {
+    let quotient = a.checked_div(b)?;
+    let exact = quotient.checked_mul(b)? == a;
+    Some(if !exact && ((a < 0) != (b < 0)) {
+        quotient - 1
+    } else {
+        quotient
+    })
+}
+
+/// Splits off what the divisor divides evenly; the rest stays as one division atom.
+pub fn divide(dividend: Dim, divisor: Dim) -> Dim {
+    if dividend.is_overflow() || divisor.is_overflow() {
+        return Dim::overflow();
+    }
+    if let (Some(a), Some(b)) = (dividend.as_const(), divisor.as_const()) {
+        return floor_div(a, b).map_or_else(Dim::overflow, Dim::from);
+    }
+    if dividend == divisor {
+        return Dim::from(1);
+    }
+    let [(by, scale)] = divisor.terms() else {
+        return atom(dividend, divisor);
+    };
+    let mut even = Vec::new();
+    let mut rest = Vec::new();
+    for (monomial, coefficient) in dividend.terms() {
+        match divide_monomial(monomial, by) {
+            Some(quotient) if coefficient % scale == 0 => {
+                even.push((quotient, coefficient / scale));
+            }
+            _ => rest.push((monomial.clone(), *coefficient)),
+        }
+    }
+    let rest = Dim::from_terms(rest);
+    Dim::from_terms(even) + divide_rest(rest, divisor)
+}
+
+fn divide_rest(rest: Dim, divisor: Dim) -> Dim {
+    match (rest.as_const(), divisor.as_const()) {
+        (Some(0), _) => Dim::from(0),
+        (Some(a), Some(b)) => floor_div(a, b).map_or_else(Dim::overflow, Dim::from),
+        (None, Some(b)) if b > 0 => {
+            // Bring the constant into 0..b so that equal divisions look equal.
+            let constant = rest
+                .terms()
+                .iter()
+                .find(|t| t.0.is_empty())
+                .map_or(0, |t| t.1);
+            let carry = floor_div(constant, b).unwrap_or(0);
+            atom(rest - Dim::from(carry) * Dim::from(b), divisor) + Dim::from(carry)
+        }
+        _ => atom(rest, divisor),
+    }
+}
+
+fn atom(dividend: Dim, divisor: Dim) -> Dim {
+    Dim::from_atom(Atom::Div(dividend, divisor))
+}
+
+fn divide_monomial(monomial: &Monomial, by: &Monomial) -> Option<Monomial> {
+    let mut quotient = monomial.clone();
+    for (atom, power) in by {
+        let at = quotient.iter().position(|factor| factor.0 == *atom)?;
+        quotient[at].1 = quotient[at].1.checked_sub(*power)?;
+        if quotient[at].1 == 0 {
+            quotient.remove(at);
+        }
+    }
+    Some(quotient)
+}

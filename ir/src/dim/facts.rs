@@ -1,0 +1,191 @@
+//! What is known about dimensions, and three-valued answers to questions about them.
+//!
+//! Every named dimension is at least 0. `where` clauses add equalities, used as substitutions,
+//! and inequalities.
+
+use super::{Atom, Dim};
+use crate::sym::Sym;
+
+/// The answer to a question about symbolic dimensions. `Unknown` never counts as `True`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+/// How a dimension expression relates to zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// `dim == 0`
+    Zero,
+    /// `dim != 0`
+    NonZero,
+    /// `dim >= 0`
+    NonNegative,
+}
+
+impl Relation {
+    pub fn holds(self, value: i64) -> bool {
+        match self {
+            Relation::Zero => value == 0,
+            Relation::NonZero => value != 0,
+            Relation::NonNegative => value >= 0,
+        }
+    }
+}
+
+/// Known relations between dimensions.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// `symbol = expression`, each expression free of the symbols replaced before it.
+    equalities: Vec<(Sym, Dim)>,
+    /// Expressions known to be at least 0.
+    non_negative: Vec<Dim>,
+}
+
+impl Facts {
+    /// Records `dim relation 0`. An equality is solved for a symbol that occurs bare and linearly;
+    /// where there is none, only the pair of inequalities is kept.
+    pub fn assume(&mut self, relation: Relation, dim: Dim) {
+        let dim = self.normalize(dim);
+        match relation {
+            Relation::NonNegative => self.non_negative.push(dim),
+            Relation::NonZero => {}
+            Relation::Zero => match solve(dim) {
+                Some((sym, value)) => {
+                    let replace = |s: Sym| (s == sym).then_some(value);
+                    for (_, known) in &mut self.equalities {
+                        *known = known.substitute(&replace);
+                    }
+                    for known in &mut self.non_negative {
+                        *known = known.substitute(&replace);
+                    }
+                    self.equalities.push((sym, value));
+                }
+                None => self.non_negative.extend([dim, -dim]),
+            },
+        }
+    }
+
+    /// The canonical form under the known equalities.
+    pub fn normalize(&self, dim: Dim) -> Dim {
+        if self.equalities.is_empty() {
+            return dim;
+        }
+        dim.substitute(&|sym| self.equalities.iter().find(|e| e.0 == sym).map(|e| e.1))
+    }
+
+    /// Whether the two are equal for every assignment that satisfies the facts.
+    pub fn equal(&self, a: Dim, b: Dim) -> Truth {
+        self.check(Relation::Zero, a - b)
+    }
+
+    /// Whether `dim relation 0` follows.
+    pub fn check(&self, relation: Relation, dim: Dim) -> Truth {
+        let dim = self.normalize(dim);
+        if let Some(value) = dim.as_const() {
+            return if relation.holds(value) {
+                Truth::True
+            } else {
+                Truth::False
+            };
+        }
+        let positive = |d: Dim| self.proves_non_negative(d - Dim::from(1), 4);
+        match relation {
+            Relation::NonNegative if self.proves_non_negative(dim, 4) => Truth::True,
+            Relation::NonNegative if positive(-dim) => Truth::False,
+            Relation::Zero if positive(dim) || positive(-dim) => Truth::False,
+            Relation::NonZero if positive(dim) || positive(-dim) => Truth::True,
+            Relation::Zero | Relation::NonZero | Relation::NonNegative => Truth::Unknown,
+        }
+    }
+
+    /// Sound, incomplete, with bounded `effort`.
+    fn proves_non_negative(&self, dim: Dim, effort: u32) -> bool {
+        if dim.is_overflow() {
+            return false;
+        }
+        if dim.terms().iter().all(|(monomial, coefficient)| {
+            *coefficient >= 0
+                && monomial
+                    .iter()
+                    .all(|(atom, _)| self.atom_non_negative(*atom, effort))
+        }) {
+            return true;
+        }
+        if effort == 0 {
+            return false;
+        }
+        if division_bounds(dim)
+            .into_iter()
+            .any(|d| self.proves_non_negative(d, effort - 1))
+        {
+            return true;
+        }
+        self.non_negative.iter().any(|known| {
+            let rest = dim - *known;
+            rest.terms().len() < dim.terms().len() + 1 && self.proves_non_negative(rest, effort - 1)
+        })
+    }
+
+    fn atom_non_negative(&self, atom: Atom, effort: u32) -> bool {
+        match atom {
+            Atom::Sym(_) => true,
+            Atom::Div(a, b) => {
+                effort > 0
+                    && self.proves_non_negative(a, effort - 1)
+                    && self.proves_non_negative(b, effort - 1)
+            }
+        }
+    }
+}
+
+/// Lower bounds of `dim` got by bounding one division: with `q = floor(a/b)` and `b >= 1`,
+/// `a - b + 1 <= b*q <= a`.
+fn division_bounds(dim: Dim) -> Vec<Dim> {
+    let mut bounds = Vec::new();
+    for (monomial, coefficient) in dim.terms() {
+        for (atom, power) in monomial {
+            let Atom::Div(a, b) = *atom else { continue };
+            if *power != 1 {
+                continue;
+            }
+            let term = Dim::from_terms(vec![(monomial.clone(), *coefficient)]);
+            let quotient = Dim::from_atom(*atom);
+            let Some(scale) = scale_of(term, quotient, b) else {
+                continue;
+            };
+            let bound = if scale > 0 { a - b + Dim::from(1) } else { a };
+            bounds.push(dim - term + bound * Dim::from(scale));
+        }
+    }
+    bounds
+}
+
+/// The `k` with `term == k * b * quotient`, if there is one.
+fn scale_of(term: Dim, quotient: Dim, b: Dim) -> Option<i64> {
+    let product = b * quotient;
+    let ([(m, c)], [(n, d)]) = (term.terms(), product.terms()) else {
+        return None;
+    };
+    (m == n && *d != 0 && c % d == 0).then(|| c / d)
+}
+
+/// Solves `dim == 0` for a symbol with coefficient 1 or -1 that occurs nowhere else; the last such
+/// term in canonical order that stands alone.
+fn solve(dim: Dim) -> Option<(Sym, Dim)> {
+    for (monomial, coefficient) in dim.terms().iter().rev() {
+        let [(Atom::Sym(sym), 1)] = monomial.as_slice() else {
+            continue;
+        };
+        if coefficient.unsigned_abs() != 1 {
+            continue;
+        }
+        let rest = dim - Dim::from_terms(vec![(monomial.clone(), *coefficient)]);
+        if !rest.mentions(*sym) {
+            return Some((*sym, if *coefficient == 1 { -rest } else { rest }));
+        }
+    }
+    None
+}

@@ -1,0 +1,29 @@
+//! The typed SSA IR: types, dimensions, op table, builder, text form, verifier, reference evaluator.
+//!
+//! This crate does no I/O and knows neither source text nor machines.
+
+pub mod affine;
+pub mod builder;
+pub mod dim;
+pub mod dtype;
+pub mod literal;
+pub mod module;
+pub mod ops;
+pub mod rule;
+pub mod sym;
+pub mod text;
+pub mod types;
+pub mod verify;
+
+pub use affine::{AffineExpr, AffineMap};
+pub use builder::Builder;
+pub use dim::{Dim, Facts, Relation, Truth};
+pub use dtype::DType;
+pub use literal::{Literal, Scalar};
+pub use module::{Function, Library, Loc, Module, OpNode, Region, Require, Value};
+pub use ops::{ArgKind, BinaryKind, CompareKind, FuseKind, Op, ReduceKind, ScatterKind, UnaryKind};
+pub use rule::{FloatClass, Rule};
+pub use sym::Sym;
+pub use text::{PrintOptions, parse_module, print_function, print_module};
+pub use types::{Shape, Type};
+pub use verify::{Stage, VerifyError, verify};

@@ -1,0 +1,1 @@
+//! The pass pipeline: simplification, differentiation, fusion, memory planning.
