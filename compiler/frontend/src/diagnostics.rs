@@ -1,6 +1,6 @@
 //! Diagnostics: what is wrong with a program, where, and what to do about it.
 
-use crate::source::Span;
+use crate::span::Span;
 
 mod codes;
 mod json;
@@ -26,7 +26,14 @@ pub struct Diagnostic {
 impl Diagnostic {
     pub fn new(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
         let message = message.into();
-        Diagnostic { code, message, span, label: String::new(), related: Vec::new(), help: None }
+        Diagnostic {
+            code,
+            message,
+            span,
+            label: String::new(),
+            related: Vec::new(),
+            help: None,
+        }
     }
 
     pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
@@ -58,10 +65,20 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.found.iter().rev().take(32).any(|d| d.span == diagnostic.span) {
+        if self
+            .found
+            .iter()
+            .rev()
+            .take(32)
+            .any(|d| d.span == diagnostic.span)
+        {
             return;
         }
-        if self.found.len() < KEPT { self.found.push(diagnostic) } else { self.omitted += 1 }
+        if self.found.len() < KEPT {
+            self.found.push(diagnostic)
+        } else {
+            self.omitted += 1
+        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -1,4 +1,9 @@
 //! Source text to IR: lexer, grammar, names, types, diagnostics.
+//!
+//! This crate does no I/O: files come through a loader.
 
 pub mod ast;
+pub mod diagnostics;
+pub mod lexer;
+pub mod parse;
 pub mod span;

@@ -387,3 +387,75 @@ impl Pattern {
         }
     }
 }
+
+impl ExprKind {
+    /// One more than the greatest height among the parts that can nest.
+    fn depth(&self) -> u16 {
+        let block = |b: &Block| b.depth();
+        let deepest = match self {
+            ExprKind::Int { .. }
+            | ExprKind::Float { .. }
+            | ExprKind::Inf
+            | ExprKind::Nan
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::Name(_)
+            | ExprKind::Instance { .. }
+            | ExprKind::All
+            | ExprKind::Error => 0,
+            ExprKind::Call { args, .. } => max_depth(args.iter().map(|a| &a.value)),
+            ExprKind::Method { receiver, args, .. } => {
+                receiver.depth.max(max_depth(args.iter().map(|a| &a.value)))
+            }
+            ExprKind::Field { base, .. } => base.depth,
+            ExprKind::Index { base, args } => args.iter().fold(base.depth, |d, arg| match arg {
+                IndexArg::At(e) => d.max(e.depth),
+                IndexArg::Range { lo, hi, .. } => d.max(lo.depth).max(hi.depth),
+                IndexArg::All(_) | IndexArg::Rest(_) => d,
+            }),
+            ExprKind::Unary { operand, .. } => operand.depth,
+            ExprKind::Binary { lhs, rhs, .. } => lhs.depth.max(rhs.depth),
+            ExprKind::Tuple(parts) | ExprKind::Array(parts) => max_depth(parts.iter()),
+            ExprKind::Paren(inner) => inner.depth,
+            ExprKind::Reduce(reduce) => reduce.body.depth,
+            ExprKind::If(branch) => branch
+                .condition
+                .depth
+                .max(block(&branch.then))
+                .max(branch.otherwise.depth),
+            ExprKind::For(scan) => block(&scan.body),
+            ExprKind::ForEach(each) => block(&each.body),
+            ExprKind::While(looped) => looped.condition.depth.max(block(&looped.body)),
+            ExprKind::Grad(grad) => block(&grad.body),
+            ExprKind::Block(inner) => block(inner),
+        };
+        deepest.saturating_add(1)
+    }
+}
+
+impl Expr {
+    /// An expression of the height that its parts give it.
+    pub fn new(kind: ExprKind, span: Span) -> Expr {
+        let depth = kind.depth();
+        Expr { kind, span, depth }
+    }
+}
+
+impl Block {
+    /// The greatest height among its expressions.
+    pub fn depth(&self) -> u16 {
+        let stmts = self.stmts.iter().map(|stmt| match &stmt.kind {
+            StmtKind::Let { value, .. } | StmtKind::IndexLet { value, .. } => value.depth,
+            StmtKind::Emit(value) | StmtKind::Expr(value) => value.depth,
+            StmtKind::Error { .. } => 0,
+        });
+        stmts
+            .chain(self.tail.iter().map(|tail| tail.depth))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+fn max_depth<'a>(exprs: impl Iterator<Item = &'a Expr>) -> u16 {
+    exprs.map(|e| e.depth).max().unwrap_or(0)
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Diagnostics;
-use crate::source::{SourceMap, Span};
+use crate::span::{SourceMap, Span};
 
 /// `{"schema": 1, "diagnostics": [...]}` with code, message, place, label, related places and help.
 pub fn to_json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
@@ -36,15 +36,16 @@ pub fn to_json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
 }
 
 fn place(sources: &SourceMap, span: Span) -> String {
-    let (start, file) = (sources.place(span), sources.file(span.file));
-    let end = file.place(span.end);
+    let file = sources.file(span.file);
+    let (line, column) = file.line_column(span.start);
+    let (end_line, end_column) = file.line_column(span.end);
     format!(
         "\"file\": {}, \"line\": {}, \"column\": {}, \"end_line\": {}, \"end_column\": {}, \"start\": {}, \"end\": {}",
-        quote(&file.name),
-        start.line,
-        start.column,
-        end.line,
-        end.column,
+        quote(file.name.as_str()),
+        line,
+        column,
+        end_line,
+        end_column,
         span.start,
         span.end
     )

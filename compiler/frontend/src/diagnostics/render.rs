@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::Diagnostic;
-use crate::source::{SourceMap, Span};
+use crate::span::{SourceMap, Span};
 
 /// Longer source lines are cut around the place of interest.
 const WIDTH: usize = 140;
@@ -13,35 +13,56 @@ const WIDTH: usize = 140;
 /// The finding as several lines, each ended by a newline.
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> String {
     let paint = |style: &'static str, text: &str| {
-        if color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+        if color {
+            format!("\x1b[{style}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     };
     let mut out = String::new();
     let head = paint("1;31", &format!("error[{}]", diagnostic.code));
     let _ = writeln!(out, "{head}: {}", escape(&diagnostic.message));
     let mut places: Vec<(Span, &str, bool)> = vec![(diagnostic.span, &diagnostic.label, true)];
-    places.extend(diagnostic.related.iter().map(|(span, text)| (*span, text.as_str(), false)));
+    places.extend(
+        diagnostic
+            .related
+            .iter()
+            .map(|(span, text)| (*span, text.as_str(), false)),
+    );
     let last_line = |span: Span| sources.file(span.file).line_of(span.start) + 1;
-    let margin = places.iter().map(|p| last_line(p.0)).max().unwrap_or(1).to_string().len();
+    let margin = places
+        .iter()
+        .map(|p| last_line(p.0))
+        .max()
+        .unwrap_or(1)
+        .to_string()
+        .len();
     let mut shown_file = None;
     for (span, label, primary) in places {
         if shown_file != Some(span.file) || primary {
-            let place = sources.place(span);
-            let name = escape(&sources.file(span.file).name);
+            let (line, column) = sources.file(span.file).line_column(span.start);
+            let name = escape(sources.file(span.file).name.as_str());
             let arrow = if primary { "-->" } else { ":::" };
             let _ = writeln!(
                 out,
                 "{:margin$}{} {name}:{}:{}",
                 "",
                 paint("1;34", arrow),
-                place.line,
-                place.column
+                line,
+                column
             );
             shown_file = Some(span.file);
         }
         snippet(&mut out, sources, span, label, primary, margin, &paint);
     }
     if let Some(help) = &diagnostic.help {
-        let _ = writeln!(out, "{:margin$} {} {}", "", paint("1;34", "= help:"), escape(help));
+        let _ = writeln!(
+            out,
+            "{:margin$} {} {}",
+            "",
+            paint("1;34", "= help:"),
+            escape(help)
+        );
     }
     out
 }
@@ -57,22 +78,35 @@ fn snippet(
 ) {
     let file = sources.file(span.file);
     let number = file.line_of(span.start);
-    let (line, start) = file.line(number);
+    let range = file.line_range(number);
+    let (start, line) = (range.start as u32, &file.text[range]);
     let from = (span.start - start) as usize;
-    let to = ((span.end.max(span.start + 1) - start) as usize).min(line.len()).max(from);
+    let to = ((span.end.max(span.start + 1) - start) as usize)
+        .min(line.len())
+        .max(from);
     let from = from.min(line.len());
     let before = clip_before(&escape(&line[..from]));
     let marked = escape(&line[from..to]);
     let room = WIDTH.saturating_sub(before.chars().count());
     let marked: String = marked.chars().take(room.max(1)).collect();
-    let after: String =
-        escape(&line[to..]).chars().take(room.saturating_sub(marked.chars().count())).collect();
+    let after: String = escape(&line[to..])
+        .chars()
+        .take(room.saturating_sub(marked.chars().count()))
+        .collect();
     let bar = paint("1;34", "|");
     let gutter = paint("1;34", &format!("{:margin$}", number + 1));
     let _ = writeln!(out, "{gutter} {bar} {before}{marked}{after}");
-    let (mark, style) = if primary { ("^", "1;31") } else { ("-", "1;34") };
+    let (mark, style) = if primary {
+        ("^", "1;31")
+    } else {
+        ("-", "1;34")
+    };
     let carets = mark.repeat(marked.chars().count().max(1));
-    let label = if label.is_empty() { carets } else { format!("{carets} {}", escape(label)) };
+    let label = if label.is_empty() {
+        carets
+    } else {
+        format!("{carets} {}", escape(label))
+    };
     let pad = " ".repeat(before.chars().count());
     let _ = writeln!(out, "{:margin$} {bar} {pad}{}", "", paint(style, &label));
 }
