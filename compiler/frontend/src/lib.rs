@@ -4,6 +4,7 @@
 
 pub mod ast;
 pub mod diagnostics;
+pub mod fmt;
 pub mod lexer;
 pub mod parse;
 pub mod span;
