@@ -1,5 +1,7 @@
 //! Diagnostics: what is wrong with a program, where, and what to do about it.
 
+use std::collections::HashSet;
+
 use crate::span::Span;
 
 mod codes;
@@ -9,6 +11,8 @@ mod render;
 pub use codes::{CODES, Code, code};
 pub use json::to_json;
 pub use render::{escape, render};
+
+pub(crate) use render::is_hidden;
 
 /// One finding. The code names a page of `docs/errors/`.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,30 +63,35 @@ const KEPT: usize = 200;
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
+    places: HashSet<Span>,
     /// Findings beyond those kept.
     pub omitted: usize,
 }
 
 impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self
-            .found
-            .iter()
-            .rev()
-            .take(32)
-            .any(|d| d.span == diagnostic.span)
-        {
+        if !self.places.insert(diagnostic.span) {
             return;
         }
-        if self.found.len() < KEPT {
-            self.found.push(diagnostic)
-        } else {
-            self.omitted += 1
-        }
+        if self.found.len() < KEPT { self.found.push(diagnostic) } else { self.omitted += 1 }
     }
 
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// How many findings are kept.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Takes the findings from a number on out again.
+    pub fn take_from(&mut self, from: usize) -> Vec<Diagnostic> {
+        let taken = self.found.split_off(from);
+        taken.iter().for_each(|d| {
+            self.places.remove(&d.span);
+        });
+        taken
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {

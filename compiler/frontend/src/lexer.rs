@@ -1,6 +1,8 @@
 //! Tokens of the language, and the rule that decides which line ends end a statement.
 //!
-//! Comments are kept beside the tokens, for the formatter.
+//! Every character belongs to a token, is blank, or is reported. Comments are kept beside the
+//! tokens, for the formatter. The brackets of the tokens match: where those of the text do not, the
+//! finding is reported and the tokens are mended.
 
 use logos::Logos;
 
@@ -8,106 +10,75 @@ use crate::ast::Comment;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::span::{FileId, MAX_FILE_BYTES, Span};
 
-/// Digits of one number, at most.
-const MAX_NUMBER: usize = 400;
+mod brackets;
+mod check;
+
+pub(crate) use brackets::{Head, head};
+pub use check::{Number, number_value};
 
 #[derive(Logos, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[logos(skip r"[ \t\r]+")]
+#[rustfmt::skip]
 pub enum Token {
-    #[regex(r"[A-Za-z_][A-Za-z0-9_]*")]
-    Name,
-    #[regex(r"[0-9][0-9_]*")]
-    Int,
-    #[regex(r"[0-9][0-9_]*\.[0-9][0-9_]*([eE][+-]?[0-9]+)?")]
-    #[regex(r"[0-9][0-9_]*[eE][+-]?[0-9]+")]
-    Float,
-    #[regex(r#""([^"\\\n]|\\[^\n])*""#)]
-    Text,
-    #[regex(r"///[^\n]*", allow_greedy = true)]
-    Doc,
-    #[regex(r"//[^\n]*", allow_greedy = true)]
-    Comment,
-    #[token("\n")]
-    Newline,
-    #[token("(")]
-    LParen,
-    #[token(")")]
-    RParen,
-    #[token("[")]
-    LBracket,
-    #[token("]")]
-    RBracket,
-    #[token("{")]
-    LBrace,
-    #[token("}")]
-    RBrace,
-    #[token(",")]
-    Comma,
-    #[token("::")]
-    ColonColon,
-    #[token(":")]
-    Colon,
-    #[token(";")]
-    Semicolon,
-    #[token("...")]
-    Ellipsis,
-    #[token("..")]
-    DotDot,
-    #[token(".")]
-    Dot,
-    #[token("=>")]
-    FatArrow,
-    #[token("->")]
-    Arrow,
-    #[token("==")]
-    EqEq,
-    #[token("!=")]
-    NotEq,
-    #[token("<=")]
-    LessEq,
-    #[token(">=")]
-    GreaterEq,
-    #[token("=")]
-    Eq,
-    #[token("<")]
-    Less,
-    #[token(">")]
-    Greater,
-    #[token("+")]
-    Plus,
-    #[token("-")]
-    Minus,
-    #[token("**")]
-    StarStar,
-    #[token("*")]
-    Star,
-    #[token("/")]
-    Slash,
-    #[token("%")]
-    Percent,
-    #[token("@")]
-    At,
-    #[token("~")]
-    Tilde,
-    #[token("!")]
-    Bang,
-    #[token("&&")]
-    AndAnd,
-    #[token("||")]
-    OrOr,
+    #[regex(r"[A-Za-z_][A-Za-z0-9_]*")] Name,
+    #[regex(r"[0-9][A-Za-z0-9_]*", priority = 2)] Int,
+    #[regex(r"[0-9][0-9_]*\.[0-9][A-Za-z0-9_]*([eE][+-][0-9][A-Za-z0-9_]*)?")]
+    #[regex(r"[0-9][0-9_]*[eE][+-]?[0-9][A-Za-z0-9_]*", priority = 9)] Float,
+    #[regex(r#""([^"\\\n]|\\[^\n])*""#)] Text,
+    #[regex(r"///[^\n]*", allow_greedy = true)] Doc,
+    #[regex(r"//[^\n]*", allow_greedy = true)] Comment,
+    #[token("\n")] Newline,
+    #[token("(")] LParen,
+    #[token(")")] RParen,
+    #[token("[")] LBracket,
+    #[token("]")] RBracket,
+    #[token("{")] LBrace,
+    #[token("}")] RBrace,
+    #[token(",")] Comma,
+    #[token("::")] ColonColon,
+    #[token(":")] Colon,
+    #[token(";")] Semicolon,
+    #[token("...")] Ellipsis,
+    #[token("..")] DotDot,
+    #[token(".")] Dot,
+    #[token("=>")] FatArrow,
+    #[token("->")] Arrow,
+    #[token("==")] EqEq,
+    #[token("!=")] NotEq,
+    #[token("<=")] LessEq,
+    #[token(">=")] GreaterEq,
+    #[token("=")] Eq,
+    #[token("<")] Less,
+    #[token(">")] Greater,
+    #[token("+")] Plus,
+    #[token("-")] Minus,
+    #[token("*")] Star,
+    #[token("/")] Slash,
+    #[token("%")] Percent,
+    #[token("@")] At,
+    #[token("~")] Tilde,
+
+    // Of other languages: reported, and read as what they stand for.
+    #[token("**")] StarStar,
+    #[token("&&")] AndAnd,
+    #[token("||")] OrOr,
+    #[token("!")] Bang,
+    #[token("..=")] DotDotEq,
+    #[token("+=")] #[token("-=")] #[token("*=")] #[token("/=")] #[token("@=")] #[token(":=")] OpAssign,
+
     /// The end of the file.
     End,
 }
 
 impl Token {
-    /// How a message names the token.
+    /// How a message names the token where its own text would not do.
     pub fn describe(self) -> &'static str {
         match self {
             Token::Name => "a name",
             Token::Int => "a whole number",
             Token::Float => "a number",
-            Token::Text => "a text",
-            Token::Doc => "a doc comment",
+            Token::Text => "a string",
+            Token::Doc => "a documentation comment",
             Token::Comment => "a comment",
             Token::Newline => "the end of the line",
             Token::LParen => "`(`",
@@ -134,15 +105,17 @@ impl Token {
             Token::Greater => "`>`",
             Token::Plus => "`+`",
             Token::Minus => "`-`",
-            Token::StarStar => "`**`",
             Token::Star => "`*`",
             Token::Slash => "`/`",
             Token::Percent => "`%`",
             Token::At => "`@`",
             Token::Tilde => "`~`",
-            Token::Bang => "`!`",
+            Token::StarStar => "`**`",
             Token::AndAnd => "`&&`",
             Token::OrOr => "`||`",
+            Token::Bang => "`!`",
+            Token::DotDotEq => "`..=`",
+            Token::OpAssign => "an assignment",
             Token::End => "the end of the file",
         }
     }
@@ -175,121 +148,74 @@ impl Token {
 pub struct Lexed {
     pub tokens: Vec<(Token, Span)>,
     pub comments: Vec<Comment>,
+    /// Where brackets were mended: findings about the same place would only repeat it.
+    pub mended: Vec<u32>,
+    /// Where a brace was mended: what follows may be read at the wrong level.
+    pub unsure_from: Option<u32>,
 }
 
 /// Splits a file into tokens. Only line ends that end a statement are among them.
 pub fn lex(text: &str, file: FileId, diagnostics: &mut Diagnostics) -> Lexed {
-    let mut lexed = Lexed::default();
     if text.len() > MAX_FILE_BYTES {
-        let span = Span {
-            file,
-            start: 0,
-            end: 0,
-        };
-        let message = format!(
-            "the file has {} bytes; the limit is {MAX_FILE_BYTES}",
-            text.len()
-        );
+        let span = Span::new(file, 0, 0);
+        let message = format!("the file has {} bytes; the limit is {MAX_FILE_BYTES}", text.len());
         diagnostics.push(Diagnostic::new("E0802", span, message));
-        lexed.tokens.push((Token::End, span));
-        return lexed;
+        return Lexed { tokens: vec![(Token::End, span)], ..Lexed::default() };
     }
-    // A byte-order mark at the start is skipped.
-    let from = if text.starts_with('\u{feff}') {
-        '\u{feff}'.len_utf8()
-    } else {
-        0
-    };
-    let mut raw = Vec::with_capacity(text.len() / 4);
-    let mut tokens = Token::lexer(&text[from..]).spanned();
-    while let Some((token, range)) = tokens.next() {
-        let span = Span {
-            file,
-            start: (range.start + from) as u32,
-            end: (range.end + from) as u32,
-        };
-        match token {
-            Ok(Token::Comment) => lexed.comments.push(comment(text, span)),
-            Ok(Token::Int | Token::Float) if range.len() > MAX_NUMBER => {
-                let message = format!("a number of {} characters", range.len());
-                let help = format!("the limit is {MAX_NUMBER}");
-                let shown = Span {
-                    end: span.start + 20,
-                    ..span
-                };
-                diagnostics.push(Diagnostic::new("E0002", shown, message).help(help));
-                raw.push((
-                    Token::Int,
-                    Span {
-                        end: span.start,
-                        ..span
-                    },
-                ));
-            }
-            Ok(token) => raw.push((token, span)),
-            Err(()) => unknown(text, span, diagnostics),
-        }
-    }
-    let end = text.len() as u32;
-    raw.push((
-        Token::End,
-        Span {
-            file,
-            start: end,
-            end,
-        },
-    ));
-    lexed.tokens = statement_ends(raw, text);
+    let mut lexed = Lexed::default();
+    let raw = raw_tokens(text, file, diagnostics, &mut lexed.comments);
+    let balanced = brackets::balance(text, raw, diagnostics);
+    lexed.mended = balanced.mended;
+    lexed.unsure_from = balanced.unsure_from;
+    lexed.tokens = statement_ends(balanced.tokens, text);
     lexed
 }
 
-/// A comment without its slashes.
-fn comment(text: &str, span: Span) -> Comment {
-    let line_start = text[..span.start as usize]
-        .rfind('\n')
-        .map_or(0, |at| at + 1);
-    let own_line = text[line_start..span.start as usize].trim().is_empty();
-    let body = &text[span.start as usize + 2..span.end as usize];
-    Comment {
-        text: body.trim_end().to_owned(),
-        span,
-        own_line,
-    }
-}
-
-fn unknown(text: &str, span: Span, diagnostics: &mut Diagnostics) {
-    let found = &text[span.start as usize..];
-    let c = found.chars().next().unwrap_or('\0');
-    let span = Span {
-        end: span.start + c.len_utf8() as u32,
-        ..span
-    };
-    let diagnostic = if c == '"' {
-        Diagnostic::new("E0003", span, "a text that does not end on its line")
-            .help("close it with `\"`")
-    } else if crate::diagnostics::escape(&c.to_string()) != c.to_string() {
-        let message = format!("an invisible character, U+{:04X}", u32::from(c));
-        Diagnostic::new("E0001", span, message).help("delete it")
-    } else {
-        let diagnostic = Diagnostic::new("E0001", span, format!("unexpected character `{c}`"));
-        match c {
-            '&' | '|' => diagnostic.help("use the words `and` and `or`"),
-            '^' => diagnostic.help("powers are written `pow(x, n)`"),
-            '\'' => diagnostic.help("texts stand in double quotes"),
-            '#' => diagnostic.help("comments start with `//`"),
-            _ => diagnostic,
+/// Every token, all line ends among them. A byte-order mark at the start is skipped.
+fn raw_tokens(
+    text: &str,
+    file: FileId,
+    diagnostics: &mut Diagnostics,
+    comments: &mut Vec<Comment>,
+) -> Vec<(Token, Span)> {
+    let from = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut raw: Vec<(Token, Span)> = Vec::with_capacity(text.len() / 4);
+    let mut tokens = Token::lexer(&text[from..]);
+    let mut check = check::Check { text, diagnostics };
+    while let Some(token) = tokens.next() {
+        let range = tokens.span();
+        let span = Span::new(file, (range.start + from) as u32, (range.end + from) as u32);
+        match token {
+            Ok(Token::Comment) => {
+                check.hidden_in(span);
+                let own_line = raw.last().is_none_or(|last| last.0 == Token::Newline);
+                let body = text[span.range()][2..].trim_end().to_owned();
+                comments.push(Comment { text: body, span, own_line });
+            }
+            Ok(token) => {
+                check.token(token, span);
+                raw.push((token, span));
+            }
+            Err(()) => {
+                let end = check.unknown(span);
+                tokens.bump((end - span.end) as usize);
+                if let Some(token) = check.stands_for(span) {
+                    raw.push((token, Span { end, ..span }));
+                }
+            }
         }
-    };
-    diagnostics.push(diagnostic);
+    }
+    let end = text.len() as u32;
+    raw.push((Token::End, Span::new(file, end, end)));
+    raw
 }
 
-/// Drops the line ends that do not end a statement: those inside `()` and `[]`, those before an infix
-/// operator other than `-`, a `.` or `=>`, and those after an infix operator, `=`, `=>`, `,`, `:` or an
-/// opening brace. `and` and `or` count as infix.
+/// Drops the line ends that do not end a statement: those inside `()` and `[]`; those before an infix
+/// operator other than `-`, or before `.`, `=>`, `->`, `~`, `where`, `else`; those after an infix
+/// operator, `=`, `=>`, `->`, `~`, `where`, `,`, `:` or an opening brace. `and` and `or` are infix.
 fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
-    let word = |span: Span| &text[span.start as usize..span.end as usize];
-    let joins = |token: Token, span: Span| {
-        token.is_infix() || (token == Token::Name && matches!(word(span), "and" | "or"))
+    let word = |(token, span): (Token, Span)| {
+        if token == Token::Name { &text[span.range()] } else { "" }
     };
     let mut out: Vec<(Token, Span)> = Vec::with_capacity(raw.len());
     // For each open bracket, whether line ends count inside it.
@@ -302,31 +228,26 @@ fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
                 open.pop();
             }
             Token::Newline => {
-                if !open.last().copied().unwrap_or(true) {
+                let counts = open.last().copied().unwrap_or(true);
+                let (Some(&last), Some(&next)) = (out.last(), raw.get(at + 1)) else { continue };
+                // Of a run of line ends the last decides.
+                if !counts || last.0 == Token::Newline || next.0 == Token::Newline {
                     continue;
                 }
-                let Some(&(last, last_span)) = out.last() else {
-                    continue;
+                let awaits = match last.0 {
+                    Token::Eq | Token::FatArrow | Token::Arrow | Token::Tilde => true,
+                    Token::Comma | Token::Colon | Token::LBrace => true,
+                    Token::Name => matches!(word(last), "and" | "or" | "where"),
+                    Token::Greater => !closes_generics(&out),
+                    other => other.is_infix(),
                 };
-                if matches!(
-                    last,
-                    Token::Newline
-                        | Token::Eq
-                        | Token::FatArrow
-                        | Token::Comma
-                        | Token::Colon
-                        | Token::LBrace
-                ) || (joins(last, last_span) && !closes_generics(&out))
-                {
-                    continue;
-                }
-                // Runs of line ends collapse, so at most one token of look-ahead is scanned twice.
-                if raw.get(at + 1).is_some_and(|next| next.0 == Token::Newline) {
-                    continue;
-                }
-                let next = raw.get(at + 1).copied().unwrap_or((Token::End, span));
-                let continues = next.0 != Token::Minus && joins(next.0, next.1);
-                if continues || matches!(next.0, Token::Dot | Token::FatArrow) {
+                let goes_on = match next.0 {
+                    Token::Minus => false,
+                    Token::Dot | Token::FatArrow | Token::Arrow | Token::Tilde => true,
+                    Token::Name => matches!(word(next), "and" | "or" | "where" | "else"),
+                    other => other.is_infix(),
+                };
+                if awaits || goes_on {
                     continue;
                 }
             }
@@ -339,9 +260,6 @@ fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
 
 /// Whether the last token is a `>` that closes a list of type arguments: then the line ends there.
 fn closes_generics(tokens: &[(Token, Span)]) -> bool {
-    if tokens.last().is_none_or(|t| t.0 != Token::Greater) {
-        return false;
-    }
     let mut depth = 0usize;
     for (at, (token, _)) in tokens.iter().enumerate().rev().take(200) {
         match token {

@@ -1,7 +1,8 @@
 //! The parser: recursive descent over tokens, with precedence climbing for operators.
 //!
-//! It always returns a tree. After an error it goes on at the next statement or item, so that one
-//! mistake gives one finding. Nesting is bounded, so hostile input cannot exhaust the stack.
+//! It always returns a tree. After an error it goes on at the next statement, member or item, so that
+//! one mistake gives one finding. Nesting is bounded, so hostile input cannot exhaust the stack.
+//! `docs/grammar.md` is the grammar that it follows.
 
 use aiai_ir::Sym;
 
@@ -11,19 +12,23 @@ use crate::lexer::{Lexed, Token, lex};
 use crate::span::{FileId, Span};
 
 mod blocks;
+mod control;
+mod errors;
 mod exprs;
 mod items;
 mod types;
 
-/// Words that cannot be names, some of them kept for later.
-const KEYWORDS: &[&str] = &[
-    "and", "by", "each", "else", "emit", "false", "fn", "for", "grad", "if", "in", "let", "not",
-    "or", "own", "true", "while", "with", "where", "module", "use",
+/// Words that cannot be names. Words that start items and members (`module`, `param`, `test`, ...)
+/// are names everywhere else.
+pub(crate) const KEYWORDS: &[&str] = &[
+    "and", "as", "by", "const", "each", "else", "emit", "false", "fn", "for", "grad", "if", "in",
+    "let", "not", "or", "own", "true", "where", "while", "with",
 ];
 
-/// Reads a file from its tokens.
+/// Reads a file. Findings go to `diagnostics`; the tree has `Error` nodes in their places.
 pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
-    let Lexed { tokens, comments } = lex(text, id, diagnostics);
+    let Lexed { tokens, comments, mut mended, unsure_from } = lex(text, id, diagnostics);
+    mended.sort_unstable();
     let mut parser = Parser {
         text,
         tokens: &tokens,
@@ -31,13 +36,12 @@ pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
         depth: 0,
         diagnostics,
         stopped: false,
+        anchor: 0,
+        mended,
+        unsure_from,
     };
     let items = parser.file();
-    File {
-        id,
-        items,
-        comments,
-    }
+    File { id, items, comments }
 }
 
 /// Stands for a finding that has been reported: the caller recovers or gives up too.
@@ -53,15 +57,17 @@ struct Parser<'a> {
     diagnostics: &'a mut Diagnostics,
     /// Set when the file is given up: nested too deeply.
     stopped: bool,
+    /// Where the statement, member or item that is being read starts.
+    anchor: u32,
+    /// Where the lexer mended brackets, in order.
+    mended: Vec<u32>,
+    /// From where on the lexer is unsure of the braces.
+    unsure_from: Option<u32>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn peek(&self) -> Token {
-        if self.stopped {
-            Token::End
-        } else {
-            self.tokens[self.at].0
-        }
+        if self.stopped { Token::End } else { self.tokens[self.at].0 }
     }
 
     fn peek_at(&self, ahead: usize) -> Token {
@@ -77,6 +83,7 @@ impl Parser<'_> {
         self.tokens[self.at.saturating_sub(1)].1
     }
 
+    /// Takes the next token, whose span it gives.
     fn advance(&mut self) -> Span {
         let span = self.span();
         if self.at + 1 < self.tokens.len() {
@@ -85,16 +92,14 @@ impl Parser<'_> {
         span
     }
 
-    fn word(&self) -> &str {
+    fn word(&self) -> &'a str {
         self.word_at(0)
     }
 
     /// The text of a name token; empty for any other token.
-    fn word_at(&self, ahead: usize) -> &str {
+    fn word_at(&self, ahead: usize) -> &'a str {
         match self.tokens.get(self.at + ahead) {
-            Some((Token::Name, span)) if !self.stopped => {
-                &self.text[span.start as usize..span.end as usize]
-            }
+            Some((Token::Name, span)) if !self.stopped => &self.text[span.range()],
             _ => "",
         }
     }
@@ -116,67 +121,8 @@ impl Parser<'_> {
     }
 
     fn skip_newlines(&mut self) {
-        while self.peek() == Token::Newline || self.peek() == Token::Semicolon {
+        while self.peek() == Token::Newline {
             self.advance();
-        }
-    }
-
-    /// How messages name the next token.
-    fn found(&self) -> String {
-        match self.peek() {
-            Token::Name | Token::Int | Token::Float => {
-                let span = self.span();
-                let text = &self.text[span.start as usize..span.end as usize];
-                let short: String = text.chars().take(30).collect();
-                format!("`{short}`")
-            }
-            token => token.describe().to_owned(),
-        }
-    }
-
-    /// Reports that something else stands where `wanted` was expected.
-    fn unexpected(&mut self, wanted: &str) -> Failed {
-        if self.stopped {
-            return Failed;
-        }
-        let message = format!("expected {wanted}, found {}", self.found());
-        let mut span = self.span();
-        if self.peek() == Token::Newline || self.peek() == Token::End {
-            // Point behind the last token, where the missing piece belongs.
-            let end = self.last_span().end;
-            span = Span {
-                start: end,
-                end: end + 1,
-                ..span
-            };
-            if end as usize >= self.text.len() {
-                span.end = end;
-            }
-        }
-        let mut diagnostic =
-            Diagnostic::new("E0101", span, message).label(format!("expected {wanted}"));
-        if let Some(help) = self.slip() {
-            diagnostic = diagnostic.help(help);
-        }
-        self.diagnostics.push(diagnostic);
-        Failed
-    }
-
-    /// Advice for slips that people bring along from other languages.
-    fn slip(&self) -> Option<&'static str> {
-        match (self.peek(), self.word()) {
-            (Token::StarStar, _) => Some("powers are written `pow(x, n)`"),
-            (Token::AndAnd, _) => Some("write `and`"),
-            (Token::OrOr, _) => Some("write `or`"),
-            (Token::Bang, _) => Some("write `not`"),
-            (Token::Eq, _) => Some("`=` binds in `let`; to compare, write `==`"),
-            (Token::Semicolon, _) => Some("statements end at the end of the line"),
-            (_, "def" | "func" | "function") => Some("functions start with `fn`"),
-            (_, "return") => Some("the last expression of a block is its value"),
-            (_, "class" | "struct") => Some("modules start with `module`"),
-            (_, "import" | "from") => Some("other files are named by `use`"),
-            (_, "var" | "const" | "mut") => Some("values are bound by `let`"),
-            _ => None,
         }
     }
 
@@ -196,50 +142,16 @@ impl Parser<'_> {
         }
     }
 
-    /// Expects the bracket that closes the one at `open`.
-    fn close(&mut self, token: Token, open: Span) -> Parsed<Span> {
-        if self.peek() == token {
-            return Ok(self.advance());
-        }
-        if self.stopped {
-            return Err(Failed);
-        }
-        let message = format!("expected {}, found {}", token.describe(), self.found());
-        let at_end = matches!(self.peek(), Token::End | Token::Newline);
-        let span = if at_end {
-            self.last_span()
-        } else {
-            self.span()
-        };
-        let code = if at_end { "E0102" } else { "E0101" };
-        let mut diagnostic = Diagnostic::new(code, span, message).related(open, "opened here");
-        if let Some(help) = self.slip() {
-            diagnostic = diagnostic.help(help);
-        }
-        self.diagnostics.push(diagnostic);
-        Err(Failed)
-    }
-
+    /// A name; `what` says for a message what it names.
     fn ident(&mut self, what: &str) -> Parsed<Ident> {
-        if self.peek() == Token::Name && !KEYWORDS.contains(&self.word()) {
-            let name = Sym::new(self.word());
-            return Ok(Ident {
-                name,
-                span: self.advance(),
-            });
+        if self.peek() != Token::Name {
+            return Err(self.unexpected(what));
         }
-        Err(self.unexpected(what))
-    }
-
-    /// Reports that the program nests too deeply, and gives the file up.
-    fn too_deep(&mut self) {
-        if !self.stopped {
-            let message = format!("nested more than {MAX_DEPTH} levels deep");
-            let diagnostic = Diagnostic::new("E0801", self.span(), message);
-            self.diagnostics
-                .push(diagnostic.help("give parts a name with `let`"));
-            self.stopped = true;
+        if KEYWORDS.contains(&self.word()) {
+            return Err(self.reserved(what));
         }
+        let name = Sym::new(self.word());
+        Ok(Ident { name, span: self.advance() })
     }
 
     /// Runs `inner` one level deeper; at the limit the file is given up.
@@ -254,6 +166,16 @@ impl Parser<'_> {
         result
     }
 
+    /// Reports that the program nests too deeply, and gives the file up.
+    fn too_deep(&mut self) {
+        if !self.stopped {
+            let message = format!("nested more than {MAX_DEPTH} levels deep");
+            let help = "give parts a name with `let`; the rest of the file is not read";
+            self.diagnostics.push(Diagnostic::new("E0801", self.span(), message).help(help));
+            self.stopped = true;
+        }
+    }
+
     /// Items between brackets, separated by commas; the opening bracket has been taken.
     fn items<T>(
         &mut self,
@@ -263,31 +185,13 @@ impl Parser<'_> {
     ) -> Parsed<(Vec<T>, Span)> {
         let mut items = Vec::new();
         loop {
-            self.skip_newlines();
             if self.peek() == close {
                 return Ok((items, self.advance()));
             }
             items.push(item(self)?);
-            self.skip_newlines();
             if !self.accept(Token::Comma) {
-                return Ok((items, self.close(close, open)?));
+                return Ok((items, self.close(close, open, true)?));
             }
-        }
-    }
-
-    /// Moves to the end of the statement: past balanced brackets, up to a line end or a closing brace.
-    fn skip_statement(&mut self) {
-        let mut depth = 0u32;
-        loop {
-            match self.peek() {
-                Token::End => return,
-                Token::Newline if depth == 0 => return,
-                Token::RBrace if depth == 0 => return,
-                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-                Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            self.advance();
         }
     }
 }

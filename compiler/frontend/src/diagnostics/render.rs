@@ -140,3 +140,11 @@ pub fn escape(text: &str) -> String {
 pub(crate) fn is_direction_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
+
+/// Characters that are not seen: controls, those that change the direction of text, and the others
+/// of no width.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || is_direction_control(c)
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}')
+}

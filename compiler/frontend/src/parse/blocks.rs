@@ -3,88 +3,85 @@
 use super::{Failed, Parsed, Parser};
 use crate::ast::*;
 use crate::diagnostics::Diagnostic;
-use crate::lexer::Token;
+use crate::lexer::{Head, Token};
 
 impl Parser<'_> {
     pub(super) fn block(&mut self) -> Parsed<Block> {
-        self.nested(|p| p.block_inner())
+        let anchor = self.anchor;
+        let block = self.nested(|p| p.block_inner());
+        self.anchor = anchor;
+        block
     }
 
     fn block_inner(&mut self) -> Parsed<Block> {
         let open = self.expect(Token::LBrace)?;
         let mut stmts: Vec<Stmt> = Vec::new();
         loop {
-            self.skip_newlines();
-            while self.peek() == Token::Doc {
-                self.advance();
-                self.skip_newlines();
+            self.skip_ends();
+            if self.peek() == Token::Doc {
+                self.stray_doc();
+                continue;
             }
             if matches!(self.peek(), Token::RBrace | Token::End) {
                 break;
             }
-            if self.statement_end_missing(&stmts) {
-                self.skip_statement();
-                continue;
-            }
             let start = self.at;
-            match self.statement() {
+            self.anchor = self.span().start;
+            match self.statement_to_its_end() {
                 Ok(stmt) => stmts.push(stmt),
                 Err(Failed) if self.stopped => return Err(Failed),
                 Err(Failed) => {
-                    stmts.push(Stmt {
-                        kind: StmtKind::Error {
-                            binds: self.bound_by(start),
-                        },
-                        span: self.last_span(),
-                    });
+                    let kind = StmtKind::Error { binds: self.bound_by(start) };
+                    let span = self.tokens[start].1.to(self.last_span());
+                    stmts.push(Stmt { kind, span });
                     self.skip_statement();
                 }
             }
         }
-        let end = self.close(Token::RBrace, open)?;
-        let tail = match stmts.pop() {
-            Some(Stmt {
-                kind: StmtKind::Expr(value),
-                ..
-            }) => Some(value),
-            Some(Stmt {
-                kind: StmtKind::Error { binds },
-                span,
-            }) if binds.is_empty() => Some(Expr::new(ExprKind::Error, span)),
-            Some(other) => {
-                stmts.push(other);
-                None
-            }
+        let end = self.close(Token::RBrace, open, false)?;
+        let tail = match stmts.pop_if(|last| is_tail(last)) {
+            Some(Stmt { kind: StmtKind::Expr(value), .. }) => Some(value),
+            Some(Stmt { span, .. }) => Some(Expr::new(ExprKind::Error, span)),
             None => None,
         };
-        Ok(Block {
-            stmts,
-            tail,
-            span: open.to(end),
-        })
+        Ok(Block { stmts, tail, span: open.to(end) })
     }
 
-    /// Reports a statement that does not start on a line of its own.
-    fn statement_end_missing(&mut self, stmts: &[Stmt]) -> bool {
-        let Some(last) = stmts.last() else {
-            return false;
-        };
-        if self.tokens[self.at - 1].0 == Token::Newline
-            || matches!(last.kind, StmtKind::Error { .. })
-        {
-            return false;
+    /// A statement, and that its line ends there.
+    fn statement_to_its_end(&mut self) -> Parsed<Stmt> {
+        if matches!(self.head(), Some(Head::Function | Head::Item | Head::Field)) {
+            return Err(self.nested_item());
         }
-        let before = self.last_span();
-        if self.text[before.end as usize..self.span().start as usize].contains('\n') {
-            return false;
+        let stmt = self.statement()?;
+        match self.peek() {
+            Token::Newline | Token::Semicolon | Token::RBrace | Token::Doc | Token::End => Ok(stmt),
+            Token::Eq if matches!(stmt.kind, StmtKind::Expr(_)) => Err(self.missing_let(&stmt)),
+            Token::OpAssign => Err(self.unexpected("the end of the line")),
+            _ => {
+                let message = format!("expected the end of the line, found {}", self.found());
+                let diagnostic = Diagnostic::new("E0103", self.span(), message)
+                    .label("the statement before it is complete")
+                    .help("put the next statement on a line of its own");
+                Err(self.report(diagnostic))
+            }
         }
-        let message = format!("expected the end of the statement, found {}", self.found());
-        let mut diagnostic = Diagnostic::new("E0103", self.span(), message);
-        if let Some(help) = self.slip() {
-            diagnostic = diagnostic.help(help);
+    }
+
+    fn missing_let(&mut self, stmt: &Stmt) -> Failed {
+        let place = &self.text[stmt.span.range()];
+        let place = if place.len() > 40 { "x" } else { place };
+        let help = format!("write `let {place} = ...`; a value is bound once and never changed");
+        let diagnostic = Diagnostic::new("E0106", stmt.span, "a binding without `let`");
+        self.report(diagnostic.help(help))
+    }
+
+    fn stray_doc(&mut self) {
+        self.anchor = self.span().start;
+        let diagnostic = Diagnostic::new("E0110", self.span(), "documentation of nothing");
+        self.report(diagnostic.help("`///` stands before items and members; elsewhere write `//`"));
+        while self.accept(Token::Doc) {
+            self.skip_newlines();
         }
-        self.diagnostics.push(diagnostic);
-        true
     }
 
     /// The names that a `let` which could not be read would have bound.
@@ -92,8 +89,7 @@ impl Parser<'_> {
         let mut names = Vec::new();
         let word = |at: usize| {
             let (token, span) = self.tokens[at];
-            let text = &self.text[span.start as usize..span.end as usize];
-            if token == Token::Name { text } else { "" }
+            if token == Token::Name { &self.text[span.range()] } else { "" }
         };
         if word(start) != "let" {
             return names;
@@ -101,10 +97,7 @@ impl Parser<'_> {
         for at in start + 1..self.tokens.len() {
             let (token, span) = self.tokens[at];
             match token {
-                Token::Name => names.push(Ident {
-                    name: aiai_ir::Sym::new(word(at)),
-                    span,
-                }),
+                Token::Name => names.push(Ident { name: aiai_ir::Sym::new(word(at)), span }),
                 Token::LParen | Token::RParen | Token::Comma => {}
                 _ => break,
             }
@@ -120,45 +113,48 @@ impl Parser<'_> {
                 self.advance();
                 StmtKind::Emit(self.rhs()?)
             }
-            _ => {
-                let value = self.rhs()?;
-                if self.peek() == Token::Eq {
-                    let diagnostic = Diagnostic::new(
-                        "E0101",
-                        self.span(),
-                        "expected the end of the statement, found `=`",
-                    )
-                    .help("values are bound with `let`, and never changed");
-                    self.diagnostics.push(diagnostic);
-                    return Err(Failed);
-                }
-                StmtKind::Expr(value)
+            "var" | "const" | "mut" if self.peek_at(1) == Token::Name => {
+                let message = format!("`{}` does not bind values", self.word());
+                let diagnostic = Diagnostic::new("E0108", start, message);
+                return Err(self.report(diagnostic.help("write `let`")));
             }
+            _ => StmtKind::Expr(self.rhs()?),
         };
-        Ok(Stmt {
-            kind,
-            span: start.to(self.last_span()),
-        })
+        Ok(Stmt { kind, span: start.to(self.last_span()) })
     }
 
     fn let_statement(&mut self) -> Parsed<StmtKind> {
         self.advance();
+        if self.word() == "mut" && self.peek_at(1) == Token::Name {
+            let diagnostic = Diagnostic::new("E0108", self.span(), "values are never changed");
+            let help = "delete `mut`; to change a value, bind a new one, or carry it through a loop";
+            return Err(self.report(diagnostic.help(help)));
+        }
         if self.peek() == Token::Name && self.peek_at(1) == Token::LBracket {
             let name = self.ident("a name")?;
             let open = self.advance();
             let (indices, _) = self.items(Token::RBracket, open, |p| p.binder())?;
             self.expect(Token::Eq)?;
             let value = self.rhs()?;
-            return Ok(StmtKind::IndexLet {
-                name,
-                indices,
-                value,
-            });
+            return Ok(StmtKind::IndexLet { name, indices, value });
         }
         let pattern = self.pattern()?;
+        if self.peek() == Token::Colon {
+            self.let_type()?;
+        }
         self.expect(Token::Eq)?;
         let value = self.rhs()?;
         Ok(StmtKind::Let { pattern, value })
+    }
+
+    /// Reports a type in a `let`, and reads past it.
+    fn let_type(&mut self) -> Parsed<()> {
+        let start = self.advance();
+        self.ty()?;
+        let span = start.to(self.last_span());
+        let diagnostic = Diagnostic::new("E0115", span, "a type cannot be written in a `let`");
+        self.report(diagnostic.help("types are inferred; for another dtype, cast: `f32(x)`"));
+        Ok(())
     }
 
     /// `i` or `i in 0..N`
@@ -166,15 +162,11 @@ impl Parser<'_> {
         let name = self.ident("the name of an index")?;
         let mut range = None;
         if self.accept_word("in") {
-            let from = self.dim_expr()?;
-            self.expect(Token::DotDot)?;
-            range = Some((from, self.dim_expr()?));
+            let lo = self.dim_expr()?;
+            self.dots()?;
+            range = Some((lo, self.dim_expr()?));
         }
-        Ok(Binder {
-            name,
-            range,
-            span: name.span.to(self.last_span()),
-        })
+        Ok(Binder { name, range, span: name.span.to(self.last_span()) })
     }
 
     pub(super) fn pattern(&mut self) -> Parsed<Pattern> {
@@ -182,22 +174,23 @@ impl Parser<'_> {
             let start = p.span();
             if p.accept(Token::LParen) {
                 let (parts, end) = p.items(Token::RParen, start, |p| p.pattern())?;
-                return Ok(Pattern {
-                    kind: PatternKind::Tuple(parts),
-                    span: start.to(end),
-                });
+                return Ok(Pattern { kind: PatternKind::Tuple(parts), span: start.to(end) });
             }
             let name = p.ident("a name or a tuple of names")?;
-            let wildcard = name.name.as_str() == "_";
-            let kind = if wildcard {
-                PatternKind::Wildcard
-            } else {
-                PatternKind::Name(name)
+            let kind = match name.name.as_str() {
+                "_" => PatternKind::Wildcard,
+                _ => PatternKind::Name(name),
             };
-            Ok(Pattern {
-                kind,
-                span: name.span,
-            })
+            Ok(Pattern { kind, span: name.span })
         })
+    }
+}
+
+/// Whether a last statement is the value of its block; one that could not be read may be.
+fn is_tail(stmt: &Stmt) -> bool {
+    match &stmt.kind {
+        StmtKind::Expr(_) => true,
+        StmtKind::Error { binds } => binds.is_empty(),
+        _ => false,
     }
 }

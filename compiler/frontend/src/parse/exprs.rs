@@ -5,13 +5,17 @@ use aiai_ir::Sym;
 use super::{KEYWORDS, Parsed, Parser};
 use crate::ast::*;
 use crate::diagnostics::Diagnostic;
-use crate::lexer::Token;
+use crate::lexer::{Number, Token, number_value};
+use crate::span::Span;
 
 /// Binding strengths, loosest first. Comparisons do not chain.
 fn binary_op(token: Token, word: &str) -> Option<(BinaryOp, u8)> {
     Some(match token {
         Token::Name if word == "or" => (BinaryOp::Or, 1),
         Token::Name if word == "and" => (BinaryOp::And, 2),
+        Token::OrOr => (BinaryOp::Or, 1),
+        Token::AndAnd => (BinaryOp::And, 2),
+        Token::StarStar => (BinaryOp::Mul, 6),
         Token::EqEq => (BinaryOp::Compare(CompareOp::Eq), 4),
         Token::NotEq => (BinaryOp::Compare(CompareOp::Ne), 4),
         Token::Less => (BinaryOp::Compare(CompareOp::Lt), 4),
@@ -78,10 +82,11 @@ impl Parser<'_> {
             if strength == COMPARISON
                 && binary_op(self.peek(), "").is_some_and(|o| o.1 == COMPARISON)
             {
-                let diagnostic = Diagnostic::new("E0101", self.span(), "comparisons do not chain");
-                self.diagnostics
-                    .push(diagnostic.help("join two comparisons with `and`"));
-                return Err(super::Failed);
+                let message = "comparisons do not chain";
+                let diagnostic = Diagnostic::new("E0107", self.span(), message)
+                    .related(op_span, "the first comparison")
+                    .help("join two comparisons with `and`: `a < b and b < c`");
+                return Err(self.report(diagnostic));
             }
         }
     }
@@ -90,7 +95,7 @@ impl Parser<'_> {
         let start = self.span();
         let op = match (self.peek(), self.word()) {
             (Token::Minus, _) => UnaryOp::Neg,
-            (_, "not") => UnaryOp::Not,
+            (Token::Bang, _) | (_, "not") => UnaryOp::Not,
             _ => return self.postfix(),
         };
         self.advance();
@@ -104,7 +109,7 @@ impl Parser<'_> {
         Ok(Expr::new(ExprKind::Unary { op, operand }, span))
     }
 
-    fn postfix(&mut self) -> Parsed<Expr> {
+    pub(super) fn postfix(&mut self) -> Parsed<Expr> {
         let mut base = self.primary()?;
         loop {
             let start = base.span;
@@ -123,9 +128,8 @@ impl Parser<'_> {
                 }
                 Token::LParen => {
                     let message = "only functions and methods can be called";
-                    self.diagnostics
-                        .push(Diagnostic::new("E0101", self.span(), message));
-                    return Err(super::Failed);
+                    let diagnostic = Diagnostic::new("E0117", start, message);
+                    return Err(self.report(diagnostic.help("multiplication is written `*`")));
                 }
                 _ => return Ok(base),
             };
@@ -199,42 +203,58 @@ impl Parser<'_> {
             Token::Ellipsis => return Ok(IndexArg::Rest(self.advance())),
             Token::DotDot => {
                 let span = self.advance();
-                if matches!(self.peek(), Token::Comma | Token::RBracket | Token::Newline) {
+                if matches!(self.peek(), Token::Comma | Token::RBracket) {
                     return Ok(IndexArg::All(span));
                 }
-                let diagnostic = Diagnostic::new("E0101", span, "a range needs both ends")
-                    .help("write `0..n`, or `..` alone for the whole axis");
-                self.diagnostics.push(diagnostic);
-                return Err(super::Failed);
+                return Err(self.open_range(span));
+            }
+            Token::Colon => {
+                let diagnostic =
+                    Diagnostic::new("E0114", self.span(), "a range is not written with `:`");
+                let help = "write `lo..hi`, and `..` alone for the whole axis";
+                return Err(self.report(diagnostic.help(help)));
             }
             _ => {}
         }
         let lo = self.expr()?;
-        if !self.accept(Token::DotDot) {
+        if !self.at_dots() {
             return Ok(IndexArg::At(lo));
         }
+        self.dots()?;
         let hi = self.expr()?;
-        let step = if self.accept_word("by") {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let step = if self.accept_word("by") { Some(self.expr()?) } else { None };
         let span = lo.span.to(self.last_span());
         Ok(IndexArg::Range { lo, hi, step, span })
+    }
+
+    /// Whether `..` is next, or what another language writes for it.
+    pub(super) fn at_dots(&self) -> bool {
+        matches!(self.peek(), Token::DotDot | Token::DotDotEq)
+    }
+
+    /// The `..` of a range; its other end must follow.
+    pub(super) fn dots(&mut self) -> Parsed<()> {
+        if !self.at_dots() {
+            return Err(self.unexpected("`..`"));
+        }
+        let span = self.advance();
+        match self.peek() {
+            Token::RBracket | Token::RParen | Token::Comma | Token::Newline | Token::LBrace => {
+                Err(self.open_range(span))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open_range(&mut self, span: Span) -> super::Failed {
+        let diagnostic = Diagnostic::new("E0114", span, "a range needs both ends");
+        self.report(diagnostic.help("write `0..n`, or `..` alone for the whole axis"))
     }
 
     fn primary(&mut self) -> Parsed<Expr> {
         let start = self.span();
         let kind = match self.peek() {
-            Token::Int => self.int()?,
-            Token::Float => {
-                let text = self.number_text();
-                let value = text.parse().unwrap_or(f64::INFINITY);
-                ExprKind::Float {
-                    value,
-                    text: Sym::new(&text),
-                }
-            }
+            Token::Int | Token::Float => self.number(),
             Token::LParen => return self.parenthesised(),
             Token::LBracket => {
                 let open = self.advance();
@@ -247,7 +267,10 @@ impl Parser<'_> {
                 ExprKind::Str(self.text_value(span))
             }
             Token::DotDot => {
-                self.advance();
+                let span = self.advance();
+                if !matches!(self.peek(), Token::Comma | Token::RParen) {
+                    return Err(self.open_range(span));
+                }
                 ExprKind::All
             }
             Token::Name => return self.word_expr(),
@@ -256,44 +279,25 @@ impl Parser<'_> {
         Ok(Expr::new(kind, start.to(self.last_span())))
     }
 
-    pub(super) fn number_text(&mut self) -> String {
-        let span = self.advance();
-        self.text[span.start as usize..span.end as usize].replace('_', "")
-    }
-
-    fn int(&mut self) -> Parsed<ExprKind> {
-        let span = self.span();
-        let text = self.number_text();
-        match text.parse() {
-            Ok(value) => Ok(ExprKind::Int {
-                value,
-                text: Sym::new(&text),
-            }),
-            Err(_) => {
-                if !text.is_empty() {
-                    let message = "a whole number that does not fit in 64 bits";
-                    self.diagnostics
-                        .push(Diagnostic::new("E0002", span, message));
-                }
-                Ok(ExprKind::Error)
-            }
+    fn number(&mut self) -> ExprKind {
+        let text = &self.text[self.advance().range()];
+        let name = || Sym::new(text);
+        match number_value(text) {
+            Some(Number::Int(value)) => ExprKind::Int { value, text: name() },
+            Some(Number::Float(value)) => ExprKind::Float { value, text: name() },
+            None => ExprKind::Error,
         }
     }
 
     /// `(e)`, a tuple, or a parenthesised reduction.
     fn parenthesised(&mut self) -> Parsed<Expr> {
         let open = self.advance();
-        self.skip_newlines();
         if self.accept(Token::RParen) {
-            return Ok(Expr::new(
-                ExprKind::Tuple(Vec::new()),
-                open.to(self.last_span()),
-            ));
+            return Ok(Expr::new(ExprKind::Tuple(Vec::new()), open.to(self.last_span())));
         }
         let first = self.rhs()?;
-        self.skip_newlines();
         if self.peek() != Token::Comma {
-            let end = self.close(Token::RParen, open)?;
+            let end = self.close(Token::RParen, open, true)?;
             return Ok(Expr::new(ExprKind::Paren(Box::new(first)), open.to(end)));
         }
         self.advance();
@@ -313,30 +317,13 @@ impl Parser<'_> {
             "if" => self.if_expr()?,
             "for" => self.for_expr()?,
             "while" => self.while_expr()?,
-            "grad" => {
-                self.advance();
-                let wrt = self.postfix()?;
-                let tuple = matches!(wrt.kind, ExprKind::Tuple(_));
-                let targets = match wrt.kind {
-                    ExprKind::Tuple(parts) if !parts.is_empty() => parts,
-                    ExprKind::Tuple(_) => {
-                        return Err(self.unexpected("something to differentiate by"));
-                    }
-                    _ => vec![wrt],
-                };
-                ExprKind::Grad(Box::new(Grad {
-                    targets,
-                    tuple,
-                    body: self.block()?,
-                }))
-            }
+            "grad" => self.grad_expr()?,
             word if KEYWORDS.contains(&word) => return Err(self.unexpected("an expression")),
             _ if self.starts_reduction() => {
                 let message = "a reduction inside an expression needs parentheses";
-                let diagnostic = Diagnostic::new("E0101", start, message);
+                let diagnostic = Diagnostic::new("E0113", start, message);
                 let help = "write `(sum i: ...)`; its body extends as far as it can";
-                self.diagnostics.push(diagnostic.help(help));
-                return Err(super::Failed);
+                return Err(self.report(diagnostic.help(help)));
             }
             _ => {
                 let name = self.ident("an expression")?;
@@ -372,9 +359,10 @@ impl Parser<'_> {
                 "and" | "or" | "by" | "with" | "in" | "else" | "max"
             ),
             Token::Less => {
-                self.word_at(2).parse::<aiai_ir::DType>().is_ok()
-                    && self.peek_at(3) == Token::Greater
-                    && self.peek_at(4) == Token::Name
+                let tokens = [self.peek_at(2), self.peek_at(3), self.peek_at(4)];
+                tokens == [Token::Name, Token::Greater, Token::Name]
+                    && (matches!(self.peek_at(5), Token::Colon | Token::Comma)
+                        || self.word_at(5) == "in")
             }
             _ => false,
         }
@@ -409,125 +397,5 @@ impl Parser<'_> {
             body,
         };
         Ok(Expr::new(ExprKind::Reduce(Box::new(reduce)), span))
-    }
-
-    fn if_expr(&mut self) -> Parsed<ExprKind> {
-        self.advance();
-        let condition = self.expr()?;
-        let then = self.block()?;
-        if self.peek() == Token::Newline && self.word_at(1) == "else" {
-            self.advance();
-        }
-        if self.word() != "else" {
-            return Err(self.unexpected("`else` (an `if` is an expression)"));
-        }
-        self.advance();
-        let start = self.span();
-        let kind = if self.word() == "if" {
-            self.nested(|p| p.if_expr())?
-        } else {
-            ExprKind::Block(Box::new(self.block()?))
-        };
-        let otherwise = Expr::new(kind, start.to(self.last_span()));
-        Ok(ExprKind::If(Box::new(If {
-            condition,
-            then,
-            otherwise,
-        })))
-    }
-
-    fn carry(&mut self) -> Parsed<Carry> {
-        let pattern = self.pattern()?;
-        self.expect(Token::Eq)?;
-        Ok(Carry {
-            pattern,
-            init: self.expr()?,
-        })
-    }
-
-    fn for_expr(&mut self) -> Parsed<ExprKind> {
-        self.advance();
-        if self.accept_word("each") {
-            return self.for_each();
-        }
-        let var = self.ident("the name of the loop variable")?;
-        self.expect_word("in")?;
-        let lo = self.expr()?;
-        let source = if self.accept(Token::DotDot) {
-            let hi = self.expr()?;
-            let step = if self.accept_word("by") {
-                Some(self.expr()?)
-            } else {
-                None
-            };
-            ForSource::Range { lo, hi, step }
-        } else {
-            ForSource::List(lo)
-        };
-        let carry = if self.accept_word("with") {
-            Some(self.carry()?)
-        } else {
-            None
-        };
-        let body = self.block()?;
-        Ok(ExprKind::For(Box::new(For {
-            var,
-            source,
-            carry,
-            body,
-        })))
-    }
-
-    fn for_each(&mut self) -> Parsed<ExprKind> {
-        let mut vars = vec![self.ident("a name for the leaves")?];
-        while self.accept(Token::Comma) {
-            vars.push(self.ident("a name for the leaves")?);
-        }
-        self.expect_word("in")?;
-        let source = self.expr()?;
-        let span = source.span;
-        let parenthesized = matches!(source.kind, ExprKind::Tuple(_) | ExprKind::Paren(_));
-        let over = match source.kind {
-            ExprKind::Tuple(parts) => parts,
-            ExprKind::Paren(inner) => vec![*inner],
-            _ => vec![source],
-        };
-        if over.len() != vars.len() {
-            let message = format!("{} names for {} values", vars.len(), over.len());
-            let names = vars[0].span.to(vars[vars.len() - 1].span);
-            let diagnostic = Diagnostic::new("E0101", names, message);
-            self.diagnostics
-                .push(diagnostic.related(span, "one name for each of these"));
-            return Err(super::Failed);
-        }
-        let body = self.block()?;
-        Ok(ExprKind::ForEach(Box::new(ForEach {
-            vars,
-            over,
-            body,
-            parenthesized,
-        })))
-    }
-
-    fn while_expr(&mut self) -> Parsed<ExprKind> {
-        self.advance();
-        let condition = self.expr()?;
-        if self.word() != "with" {
-            return Err(self.unexpected("`with` and the state of the loop"));
-        }
-        self.advance();
-        let carry = self.carry()?;
-        let max = if self.accept_word("max") {
-            Some(self.expr()?)
-        } else {
-            None
-        };
-        let body = self.block()?;
-        Ok(ExprKind::While(Box::new(While {
-            condition,
-            carry,
-            max,
-            body,
-        })))
     }
 }

@@ -3,43 +3,31 @@
 use super::{Failed, Parsed, Parser};
 use crate::ast::*;
 use crate::diagnostics::Diagnostic;
-use crate::lexer::Token;
-
-/// Words that start an item, for recovery.
-const STARTERS: &[&str] = &[
-    "use", "module", "fn", "rules", "rule", "test", "prop", "bench",
-];
-
-/// Words of the compile-time half that is not part of this version.
-const RESERVED: &[&str] = &["fuse", "layout", "schedule", "kernel", "cost", "derivative"];
+use crate::lexer::{Head, Number, Token, number_value};
 
 impl Parser<'_> {
     pub(super) fn file(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
         loop {
+            self.skip_ends();
+            self.anchor = self.span().start;
             let doc = self.doc();
             if self.peek() == Token::End {
+                self.undocumented(&doc);
                 return items;
             }
-            let start = self.span();
             match self.item(doc) {
                 Ok(item) => items.push(item),
-                Err(Failed) => self.skip_item(start.start),
+                Err(Failed) => self.skip_item(),
             }
         }
     }
 
-    /// Moves to the next word that starts an item at the start of a line, past where the item began.
-    fn skip_item(&mut self, began: u32) {
-        loop {
-            let start = self.span().start as usize;
-            let at_line_start = start == 0 || self.text.as_bytes()[start - 1] == b'\n';
-            let starts = STARTERS.contains(&self.word()) || self.peek() == Token::Doc;
-            let past = self.span().start > began;
-            if self.peek() == Token::End || (starts && at_line_start && past) {
-                return;
-            }
-            self.advance();
+    /// Reports documentation with nothing behind it.
+    fn undocumented(&mut self, doc: &Doc) {
+        if !doc.lines.is_empty() {
+            let diagnostic = Diagnostic::new("E0110", doc.span, "documentation of nothing");
+            self.report(diagnostic.help("`///` stands before what it documents; else write `//`"));
         }
     }
 
@@ -73,16 +61,10 @@ impl Parser<'_> {
             "test" => Item::Test(self.test(doc)?),
             "rule" => Item::Rule(self.rule(doc)?),
             "rules" => Item::Rules(self.rules(doc)?),
-            word if RESERVED.contains(&word) => {
-                let message = format!("`{word}` is not part of this version of the language");
-                self.diagnostics
-                    .push(Diagnostic::new("E0101", self.span(), message));
-                return Err(Failed);
-            }
-            _ => return Err(self.unexpected("an item such as `fn`, `module` or `test`")),
+            _ => return Err(self.not_an_item()),
         };
-        if !matches!(self.peek(), Token::Newline | Token::End | Token::Doc) {
-            return Err(self.unexpected("the end of the item"));
+        if !matches!(self.peek(), Token::Newline | Token::Semicolon | Token::End | Token::Doc) {
+            return Err(self.unexpected("the end of the line"));
         }
         Ok(item)
     }
@@ -121,10 +103,6 @@ impl Parser<'_> {
 
     fn constraints(&mut self) -> Parsed<Vec<Constraint>> {
         let mut constraints = Vec::new();
-        // The clause may stand on the line below the signature.
-        if self.peek() == Token::Newline && self.word_at(1) == "where" {
-            self.advance();
-        }
         if self.accept_word("where") {
             constraints.push(self.constraint()?);
             while self.accept(Token::Comma) {
@@ -170,22 +148,20 @@ impl Parser<'_> {
         let open = self.expect(Token::LBrace)?;
         let mut members = Vec::new();
         loop {
+            self.skip_ends();
+            self.anchor = self.span().start;
             let doc = self.doc();
-            if self.peek() == Token::RBrace || self.peek() == Token::End {
+            if matches!(self.peek(), Token::RBrace | Token::End) {
+                self.undocumented(&doc);
                 break;
             }
-            let before = self.at;
             match self.member(doc) {
                 Ok(member) => members.push(member),
-                Err(Failed) => {
-                    self.skip_statement();
-                    if self.at == before {
-                        self.advance();
-                    }
-                }
+                Err(Failed) if self.stopped => return Err(Failed),
+                Err(Failed) => self.skip_statement(),
             }
         }
-        let end = self.close(Token::RBrace, open)?;
+        let end = self.close(Token::RBrace, open, false)?;
         Ok(Module {
             doc,
             name,
@@ -198,8 +174,13 @@ impl Parser<'_> {
 
     fn member(&mut self, doc: Doc) -> Parsed<Member> {
         let start = self.span();
-        if self.word() == "fn" {
-            return self.function(doc).map(Member::Fn);
+        match self.head() {
+            Some(Head::Function) => return self.function(doc).map(Member::Fn),
+            Some(Head::Statement | Head::Item) => return Err(self.not_a_member()),
+            Some(Head::Field) | None => {}
+        }
+        if self.peek() != Token::Name {
+            return Err(self.not_a_member());
         }
         let kind = match (self.word(), self.peek_at(1)) {
             ("param", Token::Name) => Some(LeafKind::Param),
@@ -210,10 +191,13 @@ impl Parser<'_> {
         if kind.is_some() {
             self.advance();
         }
-        let what = "a member: `param`, `state`, `field`, `name: Module` or `fn`";
-        let mut names = vec![self.ident(what)?];
+        let mut names = vec![self.ident("the name of a member")?];
         while self.accept(Token::Comma) {
             names.push(self.ident("the name of a field")?);
+        }
+        if kind.is_none() && names.len() == 1 && self.peek() != Token::Colon {
+            self.at -= 1;
+            return Err(self.not_a_member());
         }
         self.expect(Token::Colon)?;
         let ty = self.ty()?;
@@ -225,8 +209,8 @@ impl Parser<'_> {
             LeafInit::None
         };
         let span = start.to(self.last_span());
-        if !matches!(self.peek(), Token::Newline | Token::RBrace | Token::Doc) {
-            return Err(self.unexpected("the end of the field"));
+        if !matches!(self.peek(), Token::Newline | Token::Semicolon | Token::RBrace | Token::Doc) {
+            return Err(self.unexpected("the end of the line"));
         }
         Ok(match kind {
             Some(kind) => Member::Leaf(Leaf {
@@ -244,6 +228,17 @@ impl Parser<'_> {
                 span,
             }),
         })
+    }
+
+    /// Reports what cannot stand in a module.
+    fn not_a_member(&mut self) -> Failed {
+        let message = match self.head() {
+            Some(_) => format!("`{}` cannot stand in a module", self.word()),
+            None => format!("expected a member of the module, found {}", self.found()),
+        };
+        let help = "members are `param`, `state`, `field`, `fn`, and submodules `name: Module<...>`";
+        let diagnostic = Diagnostic::new("E0105", self.here(), message);
+        self.report(diagnostic.help(help))
     }
 
     fn initializer(&mut self) -> Parsed<Initializer> {
@@ -265,18 +260,8 @@ impl Parser<'_> {
         let name = self.ident("the name of the function")?;
         let generics = self.generic_params()?;
         let params = self.params()?;
-        if self.peek() == Token::Newline && self.peek_at(1) == Token::Arrow {
-            self.advance();
-        }
-        let ret = if self.accept(Token::Arrow) {
-            Some(self.ty()?)
-        } else {
-            None
-        };
+        let ret = self.result_type()?;
         let constraints = self.constraints()?;
-        if self.peek() == Token::Newline && self.peek_at(1) == Token::LBrace {
-            self.advance();
-        }
         let body = self.block()?;
         let span = start.to(body.span);
         Ok(Function {
@@ -289,6 +274,17 @@ impl Parser<'_> {
             body,
             span,
         })
+    }
+
+    fn result_type(&mut self) -> Parsed<Option<TypeExpr>> {
+        if matches!(self.peek(), Token::Colon | Token::FatArrow) {
+            let message = format!("a result type does not follow {}", self.peek().describe());
+            let diagnostic = Diagnostic::new("E0108", self.span(), message);
+            self.report(diagnostic.help("write `->`"));
+            self.advance();
+            return self.ty().map(Some);
+        }
+        if self.accept(Token::Arrow) { self.ty().map(Some) } else { Ok(None) }
     }
 
     fn prop(&mut self, doc: Doc) -> Parsed<Prop> {
@@ -318,18 +314,18 @@ impl Parser<'_> {
 
     fn param(&mut self) -> Parsed<Param> {
         let start = self.span();
-        let own = self.word() == "own" && self.peek_at(1) == Token::Name;
-        let constant = self.word() == "const" && self.peek_at(1) == Token::Name;
-        if own || constant {
-            self.advance();
-        }
+        let own = self.accept_word("own");
+        let constant = self.accept_word("const");
         let name = self.ident("the name of a parameter")?;
+        if matches!(self.peek(), Token::Comma | Token::RParen) {
+            return Err(self.untyped(name));
+        }
         self.expect(Token::Colon)?;
         let ty = self.ty()?;
         let mut domain = None;
         if self.accept_word("in") {
             let lo = self.dim_expr()?;
-            self.expect(Token::DotDot)?;
+            self.dots()?;
             domain = Some(Domain {
                 lo,
                 hi: self.dim_expr()?,
@@ -352,10 +348,18 @@ impl Parser<'_> {
         })
     }
 
+    fn untyped(&mut self, name: Ident) -> Failed {
+        let (message, help) = match name.name.as_str() {
+            "self" => ("`self` is not a parameter", "delete it: in a module, `self` is always there"),
+            _ => ("a parameter without a type", "types are written at signatures: `x: f32[N]`"),
+        };
+        self.report(Diagnostic::new("E0115", name.span, message).help(help))
+    }
+
     fn test(&mut self, doc: Doc) -> Parsed<Test> {
         let start = self.advance();
         if self.peek() != Token::Text {
-            return Err(self.unexpected("the title of the test, as a text"));
+            return Err(self.unexpected("the name of the test in quotes"));
         }
         let span = self.advance();
         let name = Text {
@@ -397,13 +401,20 @@ impl Parser<'_> {
         let open = self.expect(Token::LBrace)?;
         let mut rules = Vec::new();
         loop {
+            self.skip_ends();
+            self.anchor = self.span().start;
             let doc = self.doc();
-            if self.peek() != Token::Name {
+            if matches!(self.peek(), Token::RBrace | Token::End) {
+                self.undocumented(&doc);
                 break;
             }
-            rules.push(self.rule(doc)?);
+            match self.rule(doc) {
+                Ok(rule) => rules.push(rule),
+                Err(Failed) if self.stopped => return Err(Failed),
+                Err(Failed) => self.skip_statement(),
+            }
         }
-        let end = self.close(Token::RBrace, open)?;
+        let end = self.close(Token::RBrace, open, false)?;
         Ok(RuleGroup {
             doc,
             name,
@@ -422,10 +433,10 @@ impl Parser<'_> {
         let open = self.expect(Token::LBrace)?;
         self.skip_newlines();
         let lhs = self.rhs()?;
-        self.expect(Token::FatArrow)?;
+        self.fat_arrow()?;
         let rhs = self.rhs()?;
         self.skip_newlines();
-        let end = self.close(Token::RBrace, open)?;
+        let end = self.close(Token::RBrace, open, false)?;
         Ok(Rule {
             doc,
             name,
@@ -439,6 +450,18 @@ impl Parser<'_> {
         })
     }
 
+    fn fat_arrow(&mut self) -> Parsed<()> {
+        if self.accept(Token::FatArrow) {
+            return Ok(());
+        }
+        let message = format!("expected `=>` between the sides of the rule, found {}", self.found());
+        let mut diagnostic = Diagnostic::new("E0118", self.here(), message);
+        if matches!(self.peek(), Token::Arrow | Token::Eq | Token::EqEq) {
+            diagnostic = diagnostic.help("write `=>`");
+        }
+        Err(self.report(diagnostic))
+    }
+
     fn rule_class(&mut self) -> Parsed<RuleClass> {
         let start = self.span();
         let kind = match self.word() {
@@ -448,14 +471,22 @@ impl Parser<'_> {
                 self.advance();
                 let open = self.expect(Token::LParen)?;
                 let bound = match self.peek() {
-                    Token::Int | Token::Float => self.number_text().parse().unwrap_or(0.0),
+                    Token::Int | Token::Float => match number_value(&self.text[self.advance().range()]) {
+                        Some(Number::Int(value)) => value as f64,
+                        Some(Number::Float(value)) => value,
+                        None => 0.0,
+                    },
                     _ => return Err(self.unexpected("a number of ulp")),
                 };
                 self.expect_word("ulp")?;
-                self.close(Token::RParen, open)?;
+                self.close(Token::RParen, open, false)?;
                 RuleClassKind::Approx(bound)
             }
-            _ => return Err(self.unexpected("a class: `exact`, `real` or `approx(n ulp)`")),
+            _ => {
+                let message = format!("expected the class of the rule, found {}", self.found());
+                let diagnostic = Diagnostic::new("E0118", self.here(), message);
+                return Err(self.report(diagnostic.help("a class is `exact`, `real` or `approx(n ulp)`")));
+            }
         };
         if !matches!(kind, RuleClassKind::Approx(_)) {
             self.advance();

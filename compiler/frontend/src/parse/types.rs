@@ -21,7 +21,7 @@ impl Parser<'_> {
                 let elem = Box::new(self.ty()?);
                 self.expect(Token::Semicolon)?;
                 let len = Box::new(self.expr()?);
-                self.close(Token::RBracket, open)?;
+                self.close(Token::RBracket, open, false)?;
                 TypeKind::List { elem, len }
             }
             _ => {
