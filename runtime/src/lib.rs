@@ -1,0 +1,15 @@
+//! Tensors, files, thread pool, micro-kernels: what compiled code needs at run time.
+//!
+//! This crate knows nothing of the IR. Compiled code sees what [`abi`] lists and nothing else.
+
+pub mod dtype;
+pub mod error;
+pub mod memory;
+pub mod philox;
+pub mod tensor;
+
+pub use dtype::{DType, Element};
+pub use error::{Error, Result};
+pub use half::{bf16, f16};
+pub use memory::Arena;
+pub use tensor::Tensor;
