@@ -178,7 +178,7 @@ fn raw_tokens(
     diagnostics: &mut Diagnostics,
     comments: &mut Vec<Comment>,
 ) -> Vec<(Token, Span)> {
-    let from = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut from = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut raw: Vec<(Token, Span)> = Vec::with_capacity(text.len() / 4);
     let mut tokens = Token::lexer(&text[from..]);
     let mut check = check::Check { text, diagnostics };
@@ -198,7 +198,8 @@ fn raw_tokens(
             }
             Err(()) => {
                 let end = check.unknown(span);
-                tokens.bump((end - span.end) as usize);
+                from = end as usize;
+                tokens = Token::lexer(&text[from..]);
                 if let Some(token) = check.stands_for(span) {
                     raw.push((token, Span { end, ..span }));
                 }

@@ -25,11 +25,29 @@ macro_rules! codes {
 codes! {
     "E0001" "a character that the language does not use";
     "E0002" "a number that cannot be read";
-    "E0003" "an unfinished text";
-    "E0004" "a file that is not plain UTF-8 text";
-    "E0101" "unexpected token";
-    "E0102" "a bracket that is not closed";
-    "E0103" "a statement that goes on after its end";
+    "E0003" "a string that does not end on its line";
+    "E0004" "a file that is not UTF-8 text";
+    "E0005" "a control or invisible character";
+    "E0006" "an unknown escape in a string";
+    "E0007" "a comment of another language";
+    "E0101" "something else was expected";
+    "E0102" "a bracket that is never closed";
+    "E0103" "two statements on one line";
+    "E0104" "a closing bracket without an opening one";
+    "E0105" "something that cannot stand here";
+    "E0106" "a binding without `let`";
+    "E0107" "a chain of comparisons";
+    "E0108" "an operator or word of another language";
+    "E0109" "a semicolon";
+    "E0110" "documentation of nothing";
+    "E0111" "a keyword as a name";
+    "E0112" "an `if` without `else`";
+    "E0113" "a reduction that needs parentheses";
+    "E0114" "a range that lacks an end";
+    "E0115" "a type where none belongs, or none where one does";
+    "E0116" "a `for each` over another number of values";
+    "E0117" "a call of something that is not a function";
+    "E0118" "a rule of another form";
     "E0201" "an unknown name";
     "E0202" "a name that is defined twice";
     "E0203" "a file that cannot be used";
@@ -59,6 +77,7 @@ codes! {
     "E0702" "an unbound variable in a rule";
     "E0801" "nested too deeply";
     "E0802" "too large";
+    "E0803" "a name that is too long";
 }
 
 /// The row of a code such as `E0301`, in any letter case.

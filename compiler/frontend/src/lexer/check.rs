@@ -108,22 +108,24 @@ impl Check<'_> {
         let line = rest.find('\n').unwrap_or(rest.len());
         let Some(c) = rest.chars().next() else { return span.end };
         let one = Span { end: span.start + c.len_utf8() as u32, ..span };
-        let whole_line = Span { end: span.start + line as u32, ..span };
         if c == '"' {
-            let shown = Span { end: whole_line.end.min(span.start + 64), ..span };
-            let shown = if self.text.is_char_boundary(shown.end as usize) { shown } else { one };
-            self.report("E0003", shown, "this string does not end on its line", "close it with `\"`");
-            return whole_line.end;
+            // What may close brackets around the string is left out of it.
+            let text = rest[..line].trim_end_matches([' ', '\r', '{', ')', ']', ',']);
+            let whole = Span { end: span.start + text.len().max(1) as u32, ..span };
+            let shown = if whole.range().len() > 64 { one } else { whole };
+            let message = "this string does not end on its line";
+            self.report("E0003", shown, message, "close it with `\"`");
+            return whole.end;
         }
         if c == '#' {
             self.report("E0007", one, "`#` does not start a comment", "comments start with `//`");
-            return whole_line.end;
+            return span.start + line as u32;
         }
         if is_hidden(c) {
             // A run of them is one finding.
             let run: usize = rest.chars().take_while(|&c| is_hidden(c) && c != '\n').map(char::len_utf8).sum();
             self.hidden(c, one);
-            return span.end.max(span.start + run as u32);
+            return span.start + run as u32;
         }
         let help = match c {
             '&' => "to join conditions write `and`; for bits, `bit_and(a, b)`",
@@ -144,7 +146,7 @@ impl Check<'_> {
             _ => "delete it",
         };
         self.report("E0001", one, format!("unexpected character `{c}`"), help);
-        span.end.max(one.end)
+        one.end
     }
 
     /// The token that an unknown character stands for, so that parsing goes on without another finding.

@@ -118,6 +118,9 @@ impl Parser<'_> {
                 let diagnostic = Diagnostic::new("E0108", start, message);
                 return Err(self.report(diagnostic.help("write `let`")));
             }
+            "return" if self.peek_at(1) != Token::LParen => {
+                return Err(self.unexpected("a statement"));
+            }
             _ => StmtKind::Expr(self.rhs()?),
         };
         Ok(Stmt { kind, span: start.to(self.last_span()) })

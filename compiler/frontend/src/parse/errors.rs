@@ -78,7 +78,7 @@ impl Parser<'_> {
             (Token::OpAssign, _) => {
                 ("E0106", "values are never changed", "bind a new one: `let x = x + 1`")
             }
-            (Token::Eq, _) => ("E0106", "unexpected `=`", "to compare, write `==`; to bind, `let`"),
+            (Token::Eq, _) => ("E0101", "unexpected `=`", "to compare, write `==`; to bind, `let`"),
             (Token::DotDotEq, _) => return None,
             (_, "def" | "func" | "function" | "fun") => {
                 ("E0108", "functions are not declared this way", "write `fn`")
