@@ -87,6 +87,9 @@ pub enum Error {
     /// The tokenizer refused its definition or a text.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
+    /// The operating system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// A task of the thread pool panicked. This is a bug of the program that ran the task.
     #[error("a parallel task panicked: {0}")]
     Panicked(String),

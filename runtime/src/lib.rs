@@ -2,14 +2,17 @@
 //!
 //! This crate knows nothing of the IR. Compiled code sees what [`abi`] lists and nothing else.
 
+pub mod abi;
 pub mod dtype;
 pub mod error;
 pub mod memory;
 pub mod philox;
+pub mod pool;
 pub mod tensor;
 
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use half::{bf16, f16};
 pub use memory::Arena;
+pub use pool::Pool;
 pub use tensor::Tensor;
