@@ -148,7 +148,8 @@ impl Token {
 pub struct Lexed {
     pub tokens: Vec<(Token, Span)>,
     pub comments: Vec<Comment>,
-    /// Where brackets were mended: findings about the same place would only repeat it.
+    /// Where brackets were mended and characters skipped, in order: findings about the same place
+    /// would only repeat it.
     pub mended: Vec<u32>,
     /// Where a brace was mended: what follows may be read at the wrong level.
     pub unsure_from: Option<u32>,
@@ -163,9 +164,12 @@ pub fn lex(text: &str, file: FileId, diagnostics: &mut Diagnostics) -> Lexed {
         return Lexed { tokens: vec![(Token::End, span)], ..Lexed::default() };
     }
     let mut lexed = Lexed::default();
-    let raw = raw_tokens(text, file, diagnostics, &mut lexed.comments);
+    let mut check = check::Check { text, diagnostics, unread: Vec::new() };
+    let raw = raw_tokens(text, file, &mut check, &mut lexed.comments);
+    lexed.mended = std::mem::take(&mut check.unread);
     let balanced = brackets::balance(text, raw, diagnostics);
-    lexed.mended = balanced.mended;
+    lexed.mended.extend(balanced.mended);
+    lexed.mended.sort_unstable();
     lexed.unsure_from = balanced.unsure_from;
     lexed.tokens = statement_ends(balanced.tokens, text);
     lexed
@@ -175,13 +179,12 @@ pub fn lex(text: &str, file: FileId, diagnostics: &mut Diagnostics) -> Lexed {
 fn raw_tokens(
     text: &str,
     file: FileId,
-    diagnostics: &mut Diagnostics,
+    check: &mut check::Check,
     comments: &mut Vec<Comment>,
 ) -> Vec<(Token, Span)> {
     let mut from = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut raw: Vec<(Token, Span)> = Vec::with_capacity(text.len() / 4);
     let mut tokens = Token::lexer(&text[from..]);
-    let mut check = check::Check { text, diagnostics };
     while let Some(token) = tokens.next() {
         let range = tokens.span();
         let span = Span::new(file, (range.start + from) as u32, (range.end + from) as u32);

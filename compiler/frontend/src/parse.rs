@@ -27,8 +27,7 @@ pub(crate) const KEYWORDS: &[&str] = &[
 
 /// Reads a file. Findings go to `diagnostics`; the tree has `Error` nodes in their places.
 pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
-    let Lexed { tokens, comments, mut mended, unsure_from } = lex(text, id, diagnostics);
-    mended.sort_unstable();
+    let Lexed { tokens, comments, mended, unsure_from } = lex(text, id, diagnostics);
     let mut parser = Parser {
         text,
         tokens: &tokens,

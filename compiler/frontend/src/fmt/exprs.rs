@@ -277,7 +277,7 @@ impl Formatter<'_> {
         };
         let carry = scan.carry.as_ref().map_or(Doc::NIL, |carry| self.carry(carry));
         let head = concat_doc!["for ", scan.var.name.as_str(), " in ", source, carry, " "];
-        concat_doc![head, self.open_block(&scan.body)]
+        concat_doc![head, self.block(&scan.body)]
     }
 
     fn for_each(&mut self, each: &ForEach) -> Doc {
@@ -285,7 +285,7 @@ impl Formatter<'_> {
         let over: Vec<Doc> = each.over.iter().map(|over| self.expr(over)).collect();
         let over = join(over, &", ".into());
         let over = if each.parenthesized { concat_doc!["(", over, ")"] } else { over };
-        concat_doc!["for each ", vars, " in ", over, " ", self.open_block(&each.body)]
+        concat_doc!["for each ", vars, " in ", over, " ", self.block(&each.body)]
     }
 
     fn while_expr(&mut self, looped: &While) -> Doc {
@@ -295,7 +295,7 @@ impl Formatter<'_> {
             Some(max) => concat_doc![" max ", self.expr(max)],
             None => Doc::NIL,
         };
-        concat_doc!["while ", condition, carry, max, " ", self.open_block(&looped.body)]
+        concat_doc!["while ", condition, carry, max, " ", self.block(&looped.body)]
     }
 
     fn grad(&mut self, grad: &Grad) -> Doc {

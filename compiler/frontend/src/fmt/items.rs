@@ -165,8 +165,8 @@ impl Formatter<'_> {
     }
 }
 
-/// The head of a function: on one line, or broken before what follows the parameters, or with a
-/// parameter on each line. Tells whether it was broken.
+/// The head of a function: on one line, or broken before its constraints, or before what follows the
+/// parameters, or with a parameter on each line. Tells whether it was broken.
 fn signature(
     name: Doc,
     params: Doc,
@@ -185,6 +185,11 @@ fn signature(
     // Two columns for ` {`.
     if fits(&flat, indent + 2) {
         return (flat, false);
+    }
+    let first = concat_doc![name.clone(), params.clone(), space(has_ret), ret.clone()];
+    if has_constraints && fits(&first, indent) && fits(&constraints, indent + CONTINUED + 2) {
+        let below = concat_doc![Doc::Hard, constraints].nest(CONTINUED);
+        return (concat_doc![first, below], true);
     }
     let first = concat_doc![name.clone(), params.clone()];
     if gap && fits(&first, indent) && fits(&tail, indent + CONTINUED + 2) {

@@ -12,6 +12,8 @@ const MAX_NAME: usize = 256;
 pub(super) struct Check<'a> {
     pub text: &'a str,
     pub diagnostics: &'a mut Diagnostics,
+    /// Where characters were skipped.
+    pub unread: Vec<u32>,
 }
 
 impl Check<'_> {
@@ -104,6 +106,7 @@ impl Check<'_> {
 
     /// Reports what no token starts with; gives where to go on.
     pub fn unknown(&mut self, span: Span) -> u32 {
+        self.unread.push(span.start);
         let rest = &self.text[span.start as usize..];
         let line = rest.find('\n').unwrap_or(rest.len());
         let Some(c) = rest.chars().next() else { return span.end };
@@ -128,9 +131,9 @@ impl Check<'_> {
             return span.start + run as u32;
         }
         let help = match c {
-            '&' => "to join conditions write `and`; for bits, `bit_and(a, b)`",
-            '|' => "to join conditions write `or`; for bits, `bit_or(a, b)`",
-            '^' => "for powers write `pow(x, n)`; for bits, `bit_xor(a, b)`",
+            '&' => "write `and`",
+            '|' => "write `or`",
+            '^' => "for powers write `pow(x, n)`; for bits, `xor(a, b)`",
             '\'' | '`' | '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' => "strings stand in plain double quotes, `\"`",
             '\u{2212}' | '\u{2013}' | '\u{2014}' => "the minus sign is `-`",
             '\u{d7}' | '\u{b7}' => "multiplication is `*`",

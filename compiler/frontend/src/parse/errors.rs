@@ -34,10 +34,12 @@ impl Parser<'_> {
         }
     }
 
-    /// The next token; behind the last one if the line or file ends, where the missing piece belongs.
+    /// The next token; behind the last one if the line ends there, where the missing piece belongs.
     pub(super) fn here(&self) -> Span {
-        if matches!(self.peek(), Token::Newline | Token::End) {
-            self.last_span().after()
+        let last = self.last_span();
+        let gap = self.text.get(last.end as usize..self.span().start as usize).unwrap_or("");
+        if matches!(self.peek(), Token::Newline | Token::End) || gap.contains('\n') {
+            last.after()
         } else {
             self.span()
         }
@@ -118,6 +120,9 @@ impl Parser<'_> {
             Diagnostic::new("E0101", self.here(), message).label(format!("expected {wanted}"));
         if open.end < self.last_span().start {
             diagnostic = diagnostic.related(open, "opened here");
+        }
+        if self.peek() == Token::Colon && token == Token::RParen {
+            diagnostic = diagnostic.help("arguments are named with `=`: `axis = 0`");
         }
         if self.peek() == Token::Colon && token == Token::RBracket {
             diagnostic.code = "E0114";
