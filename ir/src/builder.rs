@@ -44,6 +44,15 @@ impl<'f> Builder<'f> {
         self.function.result_names = names.iter().map(|&n| n.into()).collect();
     }
 
+    /// Adds a parameter to the function being built.
+    pub fn add_param(&mut self, name: &str, ty: Type, owned: bool) -> Value {
+        let value = self.function.new_value(ty);
+        self.function.param_names.push(name.into());
+        self.function.owned.push(owned);
+        self.open[0].args.push(value);
+        value
+    }
+
     pub fn ty(&self, value: Value) -> &Type {
         self.function.ty(value)
     }

@@ -143,6 +143,8 @@ ops! {
     /// Conversion to another dtype. Float to integer truncates and saturates, NaN gives 0; integer to
     /// integer wraps; to `bool` tests for non-zero; to a narrower float rounds to nearest even.
     Cast { dtype: DType } = "cast", elementwise, Both, Pure;
+    /// The operand; its derivative is zero.
+    StopGradient = "stop_gradient", elementwise, Tensor, Pure;
 
     // ---- movement ----
     /// Operand axis `k` becomes result axis `axes[k]` (increasing); size 1 is repeated, others must agree.

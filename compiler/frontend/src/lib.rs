@@ -4,7 +4,9 @@
 
 pub mod ast;
 pub mod diagnostics;
+pub mod elaborate;
 pub mod fmt;
 pub mod lexer;
 pub mod parse;
 pub mod span;
+pub mod stdlib;

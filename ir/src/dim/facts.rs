@@ -96,6 +96,11 @@ impl Facts {
             Relation::NonNegative if self.proves_non_negative(dim, 4) => Truth::True,
             Relation::NonNegative if positive(-dim) => Truth::False,
             Relation::Zero if positive(dim) || positive(-dim) => Truth::False,
+            Relation::Zero
+                if self.proves_non_negative(dim, 4) && self.proves_non_negative(-dim, 4) =>
+            {
+                Truth::True
+            }
             Relation::NonZero if positive(dim) || positive(-dim) => Truth::True,
             Relation::Zero | Relation::NonZero | Relation::NonNegative => Truth::Unknown,
         }

@@ -68,3 +68,9 @@ fn same(a: &Type, b: &Type) -> Result<(), String> {
     tensor(a)?;
     ensure(a == b, || format!("operands differ: `{a}` and `{b}`"))
 }
+
+pub fn stop_gradient(operands: &[Type]) -> Result<Type, String> {
+    let [x] = exactly(operands)?;
+    tensor(x)?;
+    Ok(x.clone())
+}

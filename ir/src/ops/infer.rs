@@ -24,6 +24,7 @@ impl Op {
             Op::Compare { kind: _ } => one(elementwise::compare(operands)),
             Op::Select => one(elementwise::select(operands)),
             Op::Cast { dtype } => one(elementwise::cast(operands, *dtype)),
+            Op::StopGradient => one(elementwise::stop_gradient(operands)),
             Op::Broadcast { shape, axes } => one(movement::broadcast(operands, shape, axes)),
             Op::Reshape { shape } => one(movement::reshape(operands, shape)),
             Op::Permute { axes } => one(movement::permute(operands, axes)),

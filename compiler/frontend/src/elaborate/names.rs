@@ -1,0 +1,113 @@
+//! Names: variables, dimensions, items.
+
+use aiai_ir::Sym;
+
+use super::context::Cx;
+use super::suggest::nearest;
+use super::value::{GArg, Val};
+use super::{Elaborator, ItemRef, builtins};
+use crate::ast::Ident;
+use crate::diagnostics::Diagnostic;
+use crate::span::Span;
+
+impl Elaborator<'_> {
+    fn item(&self, name: Sym, at: Span) -> Option<ItemRef> {
+        self.visible.get(at.file.0 as usize)?.get(&name).copied()
+    }
+
+    pub(crate) fn find_module(&self, name: Sym, at: Span) -> Option<usize> {
+        match self.item(name, at) {
+            Some(ItemRef::Module(module)) => Some(module),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_module(&self, name: Sym) -> bool {
+        self.modules.iter().any(|m| m.def.name.name == name)
+    }
+
+    pub(crate) fn find_fn(&self, name: Sym, at: Span) -> Option<usize> {
+        match self.item(name, at) {
+            Some(ItemRef::Fn(function)) => Some(function),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn module_names(&self) -> Vec<Sym> {
+        self.modules.iter().map(|m| m.def.name.name).collect()
+    }
+
+    /// The value of a name.
+    pub(crate) fn name(&mut self, cx: &mut Cx, name: Ident) -> Val {
+        if let Some(index) = cx.indices.iter().rposition(|i| i.visible && i.name == name.name) {
+            return self.index_value(cx, index, name.span);
+        }
+        if let Some(variable) = cx.lookup(name.name) {
+            let val = variable.val.clone();
+            let bound = variable.span;
+            return self.check_spent(cx, val, name, bound);
+        }
+        match cx.env.bound.get(&name.name) {
+            Some(GArg::Dim(dim)) => return Val::Dim(cx.facts.normalize(*dim)),
+            Some(GArg::Pack(pack)) => {
+                return Val::Tuple(pack.iter().map(|d| Val::Dim(*d)).collect());
+            }
+            _ => {}
+        }
+        self.unknown_name(cx, name)
+    }
+
+    fn check_spent(&mut self, cx: &Cx, val: Val, name: Ident, bound: Span) -> Val {
+        let spent = val.leaves().into_iter().find_map(|leaf| cx.spent.get(&leaf).copied());
+        let Some(place) = spent else { return val };
+        let diagnostic = if matches!(val, Val::Key(_)) {
+            Diagnostic::new("E0502", name.span, format!("the key `{}` is used twice", name.name))
+                .related(place, "first used here")
+                .help(format!("make two of it: `let (a, b) = split({})`", name.name))
+        } else {
+            let message = format!("`{}` is used after it was given away", name.name);
+            Diagnostic::new("E0501", name.span, message)
+                .related(place, "given to an `own` parameter here")
+        };
+        let _ = bound;
+        self.fail(diagnostic)
+    }
+
+    fn unknown_name(&mut self, cx: &Cx, name: Ident) -> Val {
+        let text = name.name.as_str();
+        if self.find_fn(name.name, name.span).is_some() || builtins::find(text).is_some() {
+            let message = format!("`{text}` is a function; call it with `(...)`");
+            return self.error("E0304", name.span, message);
+        }
+        let mut known: Vec<&str> = cx.names().map(|n| n.as_str()).collect();
+        known.extend(cx.env.bound.keys().map(|n| n.as_str()));
+        known.extend(cx.indices.iter().filter(|i| i.visible).map(|i| i.name.as_str()));
+        known.sort_unstable();
+        let mut diagnostic = Diagnostic::new("E0201", name.span, format!("unknown name `{text}`"));
+        if let Some(near) = nearest(text, known) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else if text.len() == 1 && text.starts_with(|c: char| c.is_ascii_lowercase()) {
+            diagnostic.code = "E0401";
+            diagnostic.message = format!("`{text}` is not bound");
+            diagnostic = diagnostic
+                .help("an index is bound on the left, `let y[i] = ...`, or by a reduction, `sum i: ...`");
+        }
+        self.fail(diagnostic)
+    }
+
+    /// The function that a call names, or a finding with a suggestion.
+    pub(crate) fn unknown_function(&mut self, name: Ident) -> Val {
+        let text = name.name.as_str();
+        let message = format!("unknown function `{text}`");
+        let mut diagnostic = Diagnostic::new("E0201", name.span, message);
+        let mut known: Vec<&str> = builtins::names().collect();
+        if let Some(visible) = self.visible.get(name.span.file.0 as usize) {
+            known.extend(visible.keys().map(|n| n.as_str()));
+        }
+        known.sort_unstable();
+        if let Some(near) = nearest(text, known) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        }
+        self.fail(diagnostic)
+    }
+}

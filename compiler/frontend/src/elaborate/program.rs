@@ -1,0 +1,660 @@
+//! Programs: files and what they use, checked as a whole; entries as IR modules.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use aiai_ir::{Builder, DType, Dim, Function, Module, Op, Sym};
+
+use super::context::{Cx, Env};
+use super::types::{Leaf, Role};
+use super::value::{GArg, Ty, Val};
+use super::{Elaborator, FnInfo, ItemRef, ModuleInfo};
+use crate::ast::{self, Item, Member, TypeKind};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::parse::parse;
+use crate::span::{FileId, SourceMap, Span};
+use crate::stdlib;
+
+/// Hands out the text of files: the only way in.
+pub trait Loader {
+    /// The name and text of the file that `path` names from the file called `from`, or why not.
+    fn load(&self, from: &str, path: &[&str]) -> Result<(String, String), String>;
+}
+
+/// A program that has been parsed, with what was found wrong so far.
+pub struct Program {
+    pub sources: SourceMap,
+    pub files: Vec<ast::File>,
+    /// Files of the standard library come first.
+    library_files: usize,
+    /// Per file, the files that it uses, with the names where not all.
+    uses: Vec<Vec<(usize, Option<Vec<ast::UseName>>)>>,
+    pub diagnostics: Diagnostics,
+}
+
+/// What kind of item a test is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestKind {
+    Test,
+    Prop,
+    Bench,
+}
+
+/// A function as IR, with all that it calls.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub module: Module,
+    pub name: Sym,
+    pub signature: Signature,
+}
+
+/// Parameters and result of an entry, as leaves and as structure.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// Name, structure, and leaves with paths that start with the name.
+    pub params: Vec<(String, Shape, Vec<Leaf>)>,
+    pub result: Shape,
+    pub result_leaves: Vec<Leaf>,
+    /// Of properties: the range of each parameter.
+    pub domains: Vec<Option<(f64, f64)>>,
+    /// `where` clauses, as `dim relation 0`.
+    pub constraints: Vec<(Dim, aiai_ir::Relation)>,
+}
+
+/// The structure of a value, for reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    Tensor,
+    Key,
+    Tuple(Vec<Shape>),
+    List(Vec<Shape>),
+    Record { module: String, fields: Vec<(String, Shape)> },
+}
+
+/// Parses `text` and the files that it uses, and checks everything in them.
+pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
+    let mut program = Program::parse(name, text, loader);
+    let found = program.elaborated(|elaborator| {
+        elaborator.check_all();
+        for file in program.own_files() {
+            elaborator.check_tests(file);
+        }
+    });
+    program.diagnostics.extend(found);
+    program.diagnostics.sort();
+    program
+}
+
+impl Program {
+    fn parse(name: &str, text: &str, loader: &dyn Loader) -> Program {
+        let mut program = Program {
+            sources: SourceMap::default(),
+            files: Vec::new(),
+            library_files: 0,
+            uses: Vec::new(),
+            diagnostics: Diagnostics::default(),
+        };
+        for (name, text) in stdlib::FILES {
+            program.add(name, text);
+        }
+        program.library_files = program.files.len();
+        let root = program.add(name, text);
+        program.load_uses(root, loader);
+        program
+    }
+
+    fn add(&mut self, name: &str, text: &str) -> usize {
+        let id = self.sources.add(name, text);
+        let file = parse(text, id, &mut self.diagnostics);
+        self.files.push(file);
+        self.uses.push(Vec::new());
+        self.files.len() - 1
+    }
+
+    fn load_uses(&mut self, root: usize, loader: &dyn Loader) {
+        let mut by_name: HashMap<String, usize> = HashMap::new();
+        by_name.insert(self.sources.file(FileId(root as u32)).name.to_string(), root);
+        let mut work = vec![root];
+        while let Some(file) = work.pop() {
+            let items: Vec<ast::Use> = self.files[file]
+                .items
+                .iter()
+                .filter_map(|item| if let Item::Use(u) = item { Some(u.clone()) } else { None })
+                .collect();
+            let from = self.sources.file(FileId(file as u32)).name.to_string();
+            for item in items {
+                let path: Vec<&str> = item.path.iter().map(|p| p.name.as_str()).collect();
+                match loader.load(&from, &path) {
+                    Ok((name, text)) => {
+                        let used = match by_name.get(&name) {
+                            Some(&known) => known,
+                            None => {
+                                let added = self.add(&name, &text);
+                                by_name.insert(name, added);
+                                work.push(added);
+                                added
+                            }
+                        };
+                        self.uses[file].push((used, item.names));
+                    }
+                    Err(reason) => {
+                        let message = format!("`{}` cannot be used: {reason}", path.join("."));
+                        self.diagnostics.push(Diagnostic::new("E0203", item.span, message));
+                    }
+                }
+            }
+        }
+        self.report_cycles(root);
+    }
+
+    /// Files that use one another in a circle.
+    fn report_cycles(&mut self, root: usize) {
+        let mut state: HashMap<usize, bool> = HashMap::new();
+        let mut path = vec![(root, 0usize)];
+        state.insert(root, true);
+        while let Some(&mut (file, ref mut next)) = path.last_mut() {
+            let Some((used, _)) = self.uses[file].get(*next).cloned() else {
+                state.insert(file, false);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            match state.get(&used) {
+                Some(true) => {
+                    let uses = self.files[file].items.iter().filter_map(|i| {
+                        if let Item::Use(u) = i { Some(u.span) } else { None }
+                    });
+                    let names: Vec<String> = path
+                        .iter()
+                        .skip_while(|p| p.0 != used)
+                        .map(|p| self.sources.file(FileId(p.0 as u32)).name.to_string())
+                        .collect();
+                    let message = format!("files use each other in a circle: {}", names.join(", "));
+                    if let Some(span) = uses.last() {
+                        self.diagnostics.push(Diagnostic::new("E0203", span, message));
+                    }
+                }
+                Some(false) => {}
+                None => {
+                    state.insert(used, true);
+                    path.push((used, 0));
+                }
+            }
+        }
+    }
+
+    /// The files of the program itself: the root first.
+    fn own_files(&self) -> impl Iterator<Item = &ast::File> {
+        self.files[self.library_files..].iter()
+    }
+
+    /// Runs `work` on a fresh elaborator, on a stack that nested programs fit on.
+    fn elaborated<'p>(&'p self, work: impl FnOnce(&mut Elaborator<'p>) + Send) -> Diagnostics {
+        const STACK: usize = 1 << 30;
+        std::thread::scope(|scope| {
+            let run = || {
+                let mut elaborator = self.elaborator();
+                work(&mut elaborator);
+                elaborator.diagnostics
+            };
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+            match thread.map(|t| t.join()) {
+                Ok(Ok(diagnostics)) => diagnostics,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // No thread to be had: the caller's stack must do.
+                Err(_) => Diagnostics::default(),
+            }
+        })
+    }
+
+    fn elaborator(&self) -> Elaborator<'_> {
+        let mut e = Elaborator {
+            sources: &self.sources,
+            modules: Vec::new(),
+            fns: Vec::new(),
+            methods: HashMap::new(),
+            visible: Vec::new(),
+            module: Module::default(),
+            instances: HashMap::new(),
+            stack: Vec::new(),
+            diagnostics: Diagnostics::default(),
+            outlined: 0,
+            stand_in_module: None,
+            checking: false,
+        };
+        let mut own: Vec<HashMap<Sym, (ItemRef, Span)>> = Vec::new();
+        for (number, file) in self.files.iter().enumerate() {
+            own.push(collect(&mut e, file, number < self.library_files));
+        }
+        e.stand_in_module = e.modules.iter().position(|m| m.def.name.name.as_str() == "AnyModule");
+        for number in 0..self.files.len() {
+            let mut seen: HashMap<Sym, ItemRef> = HashMap::new();
+            for library in &own[..self.library_files] {
+                seen.extend(library.iter().map(|(name, item)| (*name, item.0)));
+            }
+            for (used, names) in &self.uses[number] {
+                match names {
+                    None => seen.extend(own[*used].iter().map(|(name, item)| (*name, item.0))),
+                    Some(names) => {
+                        for name in names {
+                            match own[*used].get(&name.name.name) {
+                                Some(item) => {
+                                    seen.insert(name.alias.unwrap_or(name.name).name, item.0);
+                                }
+                                None => {
+                                    let message = format!("the file has no item `{}`", name.name.name);
+                                    e.report(Diagnostic::new("E0201", name.name.span, message));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            seen.extend(own[number].iter().map(|(name, item)| (*name, item.0)));
+            e.visible.push(seen);
+        }
+        e
+    }
+
+    /// Names of functions that can be entries, with their documentation.
+    pub fn functions(&self) -> Vec<(String, String)> {
+        let items = self.own_files().flat_map(|f| &f.items);
+        items
+            .filter_map(|item| match item {
+                Item::Fn(f) => Some((f.name.name.to_string(), f.doc.text())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Titles of tests, properties and benchmarks of the root file, in order.
+    pub fn tests(&self) -> Vec<(TestKind, String)> {
+        let Some(root) = self.files.get(self.library_files) else { return Vec::new() };
+        root.items.iter().filter_map(test_name).collect()
+    }
+
+    /// A function as IR. `generics` binds names of dimensions to sizes; others stay symbolic.
+    pub fn entry(&self, name: &str, generics: &BTreeMap<String, i64>) -> Result<Entry, Diagnostics> {
+        self.build(|e| {
+            let id = self.find_entry(e, name)?;
+            let def = e.fns[id].def;
+            let mut env = Env { open: true, ..Env::default() };
+            for (name, size) in generics {
+                env.bound.insert(Sym::new(name), GArg::Dim(Dim::from(*size)));
+            }
+            let consts = e.representative_consts(def, false)?;
+            let (function, signature) = e.open_function(id, env, &consts, def.name.name.as_str());
+            Some((function, signature))
+        })
+    }
+
+    fn find_entry(&self, e: &mut Elaborator, name: &str) -> Option<usize> {
+        let root = self.files.get(self.library_files)?;
+        let found = root.items.iter().find_map(|item| match item {
+            Item::Fn(f) if f.name.name.as_str() == name => Some(f.name),
+            _ => None,
+        });
+        match found {
+            Some(ident) => e.find_fn(ident.name, ident.span),
+            None => {
+                let span = Span { file: root.id, start: 0, end: 0 };
+                let message = format!("the file has no function `{name}`");
+                let mut diagnostic = Diagnostic::new("E0201", span, message);
+                let names = self.functions();
+                if let Some(near) = super::suggest::nearest(name, names.iter().map(|n| n.0.as_str())) {
+                    diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+                } else if !names.is_empty() {
+                    let list: Vec<&str> = names.iter().map(|n| n.0.as_str()).collect();
+                    diagnostic = diagnostic.help(format!("it has {}", list.join(", ")));
+                }
+                e.report(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// The test, property or benchmark at a place in [`Program::tests`], as IR. `rank` is the rank that
+    /// packs get.
+    pub fn test_entry(&self, index: usize, rank: usize) -> Result<Entry, Diagnostics> {
+        self.build(|e| {
+            let root = self.files.get(self.library_files)?;
+            let item = root.items.iter().filter(|i| test_name(i).is_some()).nth(index)?;
+            e.test_function(item, rank)
+        })
+    }
+
+    fn build(
+        &self,
+        work: impl FnOnce(&mut Elaborator<'_>) -> Option<(Function, Signature)> + Send,
+    ) -> Result<Entry, Diagnostics> {
+        let mut built = None;
+        let found = self.elaborated(|e| {
+            if let Some((function, signature)) = work(e) {
+                let name = function.name;
+                e.module.insert(function);
+                let module = reachable(std::mem::take(&mut e.module), name);
+                built = Some(Entry { module, name, signature });
+            }
+        });
+        match built {
+            Some(entry) if found.is_empty() => Ok(entry),
+            _ => Err(found),
+        }
+    }
+}
+
+fn test_name(item: &Item) -> Option<(TestKind, String)> {
+    match item {
+        Item::Test(t) => Some((TestKind::Test, t.name.value.clone())),
+        Item::Prop(p) => Some((TestKind::Prop, p.name.name.to_string())),
+        Item::Bench(p) => Some((TestKind::Bench, p.name.name.to_string())),
+        Item::Use(_) | Item::Module(_) | Item::Fn(_) | Item::Rule(_) | Item::Rules(_) => None,
+    }
+}
+
+/// Enters the items of a file; names must be distinct within it.
+fn collect<'p>(e: &mut Elaborator<'p>, file: &'p ast::File, library: bool) -> HashMap<Sym, (ItemRef, Span)> {
+    let mut own: HashMap<Sym, (ItemRef, Span)> = HashMap::new();
+    for item in &file.items {
+        let (name, reference) = match item {
+            Item::Fn(def) => {
+                e.fns.push(FnInfo { def, owner: None, library });
+                (def.name, ItemRef::Fn(e.fns.len() - 1))
+            }
+            Item::Module(def) => {
+                let number = e.modules.len();
+                e.modules.push(ModuleInfo { def, type_params: type_params(def) });
+                for member in &def.members {
+                    if let Member::Fn(method) = member {
+                        e.fns.push(FnInfo { def: method, owner: Some(number), library });
+                        let known = e.methods.insert((number, method.name.name), e.fns.len() - 1);
+                        if known.is_some() {
+                            let message = format!("`{}` is defined twice", method.name.name);
+                            e.report(Diagnostic::new("E0202", method.name.span, message));
+                        }
+                    }
+                }
+                (def.name, ItemRef::Module(number))
+            }
+            _ => continue,
+        };
+        if let Some((_, first)) = own.get(&name.name) {
+            let message = format!("`{}` is defined twice", name.name);
+            let diagnostic = Diagnostic::new("E0202", name.span, message);
+            e.report(diagnostic.related(*first, "first defined here"));
+            continue;
+        }
+        own.insert(name.name, (reference, name.span));
+    }
+    own
+}
+
+/// The generic parameters of a module that stand where types do.
+fn type_params(def: &ast::Module) -> HashSet<Sym> {
+    let mut found = HashSet::new();
+    let mut visit = |ty: &ast::TypeExpr| {
+        for generic in &def.generics {
+            if super::records::is_bare(ty, generic.name.name) {
+                found.insert(generic.name.name);
+            }
+        }
+    };
+    for member in &def.members {
+        match member {
+            Member::Leaf(leaf) => visit(&leaf.ty),
+            Member::Submodule(sub) => {
+                visit(&sub.ty);
+                if let TypeKind::List { elem, .. } = &sub.ty.kind {
+                    visit(elem);
+                }
+            }
+            Member::Fn(_) => {}
+        }
+    }
+    found
+}
+
+/// The function and all that it calls.
+fn reachable(mut module: Module, root: Sym) -> Module {
+    let mut keep = BTreeSet::new();
+    let mut work = vec![root];
+    while let Some(name) = work.pop() {
+        if !keep.insert(name) {
+            continue;
+        }
+        if let Some(function) = module.get(name) {
+            function.body.walk(&mut |node| {
+                if let Op::Call { callee, .. } | Op::Grad { callee, .. } = &node.op {
+                    work.push(*callee);
+                }
+            });
+        }
+    }
+    module.functions.retain(|name, _| keep.contains(name));
+    module
+}
+
+impl<'p> Elaborator<'p> {
+    /// Checks every function of every file by itself, then tests.
+    fn check_all(&mut self) {
+        self.checking = true;
+        for id in 0..self.fns.len() {
+            if self.fns[id].library {
+                continue;
+            }
+            self.check_function(id);
+        }
+        self.checking = false;
+    }
+
+    fn check_function(&mut self, id: usize) {
+        let def = self.fns[id].def;
+        let Some(consts) = self.representative_consts(def, true) else { return };
+        let env = Env { open: true, ..Env::default() };
+        self.open_function(id, env, &consts, "check");
+    }
+
+    /// Compile-time arguments for a function that is checked by itself: the defaults.
+    fn representative_consts(&mut self, def: &ast::Function, invent: bool) -> Option<Vec<(Sym, Val)>> {
+        let mut consts = Vec::new();
+        for param in def.params.iter().filter(|p| p.constant) {
+            let wanted = match &param.ty.kind {
+                TypeKind::Named { name, .. } => name.name.as_str(),
+                _ => "",
+            };
+            let val = match &param.default {
+                Some(default) => match (self.default_value(default), wanted) {
+                    (Val::Dim(d), "f64" | "f32") => Val::Float(d.as_const().unwrap_or(0) as f64),
+                    (val, _) => val,
+                },
+                None if invent => match wanted {
+                    "f64" | "f32" => Val::Float(0.5),
+                    "bool" => Val::Bool(false),
+                    _ => Val::Dim(Dim::from(1)),
+                },
+                None => {
+                    let message = format!("`{}` of an entry needs a default", param.name.name);
+                    self.report(Diagnostic::new("E0308", param.span, message));
+                    return None;
+                }
+            };
+            consts.push((param.name.name, val));
+        }
+        Some(consts)
+    }
+
+    /// Elaborates a function whose generic names are its own symbols.
+    fn open_function(&mut self, id: usize, env: Env, consts: &[(Sym, Val)], name: &str) -> (Function, Signature) {
+        let FnInfo { def, owner, .. } = self.fns[id];
+        let mut env = env;
+        let mut receiver = None;
+        if let Some(module) = owner {
+            let args = self.open_args(module, &mut env);
+            receiver = Some(Ty::Record { module, args, tangent: false });
+        }
+        self.open_generics(&def.generics, &mut env);
+        for (name, val) in consts {
+            if let Val::Dim(dim) = val {
+                env.bound.insert(*name, GArg::Dim(*dim));
+            }
+        }
+        let signature = self.signature(def, &mut env);
+        let function = self.build(id, receiver, env, consts, name);
+        (function, signature)
+    }
+
+    fn open_args(&mut self, module: usize, env: &mut Env) -> Vec<GArg> {
+        let def = self.modules[module].def;
+        let mut args = Vec::new();
+        for generic in &def.generics {
+            let name = generic.name.name;
+            let arg = if self.modules[module].type_params.contains(&name) {
+                GArg::Ty(self.stand_in())
+            } else {
+                GArg::Dim(Dim::sym(name))
+            };
+            env.bound.insert(name, arg.clone());
+            args.push(arg);
+        }
+        args
+    }
+
+    fn open_generics(&mut self, generics: &[ast::GenericParam], env: &mut Env) {
+        for generic in generics {
+            let name = generic.name.name;
+            if env.bound.contains_key(&name) {
+                continue;
+            }
+            let arg = match generic.bound.map(|b| b.name.as_str()) {
+                Some("module") => GArg::Ty(self.stand_in()),
+                Some("int") => GArg::DType(DType::I32),
+                Some(_) => GArg::DType(DType::F32),
+                None if generic.pack => GArg::Pack(vec![
+                    Dim::sym(format!("{name}0").as_str()),
+                    Dim::sym(format!("{name}1").as_str()),
+                ]),
+                None => GArg::Dim(Dim::sym(name)),
+            };
+            env.bound.insert(name, arg);
+        }
+    }
+
+    fn signature(&mut self, def: &ast::Function, env: &mut Env) -> Signature {
+        let params = def.params.iter().filter(|p| !p.constant);
+        let mut described = Vec::new();
+        for param in params {
+            let ty = self.resolve(&param.ty, env);
+            let mut leaves = Vec::new();
+            self.leaves(&ty, param.name.name.as_str(), Role::Param, &mut leaves);
+            described.push((param.name.name.to_string(), self.shape_of(&ty), leaves));
+        }
+        let result = match &def.ret {
+            Some(ret) => self.resolve(ret, env),
+            None => Ty::unit(),
+        };
+        let mut result_leaves = Vec::new();
+        self.leaves(&result, "", Role::Param, &mut result_leaves);
+        let domains = vec![None; described.len()];
+        let constraints = def.constraints.iter().filter_map(|c| self.constraint(c, env));
+        let constraints = constraints.map(|(relation, dim, _)| (dim, relation)).collect();
+        Signature { params: described, result: self.shape_of(&result), result_leaves, domains, constraints }
+    }
+
+    fn shape_of(&mut self, ty: &Ty) -> Shape {
+        match ty {
+            Ty::Tensor { .. } | Ty::Error => Shape::Tensor,
+            Ty::Key => Shape::Key,
+            Ty::Tuple(parts) => Shape::Tuple(parts.iter().map(|p| self.shape_of(p)).collect()),
+            Ty::List(element, count) => {
+                let element = self.shape_of(element);
+                Shape::List(vec![element; *count])
+            }
+            Ty::Record { module, args, tangent } => {
+                let fields = self.fields(*module, args, *tangent);
+                let module = self.modules[*module].def.name.name.to_string();
+                let fields =
+                    fields.iter().map(|(name, ty, _)| (name.to_string(), self.shape_of(ty))).collect();
+                Shape::Record { module, fields }
+            }
+        }
+    }
+
+    /// A test, property or benchmark as a function.
+    fn test_function(&mut self, item: &ast::Item, rank: usize) -> Option<(Function, Signature)> {
+        let (name, generics, params, constraints, body): (_, &[ast::GenericParam], &[ast::Param], &[_], _) = match item {
+            Item::Test(t) => (t.name.value.clone(), &[], &[], &[], &t.body),
+            Item::Prop(p) | Item::Bench(p) => {
+                (p.name.name.to_string(), &p.generics, &p.params, &p.constraints, &p.body)
+            }
+            _ => return None,
+        };
+        let mut env = Env { open: true, ..Env::default() };
+        let shape = |name: &str| -> Vec<Dim> {
+            (0..rank).map(|i| Dim::sym(format!("{name}{i}").as_str())).collect()
+        };
+        env.rest = Some(shape("_"));
+        for param in params {
+            if let TypeKind::Tensor { dims, .. } = &param.ty.kind {
+                for dim in dims {
+                    if let ast::TypeDim::Pack(name) = dim {
+                        env.bound.insert(name.name, GArg::Pack(shape(name.name.as_str())));
+                    }
+                }
+            }
+        }
+        self.open_generics(generics, &mut env);
+        let mut function = Function::new(format!("test {name}").as_str());
+        function.loc = Some(self.sources.loc(item.span()));
+        let mut cx = Cx::new(Builder::new(&mut function), Env::default());
+        let mut signature = Signature {
+            params: Vec::new(),
+            result: Shape::Tuple(Vec::new()),
+            result_leaves: Vec::new(),
+            domains: Vec::new(),
+            constraints: Vec::new(),
+        };
+        for param in params {
+            let ty = self.resolve(&param.ty, &mut env);
+            let name = param.name.name.as_str();
+            let val = self.add_param(&mut cx, name, &ty, param.own);
+            let mut leaves = Vec::new();
+            self.leaves(&ty, name, Role::Param, &mut leaves);
+            signature.params.push((name.to_owned(), self.shape_of(&ty), leaves));
+            let domain = param.domain.as_ref();
+            signature.domains.push(domain.and_then(|d| Some((self.number(&d.lo)?, self.number(&d.hi)?))));
+            cx.bind(param.name.name, val, param.name.span);
+        }
+        for constraint in constraints {
+            if let Some((relation, dim, _)) = self.constraint(constraint, &mut env) {
+                cx.facts.assume(relation, dim);
+                signature.constraints.push((dim, relation));
+            }
+        }
+        env.open = false;
+        cx.env = env;
+        let val = self.block(&mut cx, body, None);
+        if !val.is_poison() && !matches!(&val, Val::Tuple(parts) if parts.is_empty()) && matches!(item, Item::Test(_) | Item::Prop(_)) {
+            let at = body.tail.as_ref().map_or(body.span, |t| t.span);
+            self.report(Diagnostic::new("E0304", at, "a test ends in a check, not in a value"));
+        }
+        let ty = self.type_of(&cx, &val);
+        self.finish(cx, &val, &ty);
+        Some((function, signature))
+    }
+
+    fn number(&mut self, expr: &ast::Expr) -> Option<f64> {
+        match self.default_value(expr) {
+            Val::Dim(d) => d.as_const().map(|n| n as f64),
+            Val::Float(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    /// Every test of a file, checked.
+    pub(crate) fn check_tests(&mut self, file: &'p ast::File) {
+        for item in &file.items {
+            if test_name(item).is_some() {
+                self.test_function(item, 2);
+            }
+        }
+    }
+}
