@@ -6,6 +6,7 @@ pub mod affine;
 pub mod builder;
 pub mod dim;
 pub mod dtype;
+pub mod eval;
 pub mod literal;
 pub mod module;
 pub mod ops;
