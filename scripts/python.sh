@@ -3,7 +3,7 @@
 
 if ! command -v python3 >/dev/null || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
   if ! command -v apt-get >/dev/null; then
-    echo "python.sh: install Python 3.10 or newer with its venv module" >&2
+    echo "python.sh: install Python 3.11 or newer with its venv module" >&2
     exit 3
   fi
   echo "installing python3-venv"
