@@ -63,7 +63,7 @@ pub fn run(module: &Module, name: Sym, args: &[Array], options: &Options) -> Res
         return error(format!("the module has no function @{name}"));
     };
     let mut machine = Machine { module, options, steps: 0 };
-    machine.call(function, args.to_vec())
+    machine.call(function, args.to_vec(), &HashMap::new())
 }
 
 struct Machine<'a> {
@@ -83,8 +83,10 @@ struct Frame<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn call(&mut self, function: &'a Function, args: Vec<Array>) -> Result<Vec<Array>> {
-        let dims = bind(function, &args)?;
+    /// Dimensions that no argument binds are those of the caller.
+    fn call(&mut self, function: &'a Function, args: Vec<Array>, outer: &HashMap<Sym, i64>) -> Result<Vec<Array>> {
+        let mut dims = outer.clone();
+        dims.extend(bind(function, &args)?);
         let count = function.value_count();
         let mut frame = Frame {
             function,
@@ -202,7 +204,7 @@ impl<'a> Machine<'a> {
                 let Some(function) = self.module.get(*callee) else {
                     return error(format!("@{callee} does not exist"));
                 };
-                self.call(function, x)
+                self.call(function, x, &frame.dims)
             }
             Op::Grad { .. } => error("gradients are evaluated after differentiation only"),
             Op::Fused { .. } => self.region(frame, &node.regions[0], &[]),

@@ -1,7 +1,7 @@
 //! Calls: arguments to parameters, generic names to what they stand for, and one IR function for
 //! every distinct instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use aiai_ir::{
     Builder, DType, Dim, Function, Library, Literal, Op, Relation, Require, Scalar, Sym, Truth, Type, Value,
@@ -672,7 +672,7 @@ impl Elaborator<'_> {
 
     /// The IR function for a call with the given bindings.
     fn instance(&mut self, id: usize, receiver: Option<&Record>, env: &Env, consts: &[(Sym, Val)], span: Span) -> Option<Instance> {
-        let inner = self.callee_env(env);
+        let inner = self.callee_env(env, &self.fns[id].def.params, receiver);
         let key = self.instance_key(id, &inner, consts);
         if let Some(known) = self.instances.get(&key) {
             return known.clone();
@@ -721,8 +721,41 @@ impl Elaborator<'_> {
         }
     }
 
-    /// The environment inside the callee: constants stay, other dimensions become symbols of its own.
-    fn callee_env(&self, env: &Env) -> Env {
+    /// The environment inside the callee: constants stay, other dimensions become symbols of its own,
+    /// bound by the shapes of arguments. Those that no argument binds stay as the caller has them.
+    fn callee_env(&mut self, env: &Env, params: &[Param], receiver: Option<&Record>) -> Env {
+        let mut inner = self.own_env(env);
+        let mut bare: HashSet<Sym> = HashSet::new();
+        let mut leaves = Vec::new();
+        for param in params.iter().filter(|p| !p.constant) {
+            let ty = self.resolve(&param.ty, &mut inner);
+            self.leaves(&ty, "", Role::Param, &mut leaves);
+        }
+        if let Some(record) = receiver {
+            let names = self.modules[record.module].def.generics.iter().map(|g| g.name.name);
+            let args = names.filter_map(|n| inner.bound.get(&n).cloned()).collect();
+            let ty = Ty::Record { module: record.module, args, tangent: record.tangent };
+            self.leaves(&ty, "", Role::Param, &mut leaves);
+        }
+        bare.extend(leaves.iter().flat_map(|l| &l.shape).filter_map(|d| d.as_sym()));
+        let bound = |dim: Dim| dim.as_const().is_some() || dim.as_sym().is_some_and(|s| bare.contains(&s));
+        for (name, arg) in &mut inner.bound {
+            match (arg, env.bound.get(name)) {
+                (GArg::Dim(mine), Some(GArg::Dim(theirs))) if !bound(*mine) => *mine = *theirs,
+                (GArg::Pack(mine), Some(GArg::Pack(theirs))) => {
+                    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                        if !bound(*mine) {
+                            *mine = *theirs;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        inner
+    }
+
+    fn own_env(&self, env: &Env) -> Env {
         let mut inner = Env::default();
         for (name, arg) in &env.bound {
             let arg = match arg {
@@ -757,7 +790,14 @@ impl Elaborator<'_> {
             match arg {
                 GArg::Dim(dim) if *dim == Dim::sym(name) => {}
                 GArg::Dim(dim) => parts.push(format!("{name}={dim}")),
-                GArg::Pack(pack) => parts.push(format!("{name}:{}", pack.len())),
+                GArg::Pack(pack) => {
+                    let own = (0..pack.len()).map(|i| Dim::sym(format!("{name}{i}").as_str()));
+                    if own.eq(pack.iter().copied()) {
+                        parts.push(format!("{name}:{}", pack.len()));
+                    } else {
+                        parts.push(format!("{name}={pack:?}"));
+                    }
+                }
                 other => parts.push(format!("{name}={}", self.show_arg(other))),
             }
         }
