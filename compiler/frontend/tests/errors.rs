@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiai_frontend::diagnostics::{CODES, Diagnostics, code, render};
+use aiai_frontend::elaborate::{Loader, check};
 use aiai_frontend::parse::parse;
 use aiai_frontend::span::SourceMap;
 
@@ -73,6 +74,36 @@ fn every_syntax_page_shows_its_error_and_its_remedy() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+struct NoFiles;
+
+impl Loader for NoFiles {
+    fn load(&self, _: &str, path: &[&str]) -> Result<(String, String), String> {
+        Err(format!("there is no file `{}.aiai`", path.join("/")))
+    }
+}
+
+#[test]
+fn every_other_page_shows_its_error_and_its_remedy() {
+    let mut wrong = String::new();
+    for row in CODES.iter().filter(|row| ("E0200".."E0800").contains(&row.code)) {
+        let mut try_example = |text: &str, wanted: &[&str]| {
+            let program = check("example.aiai", text, &NoFiles);
+            let found: Vec<&str> = program.diagnostics.iter().map(|d| d.code).collect();
+            if found != wanted {
+                wrong += &format!("{}: {found:?}\n{text}\n", row.code);
+                for diagnostic in program.diagnostics.iter() {
+                    wrong += &render(diagnostic, &program.sources, false);
+                }
+            }
+        };
+        let bad = blocks(row.page, "aiai-error");
+        assert!(!bad.is_empty(), "{} has no example", row.code);
+        bad.iter().for_each(|text| try_example(text, &[row.code]));
+        blocks(row.page, "aiai").iter().for_each(|text| try_example(text, &[]));
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
