@@ -76,6 +76,14 @@ impl<'f> Builder<'f> {
         args
     }
 
+    /// Opens a region whose arguments exist already.
+    pub fn begin_existing(&mut self, args: &[Value]) {
+        self.open.push(Region {
+            args: args.to_vec(),
+            ..Region::default()
+        });
+    }
+
     /// Closes the innermost region.
     pub fn end_region(&mut self, yields: &[Value]) -> Region {
         assert!(self.open.len() > 1, "no region is open");

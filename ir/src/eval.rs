@@ -35,7 +35,11 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { max_elements: 1 << 28, max_steps: 1 << 40, kernels: &NoKernels }
+        Options {
+            max_elements: 1 << 28,
+            max_steps: 1 << 40,
+            kernels: &NoKernels,
+        }
     }
 }
 
@@ -50,7 +54,10 @@ pub struct EvalError {
 type Result<T> = std::result::Result<T, EvalError>;
 
 fn error<T>(message: impl Into<String>) -> Result<T> {
-    Err(EvalError { message: message.into(), loc: None })
+    Err(EvalError {
+        message: message.into(),
+        loc: None,
+    })
 }
 
 /// Runs a function of the module on arrays; dimensions are bound by their shapes.
@@ -62,7 +69,11 @@ pub fn run(module: &Module, name: Sym, args: &[Array], options: &Options) -> Res
     let Some(function) = module.get(name) else {
         return error(format!("the module has no function @{name}"));
     };
-    let mut machine = Machine { module, options, steps: 0 };
+    let mut machine = Machine {
+        module,
+        options,
+        steps: 0,
+    };
     machine.call(function, args.to_vec(), &HashMap::new())
 }
 
@@ -84,7 +95,12 @@ struct Frame<'a> {
 
 impl<'a> Machine<'a> {
     /// Dimensions that no argument binds are those of the caller.
-    fn call(&mut self, function: &'a Function, args: Vec<Array>, outer: &HashMap<Sym, i64>) -> Result<Vec<Array>> {
+    fn call(
+        &mut self,
+        function: &'a Function,
+        args: Vec<Array>,
+        outer: &HashMap<Sym, i64>,
+    ) -> Result<Vec<Array>> {
         let mut dims = outer.clone();
         dims.extend(bind(function, &args)?);
         let count = function.value_count();
@@ -98,23 +114,42 @@ impl<'a> Machine<'a> {
         for require in &function.requires {
             let value = frame.dim(require.dim)?;
             if !require.relation.holds(value) {
-                return Err(EvalError { message: require.message.clone(), loc: require.loc });
+                return Err(EvalError {
+                    message: require.message.clone(),
+                    loc: require.loc,
+                });
             }
         }
         let outputs = frame.bind_args(args)?;
         let results = self.region(&mut frame, &function.body, &[])?;
-        Ok(if outputs.is_empty() { results } else { frame.read_outputs(&outputs) })
+        Ok(if outputs.is_empty() {
+            results
+        } else {
+            frame.read_outputs(&outputs)
+        })
     }
 
     /// Runs a region whose arguments get the given values.
-    fn region(&mut self, frame: &mut Frame<'a>, region: &'a Region, args: &[Array]) -> Result<Vec<Array>> {
+    fn region(
+        &mut self,
+        frame: &mut Frame<'a>,
+        region: &'a Region,
+        args: &[Array],
+    ) -> Result<Vec<Array>> {
         for (&value, arg) in region.args.iter().zip(args) {
             frame.values[value.0 as usize] = Some(arg.clone());
         }
         for node in &region.ops {
-            self.node(frame, node).map_err(|e| EvalError { loc: e.loc.or(node.loc), ..e })?;
+            self.node(frame, node).map_err(|e| EvalError {
+                loc: e.loc.or(node.loc),
+                ..e
+            })?;
         }
-        region.yields.iter().map(|&v| frame.get(v).cloned()).collect()
+        region
+            .yields
+            .iter()
+            .map(|&v| frame.get(v).cloned())
+            .collect()
     }
 
     fn spend(&mut self, steps: usize) -> Result<()> {
@@ -141,7 +176,11 @@ impl<'a> Machine<'a> {
         if node.op.info().family == "loops" {
             return self.loop_op(frame, node);
         }
-        let operands: Result<Vec<Array>> = node.operands.iter().map(|&v| frame.get(v).cloned()).collect();
+        let operands: Result<Vec<Array>> = node
+            .operands
+            .iter()
+            .map(|&v| frame.get(v).cloned())
+            .collect();
         let results = self.tensor_op(frame, node, operands?)?;
         for (&value, result) in node.results.iter().zip(results) {
             frame.values[value.0 as usize] = Some(result);
@@ -149,9 +188,15 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn tensor_op(&mut self, frame: &mut Frame<'a>, node: &'a OpNode, x: Vec<Array>) -> Result<Vec<Array>> {
+    fn tensor_op(
+        &mut self,
+        frame: &mut Frame<'a>,
+        node: &'a OpNode,
+        x: Vec<Array>,
+    ) -> Result<Vec<Array>> {
         let one = |array: Array| Ok(vec![array]);
-        let shape_of = |frame: &Frame, k: usize| frame.shape(frame.function.ty(node.results[k]).shape());
+        let shape_of =
+            |frame: &Frame, k: usize| frame.shape(frame.function.ty(node.results[k]).shape());
         for k in 0..node.results.len() {
             let shape = shape_of(frame, k)?;
             self.count(&shape)?;
@@ -159,7 +204,9 @@ impl<'a> Machine<'a> {
         match &node.op {
             Op::Constant { value } => one(Array::from_literal(value)),
             Op::DimValue { dim } => one(Array::i64(frame.dim(*dim)?)),
-            Op::Iota { dtype, axis, .. } => one(movement::iota(*dtype, &shape_of(frame, 0)?, *axis)),
+            Op::Iota { dtype, axis, .. } => {
+                one(movement::iota(*dtype, &shape_of(frame, 0)?, *axis))
+            }
             Op::RandomBits { .. } => one(philox::random_bits(&x[0], &shape_of(frame, 0)?)),
             Op::Unary { kind } => one(scalar::map1(&x[0], *kind)),
             Op::Binary { kind } => one(scalar::map2(&x[0], &x[1], *kind)),
@@ -167,10 +214,16 @@ impl<'a> Machine<'a> {
             Op::Select => one(scalar::select(&x[0], &x[1], &x[2])),
             Op::Cast { dtype } => one(scalar::cast(&x[0], *dtype)),
             Op::StopGradient => one(x[0].clone()),
-            Op::Broadcast { axes, .. } => one(movement::broadcast(&x[0], &shape_of(frame, 0)?, axes)),
+            Op::Broadcast { axes, .. } => {
+                one(movement::broadcast(&x[0], &shape_of(frame, 0)?, axes))
+            }
             Op::Reshape { .. } => one(x[0].reshaped(shape_of(frame, 0)?)),
             Op::Permute { axes } => one(movement::permute(&x[0], axes)),
-            Op::Slice { starts, limits, strides } => {
+            Op::Slice {
+                starts,
+                limits,
+                strides,
+            } => {
                 let [starts, limits, strides] = [starts, limits, strides].map(|d| frame.dims(d));
                 one(movement::slice(&x[0], &starts?, &limits?, &strides?)?)
             }
@@ -182,20 +235,35 @@ impl<'a> Machine<'a> {
             Op::Reverse { axes } => one(movement::reverse(&x[0], axes)),
             Op::Gather { axes } => one(movement::gather(&x[0], &x[1..], axes)?),
             Op::Scatter { axes, kind } => one(movement::scatter(&x, axes, *kind)?),
-            Op::DynamicSlice { .. } => {
-                one(movement::dynamic_slice(&x[0], &x[1..], &shape_of(frame, 0)?)?)
-            }
+            Op::DynamicSlice { .. } => one(movement::dynamic_slice(
+                &x[0],
+                &x[1..],
+                &shape_of(frame, 0)?,
+            )?),
             Op::DynamicUpdate => one(movement::dynamic_update(&x[0], &x[1], &x[2..])?),
             Op::Reduce { kind, axes, acc } => one(reduce::reduce(&x[0], *kind, axes, *acc)),
             Op::ArgReduce { kind, axis } => one(reduce::arg_reduce(&x[0], *kind, *axis)),
             Op::Sort { axis, descending } => Ok(reduce::sort(&x, *axis, *descending)),
-            Op::Contract { space, maps, out, acc, .. } => {
+            Op::Contract {
+                space,
+                maps,
+                out,
+                acc,
+                ..
+            } => {
                 let shape = shape_of(frame, 0)?;
                 let space = frame.shape(space)?;
                 let points = space.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
                 self.spend(points.unwrap_or(usize::MAX >> 1))?;
                 let maps: Result<Vec<_>> = maps.iter().map(|m| frame.map(m)).collect();
-                one(contract::contract(&x, &space, &maps?, &frame.map(out)?, &shape, *acc)?)
+                one(contract::contract(
+                    &x,
+                    &space,
+                    &maps?,
+                    &frame.map(out)?,
+                    &shape,
+                    *acc,
+                )?)
             }
             Op::If => self.branch(frame, node, &x[0]),
             Op::While { max } => self.while_loop(frame, node, x, *max),
@@ -209,11 +277,20 @@ impl<'a> Machine<'a> {
             Op::Grad { .. } => error("gradients are evaluated after differentiation only"),
             Op::Fused { .. } => self.region(frame, &node.regions[0], &[]),
             Op::Assert { message } => {
-                if x[0].is_true() { Ok(Vec::new()) } else { error(format!("assertion failed: {message}")) }
+                if x[0].is_true() {
+                    Ok(Vec::new())
+                } else {
+                    error(format!("assertion failed: {message}"))
+                }
             }
             Op::AssertClose { message } => control::assert_close(&x, message),
-            Op::Alloc { .. } | Op::View { .. } | Op::Load | Op::Store | Op::For { .. }
-            | Op::Parallel { .. } | Op::Kernel { .. } => error("a loop-level op"),
+            Op::Alloc { .. }
+            | Op::View { .. }
+            | Op::Load
+            | Op::Store
+            | Op::For { .. }
+            | Op::Parallel { .. }
+            | Op::Kernel { .. } => error("a loop-level op"),
         }
     }
 }
@@ -251,8 +328,11 @@ impl Frame<'_> {
         map.coords
             .iter()
             .map(|c| {
-                let terms: Result<Vec<(usize, i64)>> =
-                    c.terms.iter().map(|(i, d)| Ok((*i, self.dim(*d)?))).collect();
+                let terms: Result<Vec<(usize, i64)>> = c
+                    .terms
+                    .iter()
+                    .map(|(i, d)| Ok((*i, self.dim(*d)?)))
+                    .collect();
                 Ok((terms?, self.dim(c.offset)?))
             })
             .collect()
@@ -266,12 +346,20 @@ impl Frame<'_> {
 pub fn bind(function: &Function, args: &[Array]) -> Result<HashMap<Sym, i64>> {
     let params = function.param_types();
     if params.len() < args.len() || params.len() > args.len() {
-        return error(format!("@{} takes {} arguments, got {}", function.name, params.len(), args.len()));
+        return error(format!(
+            "@{} takes {} arguments, got {}",
+            function.name,
+            params.len(),
+            args.len()
+        ));
     }
     let mut dims: HashMap<Sym, i64> = HashMap::new();
     for ((ty, arg), name) in params.iter().zip(args).zip(&function.param_names) {
         if ty.dtype() != arg.dtype || ty.rank() != arg.shape.len() {
-            return error(format!("`{name}` is `{ty}`, got {}{:?}", arg.dtype, arg.shape));
+            return error(format!(
+                "`{name}` is `{ty}`, got {}{:?}",
+                arg.dtype, arg.shape
+            ));
         }
         for (dim, &size) in ty.shape().iter().zip(&arg.shape) {
             if let Some(sym) = dim.as_sym() {

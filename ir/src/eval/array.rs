@@ -23,15 +23,27 @@ pub struct Array {
 
 impl Array {
     /// An array of floats, each rounded to the dtype.
-    pub fn floats(dtype: DType, shape: Vec<usize>, elements: impl IntoIterator<Item = f64>) -> Array {
+    pub fn floats(
+        dtype: DType,
+        shape: Vec<usize>,
+        elements: impl IntoIterator<Item = f64>,
+    ) -> Array {
         let elements = elements.into_iter().map(|x| round(dtype, x)).collect();
-        Array { dtype, shape, data: Data::Float(elements) }
+        Array {
+            dtype,
+            shape,
+            data: Data::Float(elements),
+        }
     }
 
     /// An array of integers or booleans, each wrapped to the dtype.
     pub fn ints(dtype: DType, shape: Vec<usize>, elements: impl IntoIterator<Item = i64>) -> Array {
         let elements = elements.into_iter().map(|x| wrap(dtype, x)).collect();
-        Array { dtype, shape, data: Data::Int(elements) }
+        Array {
+            dtype,
+            shape,
+            data: Data::Int(elements),
+        }
     }
 
     pub fn i64(value: i64) -> Array {
@@ -67,7 +79,11 @@ impl Array {
         if count.checked_mul(dtype.bytes())? != bytes.len() {
             return None;
         }
-        let literal = Literal { dtype, shape, bytes: bytes.into() };
+        let literal = Literal {
+            dtype,
+            shape,
+            bytes: bytes.into(),
+        };
         Some(Array::from_literal(&literal))
     }
 
@@ -91,7 +107,9 @@ impl Array {
     pub fn to_f64(&self) -> Vec<f64> {
         match &self.data {
             Data::Float(x) => x.clone(),
-            Data::Int(x) if self.dtype == DType::U64 => x.iter().map(|&x| x as u64 as f64).collect(),
+            Data::Int(x) if self.dtype == DType::U64 => {
+                x.iter().map(|&x| x as u64 as f64).collect()
+            }
             Data::Int(x) => x.iter().map(|&x| x as f64).collect(),
         }
     }
@@ -111,7 +129,11 @@ impl Array {
 
     /// The same elements under another shape of as many.
     pub fn reshaped(&self, shape: Vec<usize>) -> Array {
-        Array { dtype: self.dtype, shape, data: self.data.clone() }
+        Array {
+            dtype: self.dtype,
+            shape,
+            data: self.data.clone(),
+        }
     }
 
     /// The elements at the given positions, under a shape.
@@ -120,7 +142,11 @@ impl Array {
             Data::Float(x) => Data::Float(positions.map(|p| x[p]).collect()),
             Data::Int(x) => Data::Int(positions.map(|p| x[p]).collect()),
         };
-        Array { dtype: self.dtype, shape, data }
+        Array {
+            dtype: self.dtype,
+            shape,
+            data,
+        }
     }
 
     /// Copies one element from another array of the dtype.

@@ -14,7 +14,10 @@ struct Linear {
 }
 
 fn linear(map: &Map, shape: &[usize], space: &[usize]) -> Result<Linear> {
-    let mut form = Linear { coefficients: vec![0; space.len()], offset: 0 };
+    let mut form = Linear {
+        coefficients: vec![0; space.len()],
+        offset: 0,
+    };
     for (((terms, offset), &size), stride) in map.iter().zip(shape).zip(strides(shape)) {
         let (mut low, mut high) = (*offset, *offset);
         for &(index, coefficient) in terms {
@@ -24,7 +27,9 @@ fn linear(map: &Map, shape: &[usize], space: &[usize]) -> Result<Linear> {
             form.coefficients[index] += coefficient * stride as i64;
         }
         if low < 0 || high >= size as i64 {
-            return error(format!("an access from {low} to {high} leaves an axis of size {size}"));
+            return error(format!(
+                "an access from {low} to {high} leaves an axis of size {size}"
+            ));
         }
         form.offset += offset * stride as i64;
     }
@@ -33,7 +38,12 @@ fn linear(map: &Map, shape: &[usize], space: &[usize]) -> Result<Linear> {
 
 impl Linear {
     fn at(&self, index: &[usize]) -> usize {
-        let sum: i64 = self.coefficients.iter().zip(index).map(|(c, &i)| c * i as i64).sum();
+        let sum: i64 = self
+            .coefficients
+            .iter()
+            .zip(index)
+            .map(|(c, &i)| c * i as i64)
+            .sum();
         (self.offset + sum) as usize
     }
 }
@@ -51,13 +61,22 @@ pub fn contract(
     if space.contains(&0) {
         return Ok(zeros(dtype, shape.to_vec(), count));
     }
-    let forms: Result<Vec<Linear>> =
-        operands.iter().zip(maps).map(|(x, map)| linear(map, &x.shape, space)).collect();
+    let forms: Result<Vec<Linear>> = operands
+        .iter()
+        .zip(maps)
+        .map(|(x, map)| linear(map, &x.shape, space))
+        .collect();
     let (forms, out) = (forms?, linear(out, shape, space)?);
     if dtype.is_float() {
         let data: Vec<&[f64]> = operands
             .iter()
-            .map(|x| if let Data::Float(v) = &x.data { v.as_slice() } else { &[] })
+            .map(|x| {
+                if let Data::Float(v) = &x.data {
+                    v.as_slice()
+                } else {
+                    &[]
+                }
+            })
             .collect();
         let mut sums = vec![0.0; count];
         for_each_index(space, |index| {

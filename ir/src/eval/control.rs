@@ -6,12 +6,23 @@ use crate::module::OpNode;
 use crate::{DType, Dim};
 
 impl<'a> Machine<'a> {
-    pub(super) fn branch(&mut self, frame: &mut Frame<'a>, node: &'a OpNode, condition: &Array) -> Result<Vec<Array>> {
+    pub(super) fn branch(
+        &mut self,
+        frame: &mut Frame<'a>,
+        node: &'a OpNode,
+        condition: &Array,
+    ) -> Result<Vec<Array>> {
         let taken = if condition.is_true() { 0 } else { 1 };
         self.region(frame, &node.regions[taken], &[])
     }
 
-    pub(super) fn while_loop(&mut self, frame: &mut Frame<'a>, node: &'a OpNode, carries: Vec<Array>, max: Option<Dim>) -> Result<Vec<Array>> {
+    pub(super) fn while_loop(
+        &mut self,
+        frame: &mut Frame<'a>,
+        node: &'a OpNode,
+        carries: Vec<Array>,
+        max: Option<Dim>,
+    ) -> Result<Vec<Array>> {
         let max = max.map(|m| frame.dim(m)).transpose()?;
         let mut carries = carries;
         let mut trips = 0i64;
@@ -22,15 +33,27 @@ impl<'a> Machine<'a> {
                 return Ok(carries);
             }
             if max.is_some_and(|max| trips >= max) {
-                return error(format!("the loop goes on after {trips} iterations, its `max`"));
+                return error(format!(
+                    "the loop goes on after {trips} iterations, its `max`"
+                ));
             }
             carries = self.region(frame, &node.regions[1], &carries)?;
             trips += 1;
         }
     }
 
-    pub(super) fn scan(&mut self, frame: &mut Frame<'a>, node: &'a OpNode, carries: Vec<Array>, range: (Dim, Dim, Dim)) -> Result<Vec<Array>> {
-        let (from, to, step) = (frame.dim(range.0)?, frame.dim(range.1)?, frame.dim(range.2)?);
+    pub(super) fn scan(
+        &mut self,
+        frame: &mut Frame<'a>,
+        node: &'a OpNode,
+        carries: Vec<Array>,
+        range: (Dim, Dim, Dim),
+    ) -> Result<Vec<Array>> {
+        let (from, to, step) = (
+            frame.dim(range.0)?,
+            frame.dim(range.1)?,
+            frame.dim(range.2)?,
+        );
         if step == 0 {
             return error("a loop with step 0");
         }
@@ -63,7 +86,18 @@ impl<'a> Machine<'a> {
 
 fn stack_up(parts: &[Array], dtype: DType, shape: Vec<usize>) -> Array {
     let data = if dtype.is_float() {
-        Data::Float(parts.iter().flat_map(|p| if let Data::Float(v) = &p.data { v.clone() } else { Vec::new() }).collect())
+        Data::Float(
+            parts
+                .iter()
+                .flat_map(|p| {
+                    if let Data::Float(v) = &p.data {
+                        v.clone()
+                    } else {
+                        Vec::new()
+                    }
+                })
+                .collect(),
+        )
     } else {
         Data::Int(parts.iter().flat_map(|p| p.as_ints().to_vec()).collect())
     };
@@ -84,7 +118,9 @@ pub(super) fn assert_close(x: &[Array], message: &str) -> Result<Vec<Array>> {
                 rest /= size;
             }
             place.reverse();
-            return error(format!("assertion failed: {message}: at {place:?} {p} is not {q}"));
+            return error(format!(
+                "assertion failed: {message}: at {place:?} {p} is not {q}"
+            ));
         }
     }
     Ok(Vec::new())

@@ -23,7 +23,11 @@ pub enum Element {
 /// What micro-kernels mean: on buffers and scalars, in operand order.
 pub trait KernelTable {
     /// Runs a kernel on memory; `None` for an unknown name.
-    fn run(&self, name: Sym, operands: &mut [KernelOperand]) -> Option<std::result::Result<Vec<Array>, String>>;
+    fn run(
+        &self,
+        name: Sym,
+        operands: &mut [KernelOperand],
+    ) -> Option<std::result::Result<Vec<Array>, String>>;
 }
 
 /// An operand of a kernel.
@@ -36,7 +40,11 @@ pub enum KernelOperand {
 pub struct NoKernels;
 
 impl KernelTable for NoKernels {
-    fn run(&self, _: Sym, _: &mut [KernelOperand]) -> Option<std::result::Result<Vec<Array>, String>> {
+    fn run(
+        &self,
+        _: Sym,
+        _: &mut [KernelOperand],
+    ) -> Option<std::result::Result<Vec<Array>, String>> {
         None
     }
 }
@@ -49,7 +57,10 @@ impl<'a> Frame<'a> {
         for (&value, arg) in self.function.body.args.iter().zip(args) {
             if let Type::Buffer { .. } = self.function.ty(value) {
                 outputs.push((value, arg.shape.clone()));
-                let buffer = Buffer { dtype: arg.dtype, elements: elements(&arg).map(Some).collect() };
+                let buffer = Buffer {
+                    dtype: arg.dtype,
+                    elements: elements(&arg).map(Some).collect(),
+                };
                 self.memory.push(buffer);
                 self.buffers[value.0 as usize] = Some(self.memory.len() - 1);
             } else {
@@ -84,7 +95,9 @@ impl<'a> Frame<'a> {
         for ((&index, size), stride) in indices.iter().zip(&shape).zip(strides(&shape)) {
             let i = self.get(index)?.as_ints()[0];
             if i < 0 || i as u64 >= *size as u64 {
-                return error(format!("index {i} is out of range for an axis of size {size}"));
+                return error(format!(
+                    "index {i} is out of range for an axis of size {size}"
+                ));
             }
             at += i as usize * stride;
         }
@@ -98,11 +111,15 @@ impl<'a> Machine<'a> {
             Op::Alloc { dtype, shape } => {
                 let shape = frame.shape(shape)?;
                 let count = self.count(&shape)?;
-                frame.memory.push(Buffer { dtype: *dtype, elements: vec![None; count] });
+                frame.memory.push(Buffer {
+                    dtype: *dtype,
+                    elements: vec![None; count],
+                });
                 frame.buffers[node.results[0].0 as usize] = Some(frame.memory.len() - 1);
             }
             Op::View { .. } => {
-                frame.buffers[node.results[0].0 as usize] = frame.buffers[node.operands[0].0 as usize];
+                frame.buffers[node.results[0].0 as usize] =
+                    frame.buffers[node.operands[0].0 as usize];
             }
             Op::Load => {
                 self.spend(0)?;
@@ -123,8 +140,10 @@ impl<'a> Machine<'a> {
             Op::For { step, .. } => {
                 let bound = |frame: &Frame, k: usize| Ok(frame.get(node.operands[k])?.as_ints()[0]);
                 let (low, high): (i64, i64) = (bound(frame, 0)?, bound(frame, 1)?);
-                let carries: Result<Vec<Array>> =
-                    node.operands[2..].iter().map(|&v| frame.get(v).cloned()).collect();
+                let carries: Result<Vec<Array>> = node.operands[2..]
+                    .iter()
+                    .map(|&v| frame.get(v).cloned())
+                    .collect();
                 let mut carries = carries?;
                 let mut i = low;
                 while i < high {
@@ -159,11 +178,18 @@ impl<'a> Machine<'a> {
         }
         let results = match self.options.kernels.run(name, &mut operands) {
             Some(Ok(results)) => results,
-            Some(Err(message)) => return Err(EvalError { message, loc: node.loc }),
+            Some(Err(message)) => {
+                return Err(EvalError {
+                    message,
+                    loc: node.loc,
+                });
+            }
             None => return error(format!("unknown kernel `{name}`")),
         };
         for (&value, operand) in node.operands.iter().zip(operands) {
-            if let (Some(at), KernelOperand::Memory(buffer)) = (frame.buffers[value.0 as usize], operand) {
+            if let (Some(at), KernelOperand::Memory(buffer)) =
+                (frame.buffers[value.0 as usize], operand)
+            {
                 frame.memory[at] = buffer;
             }
         }
@@ -192,8 +218,22 @@ fn scalar(dtype: DType, element: Element) -> Array {
 pub fn to_array(buffer: &Buffer, shape: Vec<usize>) -> Array {
     let written = buffer.elements.iter();
     if buffer.dtype.is_float() {
-        Array::floats(buffer.dtype, shape, written.map(|e| if let Some(Element::Float(x)) = e { *x } else { 0.0 }))
+        Array::floats(
+            buffer.dtype,
+            shape,
+            written.map(|e| {
+                if let Some(Element::Float(x)) = e {
+                    *x
+                } else {
+                    0.0
+                }
+            }),
+        )
     } else {
-        Array::ints(buffer.dtype, shape, written.map(|e| if let Some(Element::Int(x)) = e { *x } else { 0 }))
+        Array::ints(
+            buffer.dtype,
+            shape,
+            written.map(|e| if let Some(Element::Int(x)) = e { *x } else { 0 }),
+        )
     }
 }

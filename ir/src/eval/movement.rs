@@ -26,14 +26,24 @@ pub fn broadcast(x: &Array, shape: &[usize], axes: &[usize]) -> Array {
     let own = strides(&x.shape);
     moved(x, shape.to_vec(), |index| {
         let terms = axes.iter().enumerate();
-        terms.map(|(k, &a)| if x.shape[k] == 1 { 0 } else { index[a] * own[k] }).sum()
+        terms
+            .map(|(k, &a)| {
+                if x.shape[k] == 1 {
+                    0
+                } else {
+                    index[a] * own[k]
+                }
+            })
+            .sum()
     })
 }
 
 pub fn permute(x: &Array, axes: &[usize]) -> Array {
     let own = strides(&x.shape);
     let shape = axes.iter().map(|&a| x.shape[a]).collect();
-    moved(x, shape, |index| index.iter().zip(axes).map(|(i, &a)| i * own[a]).sum())
+    moved(x, shape, |index| {
+        index.iter().zip(axes).map(|(i, &a)| i * own[a]).sum()
+    })
 }
 
 pub fn slice(x: &Array, starts: &[i64], limits: &[i64], steps: &[i64]) -> Result<Array> {
@@ -42,12 +52,19 @@ pub fn slice(x: &Array, starts: &[i64], limits: &[i64], steps: &[i64]) -> Result
     for k in 0..x.shape.len() {
         let (start, limit, step) = (starts[k], limits[k], steps[k]);
         if step < 1 || start < 0 || limit < start || limit > x.shape[k] as i64 {
-            return error(format!("the slice {start}..{limit} by {step} leaves an axis of {}", x.shape[k]));
+            return error(format!(
+                "the slice {start}..{limit} by {step} leaves an axis of {}",
+                x.shape[k]
+            ));
         }
         shape.push(((limit - start + step - 1) / step) as usize);
     }
     Ok(moved(x, shape, |index| {
-        index.iter().enumerate().map(|(k, &i)| (starts[k] as usize + i * steps[k] as usize) * own[k]).sum()
+        index
+            .iter()
+            .enumerate()
+            .map(|(k, &i)| (starts[k] as usize + i * steps[k] as usize) * own[k])
+            .sum()
     }))
 }
 
@@ -55,13 +72,18 @@ pub fn pad(x: &Array, value: &Array, low: &[i64], high: &[i64]) -> Result<Array>
     if low.iter().chain(high).any(|&n| n < 0) {
         return error("padding by a negative amount");
     }
-    let shape: Vec<usize> =
-        (0..x.shape.len()).map(|k| x.shape[k] + low[k] as usize + high[k] as usize).collect();
+    let shape: Vec<usize> = (0..x.shape.len())
+        .map(|k| x.shape[k] + low[k] as usize + high[k] as usize)
+        .collect();
     let out_strides = strides(&shape);
     let mut out = value.filled(shape);
     let mut from = 0;
     for_each_index(&x.shape, |index| {
-        let to = index.iter().enumerate().map(|(k, i)| (i + low[k] as usize) * out_strides[k]).sum();
+        let to = index
+            .iter()
+            .enumerate()
+            .map(|(k, i)| (i + low[k] as usize) * out_strides[k])
+            .sum();
         out.copy_from(to, x, from);
         from += 1;
     });
@@ -88,13 +110,23 @@ pub fn concat(parts: &[Array], axis: usize) -> Array {
             }
         }
     }
-    Array { dtype: parts[0].dtype, shape, data }
+    Array {
+        dtype: parts[0].dtype,
+        shape,
+        data,
+    }
 }
 
 pub fn reverse(x: &Array, axes: &[usize]) -> Array {
     let own = strides(&x.shape);
     moved(x, x.shape.clone(), |index| {
-        let turned = |k: usize| if axes.contains(&k) { x.shape[k] - 1 - index[k] } else { index[k] };
+        let turned = |k: usize| {
+            if axes.contains(&k) {
+                x.shape[k] - 1 - index[k]
+            } else {
+                index[k]
+            }
+        };
         (0..index.len()).map(|k| turned(k) * own[k]).sum()
     })
 }
@@ -106,7 +138,10 @@ fn addresses(x: &Array, indices: &[Array], axes: &[usize]) -> Result<Vec<usize>>
     for (index, &axis) in indices.iter().zip(axes) {
         for (slot, &i) in out.iter_mut().zip(index.as_ints()) {
             if i < 0 || i as u64 >= x.shape[axis] as u64 {
-                return error(format!("index {i} is out of range for an axis of size {}", x.shape[axis]));
+                return error(format!(
+                    "index {i} is out of range for an axis of size {}",
+                    x.shape[axis]
+                ));
             }
             *slot += i as usize * own[axis];
         }
@@ -120,7 +155,9 @@ fn window(x: &Array, axes: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let rest: Vec<usize> = (0..x.shape.len()).filter(|k| !axes.contains(k)).collect();
     let shape: Vec<usize> = rest.iter().map(|&k| x.shape[k]).collect();
     let mut offsets = Vec::new();
-    for_each_index(&shape, |index| offsets.push(index.iter().zip(&rest).map(|(i, &k)| i * own[k]).sum()));
+    for_each_index(&shape, |index| {
+        offsets.push(index.iter().zip(&rest).map(|(i, &k)| i * own[k]).sum())
+    });
     (shape, offsets)
 }
 
@@ -128,12 +165,16 @@ pub fn gather(x: &Array, indices: &[Array], axes: &[usize]) -> Result<Array> {
     let places = addresses(x, indices, axes)?;
     let (inner, offsets) = window(x, axes);
     let shape: Vec<usize> = indices[0].shape.iter().chain(&inner).copied().collect();
-    let positions = places.iter().flat_map(|p| offsets.iter().map(move |o| p + o));
+    let positions = places
+        .iter()
+        .flat_map(|p| offsets.iter().map(move |o| p + o));
     Ok(x.pick(shape, positions))
 }
 
 pub fn scatter(operands: &[Array], axes: &[usize], kind: ScatterKind) -> Result<Array> {
-    let [x, indices @ .., updates] = operands else { return error("scatter without operands") };
+    let [x, indices @ .., updates] = operands else {
+        return error("scatter without operands");
+    };
     let places = addresses(x, indices, axes)?;
     let (_, offsets) = window(x, axes);
     let mut out = x.clone();
@@ -143,7 +184,9 @@ pub fn scatter(operands: &[Array], axes: &[usize], kind: ScatterKind) -> Result<
         ScatterKind::Max => Some(BinaryKind::Max),
         ScatterKind::Min => Some(BinaryKind::Min),
     };
-    let targets = places.iter().flat_map(|p| offsets.iter().map(move |o| p + o));
+    let targets = places
+        .iter()
+        .flat_map(|p| offsets.iter().map(move |o| p + o));
     for (from, to) in targets.enumerate() {
         match (combine, &mut out.data, &updates.data) {
             (None, _, _) => out.copy_from(to, updates, from),
@@ -162,7 +205,10 @@ fn starts(x: &Array, positions: &[Array], sizes: &[usize]) -> Result<Vec<usize>>
     for (k, position) in positions.iter().enumerate() {
         let at = position.as_ints()[0];
         if at < 0 || at as u64 + sizes[k] as u64 > x.shape[k] as u64 {
-            return error(format!("position {at} with size {} leaves an axis of {}", sizes[k], x.shape[k]));
+            return error(format!(
+                "position {at} with size {} leaves an axis of {}",
+                sizes[k], x.shape[k]
+            ));
         }
         out.push(at as usize);
     }
@@ -173,7 +219,11 @@ pub fn dynamic_slice(x: &Array, positions: &[Array], sizes: &[usize]) -> Result<
     let starts = starts(x, positions, sizes)?;
     let own = strides(&x.shape);
     Ok(moved(x, sizes.to_vec(), |index| {
-        index.iter().enumerate().map(|(k, i)| (starts[k] + i) * own[k]).sum()
+        index
+            .iter()
+            .enumerate()
+            .map(|(k, i)| (starts[k] + i) * own[k])
+            .sum()
     }))
 }
 
@@ -183,7 +233,11 @@ pub fn dynamic_update(x: &Array, part: &Array, positions: &[Array]) -> Result<Ar
     let mut out = x.clone();
     let mut from = 0;
     for_each_index(&part.shape, |index| {
-        let to = index.iter().enumerate().map(|(k, i)| (starts[k] + i) * own[k]).sum();
+        let to = index
+            .iter()
+            .enumerate()
+            .map(|(k, i)| (starts[k] + i) * own[k])
+            .sum();
         out.copy_from(to, part, from);
         from += 1;
     });

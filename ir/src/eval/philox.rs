@@ -13,7 +13,12 @@ pub fn philox4x32(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
             k = [k[0].wrapping_add(W[0]), k[1].wrapping_add(W[1])];
         }
         let (a, b) = (M[0] * u64::from(c[0]), M[1] * u64::from(c[2]));
-        c = [(b >> 32) as u32 ^ c[1] ^ k[0], b as u32, (a >> 32) as u32 ^ c[3] ^ k[1], a as u32];
+        c = [
+            (b >> 32) as u32 ^ c[1] ^ k[0],
+            b as u32,
+            (a >> 32) as u32 ^ c[3] ^ k[1],
+            a as u32,
+        ];
     }
     c
 }
@@ -27,5 +32,9 @@ pub(super) fn random_bits(key: &Array, shape: &[usize]) -> Array {
         let block = (i / 4) as u64;
         philox4x32(key, [block as u32, (block >> 32) as u32, 0, 0])[i % 4]
     };
-    Array::ints(DType::U32, shape.to_vec(), (0..count).map(|i| i64::from(word(i))))
+    Array::ints(
+        DType::U32,
+        shape.to_vec(),
+        (0..count).map(|i| i64::from(word(i))),
+    )
 }

@@ -55,17 +55,29 @@ pub fn reduce(x: &Array, kind: ReduceKind, axes: &[usize], acc: DType) -> Array 
         Data::Float(v) => {
             let mut out = vec![float_identity(kind); count];
             for_each_index(&x.shape, |index| {
-                let to: usize = kept.iter().zip(&out_strides).map(|(&k, s)| index[k] * s).sum();
+                let to: usize = kept
+                    .iter()
+                    .zip(&out_strides)
+                    .map(|(&k, s)| index[k] * s)
+                    .sum();
                 out[to] = round(acc, float2(op, out[to], v[at]));
                 at += 1;
             });
             Array::floats(x.dtype, shape, out)
         }
         Data::Int(v) => {
-            let wide = if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) { acc } else { x.dtype };
+            let wide = if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) {
+                acc
+            } else {
+                x.dtype
+            };
             let mut out = vec![int_identity(kind, wide); count];
             for_each_index(&x.shape, |index| {
-                let to: usize = kept.iter().zip(&out_strides).map(|(&k, s)| index[k] * s).sum();
+                let to: usize = kept
+                    .iter()
+                    .zip(&out_strides)
+                    .map(|(&k, s)| index[k] * s)
+                    .sum();
                 out[to] = int2(op, wide, out[to], v[at]);
                 at += 1;
             });
@@ -95,7 +107,12 @@ pub fn arg_reduce(x: &Array, kind: ArgKind, axis: usize) -> Array {
         Data::Float(v) => better(kind, v[b], v[a]),
         Data::Int(v) => {
             let order = compare_ints(x.dtype, v[a], v[b]);
-            order == if kind == ArgKind::Max { Ordering::Greater } else { Ordering::Less }
+            order
+                == if kind == ArgKind::Max {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
         }
     };
     let mut out = Vec::with_capacity(outer * inner);
@@ -115,7 +132,11 @@ pub fn arg_reduce(x: &Array, kind: ArgKind, axis: usize) -> Array {
 }
 
 fn compare_ints(dtype: DType, a: i64, b: i64) -> Ordering {
-    if dtype == DType::U64 { (a as u64).cmp(&(b as u64)) } else { a.cmp(&b) }
+    if dtype == DType::U64 {
+        (a as u64).cmp(&(b as u64))
+    } else {
+        a.cmp(&b)
+    }
 }
 
 /// Ascending, -0 before +0, NaN last.
@@ -143,12 +164,19 @@ pub fn sort(parts: &[Array], axis: usize, descending: bool) -> Vec<Array> {
                     Data::Float(v) => compare_floats(v[at(a)], v[at(b)]),
                     Data::Int(v) => compare_ints(keys.dtype, v[at(a)], v[at(b)]),
                 };
-                if descending { ascending.reverse() } else { ascending }
+                if descending {
+                    ascending.reverse()
+                } else {
+                    ascending
+                }
             });
             for (k, from) in order.into_iter().enumerate() {
                 positions[at(k)] = at(from);
             }
         }
     }
-    parts.iter().map(|part| part.pick(part.shape.clone(), positions.iter().copied())).collect()
+    parts
+        .iter()
+        .map(|part| part.pick(part.shape.clone(), positions.iter().copied()))
+        .collect()
 }

@@ -73,9 +73,21 @@ fn int1(kind: UnaryKind, dtype: DType, x: i64) -> i64 {
         UnaryKind::Sign => i64::from(x != 0),
         UnaryKind::Not if dtype == DType::Bool => i64::from(x == 0),
         UnaryKind::Not => wrap(dtype, !x),
-        UnaryKind::Abs | UnaryKind::Floor | UnaryKind::Ceil | UnaryKind::Round | UnaryKind::Exp
-        | UnaryKind::Expm1 | UnaryKind::Log | UnaryKind::Log1p | UnaryKind::Sqrt | UnaryKind::Rsqrt
-        | UnaryKind::Tanh | UnaryKind::Sin | UnaryKind::Cos | UnaryKind::Erf | UnaryKind::IsNan
+        UnaryKind::Abs
+        | UnaryKind::Floor
+        | UnaryKind::Ceil
+        | UnaryKind::Round
+        | UnaryKind::Exp
+        | UnaryKind::Expm1
+        | UnaryKind::Log
+        | UnaryKind::Log1p
+        | UnaryKind::Sqrt
+        | UnaryKind::Rsqrt
+        | UnaryKind::Tanh
+        | UnaryKind::Sin
+        | UnaryKind::Cos
+        | UnaryKind::Erf
+        | UnaryKind::IsNan
         | UnaryKind::IsFinite => x,
     }
 }
@@ -83,9 +95,11 @@ fn int1(kind: UnaryKind, dtype: DType, x: i64) -> i64 {
 pub(super) fn map1(x: &Array, kind: UnaryKind) -> Array {
     let (dtype, shape) = (x.dtype, x.shape.clone());
     match &x.data {
-        Data::Float(v) if kind.is_predicate() => {
-            Array::ints(DType::Bool, shape, v.iter().map(|&x| float1(kind, x) as i64))
-        }
+        Data::Float(v) if kind.is_predicate() => Array::ints(
+            DType::Bool,
+            shape,
+            v.iter().map(|&x| float1(kind, x) as i64),
+        ),
         Data::Float(v) => Array::floats(dtype, shape, v.iter().map(|&x| float1(kind, x))),
         Data::Int(v) => Array::ints(dtype, shape, v.iter().map(|&x| int1(kind, dtype, x))),
     }
@@ -100,12 +114,18 @@ pub(super) fn float2(kind: BinaryKind, a: f64, b: f64) -> f64 {
         BinaryKind::Div => a / b,
         BinaryKind::Rem => {
             let r = a % b;
-            if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
+            if r != 0.0 && (r < 0.0) != (b < 0.0) {
+                r + b
+            } else {
+                r
+            }
         }
         BinaryKind::Pow => a.powf(b),
         BinaryKind::Max => extreme(a, b, a > b || (a == b && b.is_sign_negative())),
         BinaryKind::Min => extreme(a, b, a < b || (a == b && a.is_sign_negative())),
-        BinaryKind::And | BinaryKind::Or | BinaryKind::Xor | BinaryKind::Shl | BinaryKind::Shr => f64::NAN,
+        BinaryKind::And | BinaryKind::Or | BinaryKind::Xor | BinaryKind::Shl | BinaryKind::Shr => {
+            f64::NAN
+        }
     }
 }
 
@@ -136,11 +156,19 @@ pub(super) fn int2(kind: BinaryKind, dtype: DType, a: i64, b: i64) -> i64 {
         BinaryKind::Rem if unsigned => (a as u64 % b as u64) as i64,
         BinaryKind::Div => {
             let q = a.wrapping_div(b);
-            if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) { q - 1 } else { q }
+            if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) {
+                q - 1
+            } else {
+                q
+            }
         }
         BinaryKind::Rem => {
             let r = a.wrapping_rem(b);
-            if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
+            if r != 0 && (r < 0) != (b < 0) {
+                r + b
+            } else {
+                r
+            }
         }
         BinaryKind::Pow => int_pow(dtype, a, b),
         BinaryKind::Max if unsigned => (a as u64).max(b as u64) as i64,
@@ -188,9 +216,11 @@ fn int_pow(dtype: DType, base: i64, exponent: i64) -> i64 {
 pub(super) fn map2(a: &Array, b: &Array, kind: BinaryKind) -> Array {
     let (dtype, shape) = (a.dtype, a.shape.clone());
     match (&a.data, &b.data) {
-        (Data::Float(x), Data::Float(y)) => {
-            Array::floats(dtype, shape, x.iter().zip(y).map(|(&x, &y)| float2(kind, x, y)))
-        }
+        (Data::Float(x), Data::Float(y)) => Array::floats(
+            dtype,
+            shape,
+            x.iter().zip(y).map(|(&x, &y)| float2(kind, x, y)),
+        ),
         _ => {
             let pairs = a.as_ints().iter().zip(b.as_ints());
             Array::ints(dtype, shape, pairs.map(|(&x, &y)| int2(kind, dtype, x, y)))
@@ -214,13 +244,19 @@ pub(super) fn compare(a: &Array, b: &Array, kind: CompareKind) -> Array {
     let shape = a.shape.clone();
     let unsigned = a.dtype == DType::U64;
     let results: Vec<i64> = match (&a.data, &b.data) {
-        (Data::Float(x), Data::Float(y)) => {
-            x.iter().zip(y).map(|(&x, &y)| i64::from(holds(kind, x, y))).collect()
-        }
+        (Data::Float(x), Data::Float(y)) => x
+            .iter()
+            .zip(y)
+            .map(|(&x, &y)| i64::from(holds(kind, x, y)))
+            .collect(),
         _ => {
             let pairs = a.as_ints().iter().zip(b.as_ints());
             let hold = |x: i64, y: i64| {
-                if unsigned { holds(kind, x as u64, y as u64) } else { holds(kind, x, y) }
+                if unsigned {
+                    holds(kind, x as u64, y as u64)
+                } else {
+                    holds(kind, x, y)
+                }
             };
             pairs.map(|(&x, &y)| i64::from(hold(x, y))).collect()
         }

@@ -1,0 +1,387 @@
+//! Reverse-mode differentiation: every `grad` op becomes its function's body followed by the adjoint.
+//!
+//! The adjoint of a loop runs backwards over saved states and recomputes the body at each of them.
+//! Where a function has no derivative at a point (abs, max at a tie), one of its subgradients is taken:
+//! 0 for abs, the first operand for max and min of two, an even share for max and min along axes.
+
+use std::collections::{HashMap, HashSet};
+
+use aiai_ir::{BinaryKind, Builder, DType, Dim, Function, Loc, Module, Op, OpNode, Region, Value};
+
+use crate::clone::{Renaming, captured};
+use crate::inline::inline_calls;
+
+mod contract;
+mod control;
+mod elementwise;
+mod movement;
+mod reduction;
+
+/// Why something cannot be differentiated.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct DiffError {
+    pub message: String,
+    pub loc: Option<Loc>,
+}
+
+type Result<T> = std::result::Result<T, DiffError>;
+
+/// The function with every `grad` replaced and every call decomposed.
+///
+/// # Errors
+/// Where an op on the way has no derivative rule, or a `while` has no `max`.
+pub fn differentiate(module: &Module, function: &Function) -> Result<Function> {
+    let mut out = inline_calls(module, function);
+    let body = std::mem::take(&mut out.body);
+    let args = body.args.clone();
+    let names: Vec<String> = out.result_names.iter().map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    out.body = Region {
+        args,
+        ..Region::default()
+    };
+    let mut b = Builder::new(&mut out);
+    let mut renaming = Renaming::default();
+    expand(module, &mut b, &body, &mut renaming)?;
+    let results: Vec<Value> = body.yields.iter().map(|&v| renaming.value(v)).collect();
+    b.finish(&results, &names);
+    Ok(out)
+}
+
+/// Appends the ops of a region, gradients expanded.
+fn expand(
+    module: &Module,
+    b: &mut Builder,
+    region: &Region,
+    renaming: &mut Renaming,
+) -> Result<()> {
+    for node in &region.ops {
+        let mut node = node.clone();
+        node.operands
+            .iter_mut()
+            .for_each(|v| *v = renaming.value(*v));
+        b.loc = node.loc;
+        if let Op::Grad { callee, wrt, .. } = &node.op {
+            let Some(callee) = module.get(*callee) else {
+                continue;
+            };
+            let callee = differentiate(module, callee)?;
+            let results = gradient(b, &callee, &node.operands, wrt)?;
+            renaming
+                .values
+                .extend(node.results.iter().copied().zip(results));
+            continue;
+        }
+        let mut regions = Vec::new();
+        for inner in &node.regions {
+            b.begin_existing(&inner.args);
+            let mut nested = renaming.clone();
+            expand(module, b, inner, &mut nested)?;
+            let yields: Vec<Value> = inner.yields.iter().map(|&v| nested.value(v)).collect();
+            regions.push(b.end_region(&yields));
+        }
+        node.regions = regions;
+        b.push_node(node);
+    }
+    Ok(())
+}
+
+/// The values of the function at the operands, then the gradients of the first of them.
+fn gradient(
+    b: &mut Builder,
+    callee: &Function,
+    operands: &[Value],
+    wrt: &[usize],
+) -> Result<Vec<Value>> {
+    let types: Vec<_> = operands.iter().map(|&v| b.ty(v).clone()).collect();
+    let dims = callee.bind(&types).unwrap_or_default();
+    let mut renaming = Renaming {
+        dims,
+        ..Renaming::default()
+    };
+    renaming.values.extend(
+        callee
+            .body
+            .args
+            .iter()
+            .copied()
+            .zip(operands.iter().copied()),
+    );
+    let wanted: Vec<Value> = wrt.iter().map(|&at| operands[at]).collect();
+    let tape = record(b, callee, &callee.body, renaming, &wanted)?;
+    let mut results = tape.yields.clone();
+    let dtype = b.ty(results[0]).dtype();
+    let one = b.scalar(dtype, 1.0);
+    let mut cotangents = vec![None; results.len()];
+    cotangents[0] = Some(one);
+    let adjoints = pull(b, &tape, &cotangents, &wanted)?;
+    for (adjoint, &value) in adjoints.into_iter().zip(&wanted) {
+        results.push(adjoint.unwrap_or_else(|| zeros(b, value)));
+    }
+    Ok(results)
+}
+
+/// A stretch of ops that has been placed, ready to be run backwards.
+struct Tape {
+    nodes: Vec<OpNode>,
+    yields: Vec<Value>,
+    active: HashSet<Value>,
+    /// Saved states of loops, by the loop's first result.
+    saved: HashMap<Value, control::Saved>,
+}
+
+/// Places the ops of a region, loops made to save their states, and notes which values depend on
+/// `wanted`.
+fn record(
+    b: &mut Builder,
+    source: &Function,
+    region: &Region,
+    renaming: Renaming,
+    wanted: &[Value],
+) -> Result<Tape> {
+    let mut renaming = renaming;
+    let mut tape = Tape {
+        nodes: Vec::new(),
+        yields: Vec::new(),
+        active: wanted.iter().copied().collect(),
+        saved: HashMap::new(),
+    };
+    for node in &region.ops {
+        let copy = renaming.node(source, b.function, node);
+        b.loc = copy.loc;
+        let depends = copy.operands.iter().any(|v| tape.active.contains(v))
+            || copy
+                .regions
+                .iter()
+                .any(|r| captured(r).iter().any(|v| tape.active.contains(v)));
+        if depends && !matches!(copy.op, Op::StopGradient) {
+            let floats = copy.results.iter().filter(|&&v| b.ty(v).dtype().is_float());
+            tape.active.extend(floats);
+        }
+        if depends && matches!(copy.op, Op::Scan { .. } | Op::While { .. }) {
+            control::save(b, copy.clone(), &mut tape)?;
+        } else {
+            b.push_node(copy.clone());
+        }
+        tape.nodes.push(copy);
+    }
+    tape.yields = region.yields.iter().map(|&v| renaming.value(v)).collect();
+    Ok(tape)
+}
+
+/// Cotangents collected so far, by value.
+struct Adjoints(HashMap<Value, Value>);
+
+impl Adjoints {
+    fn add(&mut self, b: &mut Builder, value: Value, cotangent: Value) {
+        let total = match self.0.get(&value) {
+            Some(&known) => b.binary(BinaryKind::Add, known, cotangent),
+            None => cotangent,
+        };
+        self.0.insert(value, total);
+    }
+}
+
+/// Runs a tape backwards: from cotangents of its yields to those of `wanted`, `None` where zero.
+fn pull(
+    b: &mut Builder,
+    tape: &Tape,
+    cotangents: &[Option<Value>],
+    wanted: &[Value],
+) -> Result<Vec<Option<Value>>> {
+    let mut adjoints = Adjoints(HashMap::new());
+    for (&value, cotangent) in tape.yields.iter().zip(cotangents) {
+        if let (Some(cotangent), true) = (cotangent, tape.active.contains(&value)) {
+            adjoints.add(b, value, *cotangent);
+        }
+    }
+    for node in tape.nodes.iter().rev() {
+        let reached = node
+            .results
+            .iter()
+            .any(|v| adjoints.0.contains_key(v) && tape.active.contains(v));
+        if reached {
+            b.loc = node.loc;
+            back(b, tape, node, &mut adjoints)?;
+        }
+    }
+    Ok(wanted.iter().map(|v| adjoints.0.get(v).copied()).collect())
+}
+
+/// Adds the cotangents that one op hands to its operands.
+fn back(b: &mut Builder, tape: &Tape, node: &OpNode, adjoints: &mut Adjoints) -> Result<()> {
+    let x = &node.operands;
+    let active = |v: Value| tape.active.contains(&v);
+    let g = |adjoints: &Adjoints| adjoints.0.get(&node.results[0]).copied();
+    let hand = |b: &mut Builder, adjoints: &mut Adjoints, value: Value, part: Option<Value>| {
+        if let (Some(part), true) = (part, active(value)) {
+            adjoints.add(b, value, part);
+        }
+    };
+    match &node.op {
+        Op::If => return control::back_if(b, tape, node, adjoints),
+        Op::Scan { .. } => return control::back_scan(b, tape, node, adjoints),
+        Op::While { .. } => return control::back_while(b, tape, node, adjoints),
+        Op::Sort { axis, descending } => {
+            return movement::sort(b, tape, node, (*axis, *descending), adjoints);
+        }
+        _ => {}
+    }
+    let Some(g) = g(adjoints) else { return Ok(()) };
+    let y = node.results[0];
+    match &node.op {
+        Op::Unary { kind } => {
+            let part = elementwise::unary(b, *kind, x[0], y, g);
+            hand(b, adjoints, x[0], part);
+        }
+        Op::Binary { kind } => {
+            for k in 0..2 {
+                if active(x[k]) {
+                    let part = elementwise::binary(b, *kind, k, (x[0], x[1]), y, g);
+                    hand(b, adjoints, x[k], part);
+                }
+            }
+        }
+        Op::Select => {
+            let zero = zeros(b, y);
+            if active(x[1]) {
+                let part = b.select(x[0], g, zero);
+                hand(b, adjoints, x[1], Some(part));
+            }
+            if active(x[2]) {
+                let part = b.select(x[0], zero, g);
+                hand(b, adjoints, x[2], Some(part));
+            }
+        }
+        Op::Cast { .. } => {
+            let dtype = b.ty(x[0]).dtype();
+            if dtype.is_float() {
+                let part = b.cast(g, dtype);
+                hand(b, adjoints, x[0], Some(part));
+            }
+        }
+        Op::Broadcast { axes, .. } => {
+            let part = movement::broadcast(b, x[0], axes, g);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::Reshape { .. } => {
+            let shape = b.ty(x[0]).shape().to_vec();
+            let part = b.reshape(g, &shape);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::Permute { axes } => {
+            let mut inverse = vec![0; axes.len()];
+            axes.iter().enumerate().for_each(|(k, &a)| inverse[a] = k);
+            let part = b.permute(g, &inverse);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::Slice {
+            starts,
+            limits,
+            strides,
+        } => {
+            let part = movement::slice(b, x[0], (starts, limits, strides), g);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::Pad { low, high: _ } => {
+            let (inner, rim) = movement::pad(b, x[0], low, g, active(x[1]));
+            hand(b, adjoints, x[0], Some(inner));
+            hand(b, adjoints, x[1], rim);
+        }
+        Op::Concat { axis } => {
+            for (value, part) in movement::concat(b, x, *axis, g) {
+                hand(b, adjoints, value, Some(part));
+            }
+        }
+        Op::Reverse { axes } => {
+            let part = b.value(Op::Reverse { axes: axes.clone() }, &[g]);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::Gather { axes } => {
+            let part = movement::gather(b, x, axes, g);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::Scatter { axes, kind } => {
+            let (base, updates) = movement::scatter(b, x, axes, *kind, g, node.loc)?;
+            hand(b, adjoints, x[0], Some(base));
+            hand(b, adjoints, x[x.len() - 1], Some(updates));
+        }
+        Op::DynamicSlice { .. } => {
+            let zero = zeros(b, x[0]);
+            let mut operands = vec![zero, g];
+            operands.extend(&x[1..]);
+            let part = b.value(Op::DynamicUpdate, &operands);
+            hand(b, adjoints, x[0], Some(part));
+        }
+        Op::DynamicUpdate => {
+            let hole = zeros(b, x[1]);
+            let mut operands = vec![g, hole];
+            operands.extend(&x[2..]);
+            let base = b.value(Op::DynamicUpdate, &operands);
+            let sizes = b.ty(x[1]).shape().to_vec();
+            let mut operands = vec![g];
+            operands.extend(&x[2..]);
+            let window = b.value(Op::DynamicSlice { sizes }, &operands);
+            hand(b, adjoints, x[0], Some(base));
+            hand(b, adjoints, x[1], Some(window));
+        }
+        Op::Reduce { kind, axes, .. } => {
+            let part = reduction::reduce(b, *kind, axes, x[0], y, g);
+            hand(b, adjoints, x[0], part);
+        }
+        Op::Contract { .. } => {
+            for k in 0..x.len() {
+                if active(x[k]) {
+                    let part = contract::operand(b, &node.op, x, k, g);
+                    hand(b, adjoints, x[k], Some(part));
+                }
+            }
+        }
+        Op::Constant { .. }
+        | Op::DimValue { .. }
+        | Op::Iota { .. }
+        | Op::RandomBits { .. }
+        | Op::Compare { .. }
+        | Op::StopGradient
+        | Op::ArgReduce { .. }
+        | Op::Assert { .. }
+        | Op::AssertClose { .. } => {}
+        Op::If | Op::While { .. } | Op::Scan { .. } | Op::Sort { .. } => {}
+        Op::Call { .. }
+        | Op::Grad { .. }
+        | Op::Fused { .. }
+        | Op::Alloc { .. }
+        | Op::View { .. }
+        | Op::Load
+        | Op::Store
+        | Op::For { .. }
+        | Op::Parallel { .. }
+        | Op::Kernel { .. } => {
+            let message = format!("`{}` has no derivative at this stage", node.op.name());
+            return Err(DiffError {
+                message,
+                loc: node.loc,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Zeros of the type of a value.
+fn zeros(b: &mut Builder, like: Value) -> Value {
+    let ty = b.ty(like).clone();
+    b.splat(ty.dtype(), 0.0, ty.shape())
+}
+
+/// A constant of the type of a value.
+fn constant(b: &mut Builder, like: Value, value: f64) -> Value {
+    let ty = b.ty(like).clone();
+    b.splat(ty.dtype(), value, ty.shape())
+}
+
+/// A scalar `i64` constant.
+fn index(b: &mut Builder, dim: Dim) -> Value {
+    debug_assert_eq!(DType::I64.bytes(), 8);
+    b.dim(dim)
+}

@@ -1,0 +1,141 @@
+//! Derivatives of elementwise functions.
+
+use aiai_ir::{BinaryKind, Builder, CompareKind, UnaryKind, Value};
+
+use super::{constant, zeros};
+
+/// The cotangent of x, for `y = kind(x)` with cotangent g; `None` where it is zero.
+pub fn unary(b: &mut Builder, kind: UnaryKind, x: Value, y: Value, g: Value) -> Option<Value> {
+    let mul = |b: &mut Builder, p: Value, q: Value| b.binary(BinaryKind::Mul, p, q);
+    Some(match kind {
+        UnaryKind::Neg => b.unary(UnaryKind::Neg, g),
+        UnaryKind::Abs => {
+            let sign = b.unary(UnaryKind::Sign, x);
+            mul(b, g, sign)
+        }
+        UnaryKind::Exp => mul(b, g, y),
+        UnaryKind::Expm1 => {
+            let one = constant(b, y, 1.0);
+            let slope = b.binary(BinaryKind::Add, y, one);
+            mul(b, g, slope)
+        }
+        UnaryKind::Log => b.binary(BinaryKind::Div, g, x),
+        UnaryKind::Log1p => {
+            let one = constant(b, x, 1.0);
+            let shifted = b.binary(BinaryKind::Add, x, one);
+            b.binary(BinaryKind::Div, g, shifted)
+        }
+        UnaryKind::Sqrt => {
+            let half = constant(b, y, 0.5);
+            let part = mul(b, g, half);
+            b.binary(BinaryKind::Div, part, y)
+        }
+        UnaryKind::Rsqrt => {
+            let factor = constant(b, y, -0.5);
+            let squared = mul(b, y, y);
+            let cubed = mul(b, squared, y);
+            let slope = mul(b, cubed, factor);
+            mul(b, g, slope)
+        }
+        UnaryKind::Tanh => {
+            let one = constant(b, y, 1.0);
+            let squared = mul(b, y, y);
+            let slope = b.binary(BinaryKind::Sub, one, squared);
+            mul(b, g, slope)
+        }
+        UnaryKind::Sin => {
+            let slope = b.unary(UnaryKind::Cos, x);
+            mul(b, g, slope)
+        }
+        UnaryKind::Cos => {
+            let sine = b.unary(UnaryKind::Sin, x);
+            let slope = b.unary(UnaryKind::Neg, sine);
+            mul(b, g, slope)
+        }
+        UnaryKind::Erf => {
+            let factor = constant(b, x, std::f64::consts::FRAC_2_SQRT_PI);
+            let squared = mul(b, x, x);
+            let negated = b.unary(UnaryKind::Neg, squared);
+            let bell = b.unary(UnaryKind::Exp, negated);
+            let slope = mul(b, bell, factor);
+            mul(b, g, slope)
+        }
+        UnaryKind::Sign
+        | UnaryKind::Floor
+        | UnaryKind::Ceil
+        | UnaryKind::Round
+        | UnaryKind::Not
+        | UnaryKind::IsNan
+        | UnaryKind::IsFinite => return None,
+    })
+}
+
+/// The cotangent of operand k of `y = kind(p, q)`; `None` where it is zero.
+pub fn binary(
+    b: &mut Builder,
+    kind: BinaryKind,
+    k: usize,
+    x: (Value, Value),
+    y: Value,
+    g: Value,
+) -> Option<Value> {
+    let (p, q) = x;
+    Some(match (kind, k) {
+        (BinaryKind::Add, _) | (BinaryKind::Sub | BinaryKind::Rem, 0) => g,
+        (BinaryKind::Sub, _) => b.unary(UnaryKind::Neg, g),
+        (BinaryKind::Mul, 0) => b.binary(BinaryKind::Mul, g, q),
+        (BinaryKind::Mul, _) => b.binary(BinaryKind::Mul, g, p),
+        (BinaryKind::Div, 0) => b.binary(BinaryKind::Div, g, q),
+        (BinaryKind::Div, _) => {
+            let part = b.binary(BinaryKind::Mul, g, y);
+            let ratio = b.binary(BinaryKind::Div, part, q);
+            b.unary(UnaryKind::Neg, ratio)
+        }
+        (BinaryKind::Rem, _) => {
+            let ratio = b.binary(BinaryKind::Div, p, q);
+            let whole = b.unary(UnaryKind::Floor, ratio);
+            let part = b.binary(BinaryKind::Mul, g, whole);
+            b.unary(UnaryKind::Neg, part)
+        }
+        (BinaryKind::Pow, 0) => {
+            // q * p^(q - 1), and 0 where q is 0, whatever p.
+            let one = constant(b, q, 1.0);
+            let zero = zeros(b, q);
+            let lower = b.binary(BinaryKind::Sub, q, one);
+            let power = b.binary(BinaryKind::Pow, p, lower);
+            let slope = b.binary(BinaryKind::Mul, q, power);
+            let flat = b.compare(CompareKind::Eq, q, zero);
+            let slope = b.select(flat, zero, slope);
+            b.binary(BinaryKind::Mul, g, slope)
+        }
+        (BinaryKind::Pow, _) => {
+            // y * log(p), and 0 where p is not positive.
+            let (zero, one) = (zeros(b, p), constant(b, p, 1.0));
+            let positive = b.compare(CompareKind::Gt, p, zero);
+            let safe = b.select(positive, p, one);
+            let log = b.unary(UnaryKind::Log, safe);
+            let slope = b.binary(BinaryKind::Mul, y, log);
+            b.binary(BinaryKind::Mul, g, slope)
+        }
+        (BinaryKind::Max | BinaryKind::Min, k) => {
+            let order = if kind == BinaryKind::Max {
+                CompareKind::Ge
+            } else {
+                CompareKind::Le
+            };
+            let first = b.compare(order, p, q);
+            let zero = zeros(b, g);
+            if k == 0 {
+                b.select(first, g, zero)
+            } else {
+                b.select(first, zero, g)
+            }
+        }
+        (
+            BinaryKind::And | BinaryKind::Or | BinaryKind::Xor | BinaryKind::Shl | BinaryKind::Shr,
+            _,
+        ) => {
+            return None;
+        }
+    })
+}

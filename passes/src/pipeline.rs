@@ -1,0 +1,71 @@
+//! The pipeline, on one screen.
+
+use std::time::{Duration, Instant};
+
+use aiai_ir::{Module, Stage, Sym, VerifyError, verify};
+
+use crate::differentiate::{DiffError, differentiate};
+use crate::{cse, dce};
+
+/// What a caller may choose.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Verify the IR after every pass.
+    pub verify_each: bool,
+    /// Stop behind the pass of this name.
+    pub stop_after: Option<String>,
+}
+
+/// Why the pipeline failed: the program's fault (no derivative) or ours (invalid IR).
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PassError {
+    #[error(transparent)]
+    Differentiate(#[from] DiffError),
+    #[error("after pass `{pass}`: {error}")]
+    Invalid {
+        pass: &'static str,
+        error: VerifyError,
+    },
+}
+
+/// The names of the passes, in order.
+pub const PASSES: &[&str] = &["differentiate", "cse", "dce"];
+
+/// How long each pass took.
+pub type Timings = Vec<(&'static str, Duration)>;
+
+/// Takes an entry from what the front end made to primitives, ready for code generation. The module
+/// then holds the entry alone.
+///
+/// # Errors
+/// Where something under `grad` has no derivative.
+pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Timings, PassError> {
+    let mut timings = Timings::new();
+    let Some(function) = module.get(entry).cloned() else {
+        return Ok(timings);
+    };
+    let mut function = function;
+    for &pass in PASSES {
+        let start = Instant::now();
+        match pass {
+            // Gradients become code; calls become the bodies of what they call.
+            "differentiate" => function = differentiate(module, &function)?,
+            // Equal ops become one.
+            "cse" => cse::merge_common(&mut function),
+            // What nothing uses goes.
+            _ => dce::eliminate_dead_code(&mut function),
+        }
+        timings.push((pass, start.elapsed()));
+        if options.verify_each {
+            let mut alone = Module::default();
+            alone.insert(function.clone());
+            verify(&alone, Stage::Primitive).map_err(|error| PassError::Invalid { pass, error })?;
+        }
+        if options.stop_after.as_deref() == Some(pass) {
+            break;
+        }
+    }
+    *module = Module::default();
+    module.insert(function);
+    Ok(timings)
+}
