@@ -25,6 +25,7 @@ use crate::{DType, Error, with_element_type};
 
 mod symbols;
 
+pub(crate) use symbols::symbol_table;
 pub use symbols::{Param, Symbol, symbols};
 
 /// Status of success.

@@ -5,6 +5,7 @@
 pub mod abi;
 pub mod dtype;
 pub mod error;
+pub mod kernels;
 pub mod memory;
 pub mod philox;
 pub mod pool;

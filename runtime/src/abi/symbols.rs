@@ -1,5 +1,7 @@
 //! The table of functions that compiled code may call: name, address, signature.
 
+use crate::kernels::exports;
+
 use super::{
     aiai_acquire, aiai_check_nan, aiai_fail, aiai_now, aiai_parallel_for, aiai_profile,
     aiai_random_bits, aiai_release,
@@ -32,20 +34,22 @@ unsafe impl Send for Symbol {}
 // SAFETY: as above.
 unsafe impl Sync for Symbol {}
 
-macro_rules! table {
+/// Rows of the symbol table: `function(Param, ...) -> Param;`.
+macro_rules! symbol_table {
     ($( $function:ident($($param:ident),*) $(-> $result:ident)?; )+) => {
-        &[ $( Symbol {
+        &[ $( $crate::abi::Symbol {
             name: stringify!($function),
             address: $function as *const u8,
-            params: &[$(Param::$param),*],
-            result: table!(@result $($result)?),
+            params: &[$($crate::abi::Param::$param),*],
+            result: $crate::abi::symbol_table!(@result $($result)?),
         } ),+ ]
     };
     (@result) => { None };
-    (@result $result:ident) => { Some(Param::$result) };
+    (@result $result:ident) => { Some($crate::abi::Param::$result) };
 }
+pub(crate) use symbol_table;
 
-static CONTROL: &[Symbol] = table! {
+static CONTROL: &[Symbol] = symbol_table! {
     aiai_fail(Ptr, I32, I64, I64) -> I32;
     aiai_parallel_for(Ptr, Ptr, Ptr, I64, I64) -> I32;
     aiai_acquire(Ptr, I64) -> Ptr;
@@ -58,7 +62,9 @@ static CONTROL: &[Symbol] = table! {
 
 /// Every function that compiled code may call.
 pub fn symbols() -> impl Iterator<Item = &'static Symbol> {
-    CONTROL.iter()
+    [CONTROL, exports::FUNCTIONS, exports::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

@@ -1,0 +1,73 @@
+//! Rows of f16 and bf16 to f32 and back; narrowing rounds to nearest even.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+/// Elements converted at a time where the conversion needs slices that do not alias.
+const BLOCK: usize = 64;
+
+macro_rules! conversions {
+    ($($narrow:ident: $widen:ident, $narrow_row:ident;)+) => { $(
+        /// Widens `n` elements.
+        ///
+        /// # Safety
+        /// The rows have `n` elements and do not overlap.
+        pub unsafe fn $widen(source: *const $narrow, destination: *mut f32, n: usize) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let source = std::slice::from_raw_parts(source, n);
+                source.convert_to_f32_slice(std::slice::from_raw_parts_mut(destination, n));
+            }
+        }
+
+        /// Narrows `n` elements.
+        ///
+        /// # Safety
+        /// The rows have `n` elements and do not overlap.
+        pub unsafe fn $narrow_row(source: *const f32, destination: *mut $narrow, n: usize) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let source = std::slice::from_raw_parts(source, n);
+                std::slice::from_raw_parts_mut(destination, n).convert_from_f32_slice(source);
+            }
+        }
+    )+ };
+}
+
+conversions! {
+    f16: f16_to_f32, f32_to_f16;
+    bf16: bf16_to_f32, f32_to_bf16;
+}
+
+macro_rules! narrow_rows {
+    ($($narrow:ident: $name:ident, $widen:ident, $narrow_row:ident;)+) => { $(
+        /// Applies an f32 row kernel to a row of narrow floats: widened, computed, rounded once.
+        ///
+        /// # Safety
+        /// The rows have `n` elements; they are the same or do not overlap. `kernel` is a row kernel.
+        pub unsafe fn $name(
+            kernel: unsafe fn(*const f32, *mut f32, usize),
+            source: *const $narrow,
+            destination: *mut $narrow,
+            n: usize,
+        ) {
+            let mut block = [0.0f32; BLOCK];
+            let mut i = 0;
+            while i < n {
+                let count = BLOCK.min(n - i);
+                // SAFETY: `i..i + count` lies in the rows; the block is apart from both.
+                unsafe {
+                    $widen(source.add(i), block.as_mut_ptr(), count);
+                    kernel(block.as_ptr(), block.as_mut_ptr(), count);
+                    $narrow_row(block.as_ptr(), destination.add(i), count);
+                }
+                i += count;
+            }
+        }
+    )+ };
+}
+
+narrow_rows! {
+    f16: map_f16, f16_to_f32, f32_to_f16;
+    bf16: map_bf16, bf16_to_f32, f32_to_bf16;
+}

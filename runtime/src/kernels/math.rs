@@ -1,0 +1,250 @@
+//! f32 functions without branches: exp, log and their relatives, hyperbolic tangent, error function.
+//!
+//! Inlined into row kernels, where the compiler turns the loop over them into vector code. Special
+//! values (NaN, infinities, zeros, subnormals) come out right by selects. The polynomials are made by
+//! `runtime/tools/minimax.py`; ranges and errors stand beside them.
+
+/// ln 2 with 9 bits, so that its product with an exponent is exact, and the rest.
+const LN2_SHORT: f32 = 0.693_359_4;
+const LN2_SHORT_REST: f32 = -2.121_944_4e-4;
+/// ln 2 rounded, and the rest.
+const LN2: f32 = std::f32::consts::LN_2;
+const LN2_REST: f32 = -1.904_654_3e-9;
+/// 1.5 * 2^23: adding it rounds to an integer, which is then in the low bits.
+const ROUNDER: f32 = 12_582_912.0;
+/// The significand of a logarithm's argument is taken from [2/3, 4/3).
+const TWO_THIRDS_BITS: i32 = 0x3f2a_aaab;
+
+/// c[0] x^(n-1) + ... + c[n-1], by Horner's rule with fused steps.
+#[inline(always)]
+pub(super) fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
+    let mut sum = c[0];
+    let mut i = 1;
+    while i < N {
+        sum = sum.mul_add(x, c[i]);
+        i += 1;
+    }
+    sum
+}
+
+/// 2^n for n in -126..=127.
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+}
+
+/// x = n ln 2 + r with |r| at most ln 2 / 2; returns n as a float and as an integer, and r.
+#[inline(always)]
+fn reduce_exponent(x: f32) -> (f32, i32, f32) {
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
+    let n = shifted - ROUNDER;
+    let integer = (shifted.to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32);
+    let r = n.mul_add(-LN2_SHORT, x);
+    (n, integer, n.mul_add(-LN2_SHORT_REST, r))
+}
+
+/// `x` kept within `low..=high`; NaN stays.
+#[inline(always)]
+fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
+}
+
+/// e^x.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    // Beyond these the result is 0 or infinite.
+    let (_, n, r) = reduce_exponent(clamp(x, -104.0, 89.0));
+    // e^r = 1 + r + r^2 q(r), error 2^-28.
+    let q = polynomial(
+        r,
+        [
+            1.381_457_6e-3,
+            8.368_730_5e-3,
+            4.166_838_9e-2,
+            1.666_652_1e-1,
+            4.999_999_4e-1,
+        ],
+    );
+    let y = (r * r).mul_add(q, r) + 1.0;
+    // In two steps, since 2^n alone may overflow or be subnormal; only the last one rounds.
+    let half = n >> 1;
+    y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+/// e^x - 1, accurate near 0.
+#[inline(always)]
+pub fn expm1(x: f32) -> f32 {
+    let (n_float, n, r) = reduce_exponent(clamp(x, -30.0, 89.0));
+    // e^r - 1 = r + r^2 q(r), error 2^-28.
+    let q = polynomial(
+        r,
+        [
+            1.984_588_2e-4,
+            1.394_064_8e-3,
+            8.333_39e-3,
+            4.166_636e-2,
+            1.666_666_6e-1,
+            0.5,
+        ],
+    );
+    let p = (r * r).mul_add(q, r);
+    // 2^n p + (2^n - 1), halved and doubled, since 2^128 overflows.
+    let half = power_of_two(n.wrapping_sub(1));
+    let scaled = 2.0 * half.mul_add(p, half - 0.5);
+    let y = if n_float == 0.0 { p } else { scaled };
+    if x == 0.0 { x } else { y }
+}
+
+/// x = 2^e m with m in [2/3, 4/3), for normal positive x; returns e and m.
+#[inline(always)]
+fn split_exponent(x: f32) -> (i32, f32) {
+    let bits = x.to_bits() as i32;
+    let e = bits.wrapping_sub(TWO_THIRDS_BITS) >> 23;
+    (e, f32::from_bits(bits.wrapping_sub(e << 23) as u32))
+}
+
+/// (ln(1 + f) - f) / f^2 for |f| up to 1/3; its share of the logarithm has error 2^-26.5.
+#[inline(always)]
+fn log_polynomial(f: f32) -> f32 {
+    polynomial(
+        f,
+        [
+            -1.294_895_9e-1,
+            1.400_478e-1,
+            -1.216_715_6e-1,
+            1.400_115_6e-1,
+            -1.668_230_6e-1,
+            2.001_074_9e-1,
+            -2.499_971_7e-1,
+            3.333_320_9e-1,
+            -0.5,
+        ],
+    )
+}
+
+/// Natural logarithm.
+#[inline(always)]
+pub fn log(x: f32) -> f32 {
+    let subnormal = x < f32::MIN_POSITIVE;
+    let normal = if subnormal { x * 8_388_608.0 } else { x };
+    let (e, m) = split_exponent(normal);
+    let e = e as f32 - if subnormal { 23.0 } else { 0.0 };
+    let f = m - 1.0;
+    let y = (f * f).mul_add(log_polynomial(f), f);
+    let y = e.mul_add(LN2, e.mul_add(LN2_REST, y));
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    let y = if x < 0.0 { f32::NAN } else { y };
+    // NaN and infinity are their own logarithms.
+    if x < f32::INFINITY { y } else { x }
+}
+
+/// ln(1 + x), accurate near 0.
+#[inline(always)]
+pub fn log1p(x: f32) -> f32 {
+    let u = 1.0 + x;
+    // What the addition lost; beyond 2^25 it no longer matters.
+    let lost = if x < 1.0 {
+        x - (u - 1.0)
+    } else {
+        1.0 - (u - x)
+    };
+    let lost = if u < 33_554_432.0 { lost } else { 0.0 };
+    let (e, m) = split_exponent(u);
+    let lost = lost * power_of_two(e.wrapping_neg());
+    let exact = m - 1.0;
+    let f = exact + lost;
+    let rest = (exact - f) + lost;
+    let y = (f * f).mul_add(log_polynomial(f), rest) + f;
+    let e = e as f32;
+    let y = e.mul_add(LN2, e.mul_add(LN2_REST, y));
+    let y = if x == 0.0 { x } else { y };
+    let y = if x == -1.0 { f32::NEG_INFINITY } else { y };
+    let y = if x < -1.0 { f32::NAN } else { y };
+    if x < f32::INFINITY { y } else { x }
+}
+
+/// Hyperbolic tangent.
+#[inline(always)]
+pub fn tanh(x: f32) -> f32 {
+    let a = x.abs();
+    let u = x * x;
+    // x + x^3 p(x^2) up to 0.6, error 2^-33.
+    let p = polynomial(
+        u,
+        [
+            2.185_271_1e-3,
+            -8.221_448e-3,
+            2.171_766_6e-2,
+            -5.394_971e-2,
+            1.333_322_8e-1,
+            -3.333_333_1e-1,
+        ],
+    );
+    let small = (x * u).mul_add(p, x);
+    let large = (1.0 - 2.0 / (exp(2.0 * a) + 1.0)).copysign(x);
+    if a < 0.6 { small } else { large }
+}
+
+/// 1 / (1 + e^-x).
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    let e = exp(-x.abs());
+    let numerator = if x < 0.0 { e } else { 1.0 };
+    numerator / (1.0 + e)
+}
+
+/// The error function.
+#[inline(always)]
+pub fn erf(x: f32) -> f32 {
+    let a = x.abs();
+    // x + x p(x^2) up to 0.95, error 2^-30.
+    let p = polynomial(
+        x * x,
+        [
+            8.002_775e-5,
+            -8.050_804e-4,
+            5.192_460_5e-3,
+            -2.685_574e-2,
+            1.128_362_6e-1,
+            -3.761_262_9e-1,
+            1.283_791_7e-1,
+        ],
+    );
+    let small = x.mul_add(p, x);
+    // 1 - e^(-a g(a)) from there to 3.93, where the result becomes 1; error 2^-32.
+    let t = if a > 3.93 { 3.93 } else { a };
+    let g = polynomial(
+        t,
+        [
+            4.424_747_7e-6,
+            -3.927_358_6e-5,
+            -8.201_422e-5,
+            3.020_618_1e-3,
+            -2.282_208_4e-2,
+            1.054_046_3e-1,
+            6.355_513e-1,
+            1.128_567_9,
+        ],
+    );
+    let large = (1.0 - exp(-t * g)).copysign(x);
+    if a < 0.95 { small } else { large }
+}
+
+/// x (1 + erf(x / sqrt 2)) / 2, in these operations.
+#[inline(always)]
+pub fn gelu(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// Square root, correctly rounded.
+#[inline(always)]
+pub fn sqrt(x: f32) -> f32 {
+    x.sqrt()
+}
+
+/// 1 / sqrt(x).
+#[inline(always)]
+pub fn rsqrt(x: f32) -> f32 {
+    1.0 / x.sqrt()
+}
