@@ -66,7 +66,10 @@ pub fn exp(x: f32) -> f32 {
             4.999_999_4e-1,
         ],
     );
-    let y = (r * r).mul_add(q, r) + 1.0;
+    // 1 + r as a rounded sum and what it lost.
+    let sum = 1.0 + r;
+    let lost = (1.0 - sum) + r;
+    let y = sum + (r * r).mul_add(q, lost);
     // In two steps, since 2^n alone may overflow or be subnormal; only the last one rounds.
     let half = n >> 1;
     y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
@@ -149,9 +152,9 @@ pub fn log1p(x: f32) -> f32 {
     } else {
         1.0 - (u - x)
     };
-    let lost = if u < 33_554_432.0 { lost } else { 0.0 };
     let (e, m) = split_exponent(u);
     let lost = lost * power_of_two(e.wrapping_neg());
+    let lost = if u < 33_554_432.0 { lost } else { 0.0 };
     let exact = m - 1.0;
     let f = exact + lost;
     let rest = (exact - f) + lost;
@@ -182,8 +185,8 @@ pub fn tanh(x: f32) -> f32 {
         ],
     );
     let small = (x * u).mul_add(p, x);
-    let large = (1.0 - 2.0 / (exp(2.0 * a) + 1.0)).copysign(x);
-    if a < 0.6 { small } else { large }
+    let large = 1.0 - 2.0 / (exp(2.0 * a) + 1.0);
+    (if a < 0.6 { small } else { large }).copysign(x)
 }
 
 /// 1 / (1 + e^-x).

@@ -3,8 +3,9 @@
 /// 1.5 * 2^52: adding it rounds to an integer, which is then in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
+/// c[0] x^(n-1) + ... + c[n-1], by Horner's rule with fused steps.
 #[inline(always)]
-fn polynomial<const N: usize>(x: f64, c: [f64; N]) -> f64 {
+pub(super) fn polynomial<const N: usize>(x: f64, c: [f64; N]) -> f64 {
     let mut sum = c[0];
     let mut i = 1;
     while i < N {

@@ -1,9 +1,9 @@
-//! Sine and cosine in f32: reduction in f64, polynomials in f32.
+//! Sine and cosine in f32, computed in f64.
 //!
 //! The reduction subtracts a multiple of pi / 2 kept in two f64 numbers, which is exact enough up to
 //! [`LIMIT`]; larger arguments, rare, go one by one through the f64 function of the `libm` crate.
 
-use super::math::polynomial;
+use super::pow::polynomial;
 
 /// The largest magnitude of the fast reduction.
 pub const LIMIT: f32 = 4_194_304.0;
@@ -15,38 +15,42 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// x = n pi / 2 + r with |r| at most pi / 4; returns n mod 2^32 and r.
 #[inline(always)]
-fn reduce(x: f32) -> (u32, f32) {
-    let x = f64::from(x);
+fn reduce(x: f64) -> (u32, f64) {
     let shifted = x.mul_add(std::f64::consts::FRAC_2_PI, ROUNDER);
     let n = shifted - ROUNDER;
     let r = n.mul_add(-HALF_PI, x);
-    (shifted.to_bits() as u32, n.mul_add(-HALF_PI_REST, r) as f32)
+    (shifted.to_bits() as u32, n.mul_add(-HALF_PI_REST, r))
 }
 
 /// The sine of x + `quarters` pi / 2, up to [`LIMIT`].
 #[inline(always)]
 fn fast(x: f32, quarters: u32) -> f32 {
-    let (n, r) = reduce(x);
+    let (n, r) = reduce(x.into());
     let n = n.wrapping_add(quarters);
     let u = r * r;
     // sin r = r + r^3 s(r^2), error 2^-32.5.
     let s = polynomial(
         u,
         [
-            2.832_510_1e-6,
-            -1.985_306_4e-4,
-            8.333_379e-3,
-            -1.666_666_7e-1,
+            2.832_510_06e-6,
+            -1.985_306_44e-4,
+            8.333_379_4e-3,
+            -1.666_666_72e-1,
         ],
     );
     let sine = (r * u).mul_add(s, r);
     // cos r = 1 - r^2 / 2 + r^4 c(r^2), error 2^-37.
     let c = polynomial(
         u,
-        [-2.888_122e-7, 2.482_202_2e-5, -1.388_898e-3, 4.166_666_8e-2],
+        [
+            -2.888_122_03e-7,
+            2.482_202_22e-5,
+            -1.388_898e-3,
+            4.166_666_79e-2,
+        ],
     );
     let cosine = (u * u).mul_add(c, u.mul_add(-0.5, 1.0));
-    let value = if n & 1 == 0 { sine } else { cosine };
+    let value = (if n & 1 == 0 { sine } else { cosine }) as f32;
     let value = f32::from_bits(value.to_bits() ^ ((n & 2) << 30));
     // The sum of zeros in the reduction loses the sign of -0.
     if x == 0.0 && quarters == 0 { x } else { value }
