@@ -35,7 +35,10 @@ fn program(lines: usize) -> String {
 }
 
 fn main() {
-    let lines = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
+    let lines = std::env::args()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(100_000);
     let text = program(lines);
     let timed = |what: &str, work: &dyn Fn()| {
         let best = (0..3)
@@ -45,7 +48,11 @@ fn main() {
                 start.elapsed().as_secs_f64()
             })
             .fold(f64::INFINITY, f64::min);
-        println!("{what}: {:.0} ms, {:.0} lines/s", best * 1e3, lines as f64 / best);
+        println!(
+            "{what}: {:.0} ms, {:.0} lines/s",
+            best * 1e3,
+            lines as f64 / best
+        );
     };
     timed("lex and parse", &|| {
         let mut diagnostics = Diagnostics::default();

@@ -73,7 +73,11 @@ impl Diagnostics {
         if !self.places.insert(diagnostic.span) {
             return;
         }
-        if self.found.len() < KEPT { self.found.push(diagnostic) } else { self.omitted += 1 }
+        if self.found.len() < KEPT {
+            self.found.push(diagnostic)
+        } else {
+            self.omitted += 1
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -101,6 +105,16 @@ impl Diagnostics {
     pub fn extend(&mut self, others: Diagnostics) {
         self.omitted += others.omitted;
         others.found.into_iter().for_each(|d| self.push(d));
+    }
+
+    /// Keeps the first of several findings that say the same of one file: a name that is unknown is
+    /// so at every use.
+    pub fn drop_repeats(&mut self) {
+        let mut said = HashSet::new();
+        self.found.retain(|d| {
+            let names = matches!(d.code, "E0201" | "E0205" | "E0401");
+            !names || said.insert((d.code, d.span.file, d.message.clone()))
+        });
     }
 
     /// By file and position, so that output does not depend on the order of checking.

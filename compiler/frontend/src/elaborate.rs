@@ -12,25 +12,28 @@ use crate::ast;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::span::{SourceMap, Span};
 
+mod access;
 pub mod builtins;
 pub mod context;
 mod control;
 mod exprs;
 mod grad;
 mod index;
-mod access;
 mod instance;
 mod literals;
 mod names;
 mod operators;
 mod program;
 mod records;
+mod rules;
+mod signatures;
 mod slices;
 mod suggest;
 pub mod types;
 pub mod value;
 
-pub use program::{Entry, Loader, Program, Signature, TestKind, check};
+pub use program::{Entry, Loader, Program, Shape, Signature, TestKind, check};
+pub use rules::RuleSet;
 pub use types::{Leaf, Role};
 pub use value::{GArg, Ty};
 
@@ -90,7 +93,12 @@ impl Elaborator<'_> {
         value::Val::Poison
     }
 
-    pub(crate) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> value::Val {
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+    ) -> value::Val {
         self.fail(Diagnostic::new(code, span, message))
     }
 
@@ -99,7 +107,11 @@ impl Elaborator<'_> {
         match self.stand_in_module {
             Some(module) => {
                 let args = vec![GArg::Dim(aiai_ir::Dim::sym("_M"))];
-                Ty::Record { module, args, tangent: false }
+                Ty::Record {
+                    module,
+                    args,
+                    tangent: false,
+                }
             }
             None => Ty::Error,
         }

@@ -31,7 +31,10 @@ pub fn format(text: &str, id: FileId) -> Result<String, Diagnostics> {
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    let mut formatter = Formatter { text, comments: Comments::new(&file.comments) };
+    let mut formatter = Formatter {
+        text,
+        comments: Comments::new(&file.comments),
+    };
     let document = formatter.file(&file);
     let mut out = doc::print(&document, WIDTH);
     out.truncate(out.trim_end().len());

@@ -159,12 +159,22 @@ pub struct Lexed {
 pub fn lex(text: &str, file: FileId, diagnostics: &mut Diagnostics) -> Lexed {
     if text.len() > MAX_FILE_BYTES {
         let span = Span::new(file, 0, 0);
-        let message = format!("the file has {} bytes; the limit is {MAX_FILE_BYTES}", text.len());
+        let message = format!(
+            "the file has {} bytes; the limit is {MAX_FILE_BYTES}",
+            text.len()
+        );
         diagnostics.push(Diagnostic::new("E0802", span, message));
-        return Lexed { tokens: vec![(Token::End, span)], ..Lexed::default() };
+        return Lexed {
+            tokens: vec![(Token::End, span)],
+            ..Lexed::default()
+        };
     }
     let mut lexed = Lexed::default();
-    let mut check = check::Check { text, diagnostics, unread: Vec::new() };
+    let mut check = check::Check {
+        text,
+        diagnostics,
+        unread: Vec::new(),
+    };
     let raw = raw_tokens(text, file, &mut check, &mut lexed.comments);
     lexed.mended = std::mem::take(&mut check.unread);
     let balanced = brackets::balance(text, raw, diagnostics);
@@ -182,7 +192,11 @@ fn raw_tokens(
     check: &mut check::Check,
     comments: &mut Vec<Comment>,
 ) -> Vec<(Token, Span)> {
-    let mut from = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut from = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
     let mut raw: Vec<(Token, Span)> = Vec::with_capacity(text.len() / 4);
     let mut tokens = Token::lexer(&text[from..]);
     while let Some(token) = tokens.next() {
@@ -193,7 +207,11 @@ fn raw_tokens(
                 check.hidden_in(span);
                 let own_line = raw.last().is_none_or(|last| last.0 == Token::Newline);
                 let body = text[span.range()][2..].trim_end().to_owned();
-                comments.push(Comment { text: body, span, own_line });
+                comments.push(Comment {
+                    text: body,
+                    span,
+                    own_line,
+                });
             }
             Ok(token) => {
                 check.token(token, span);
@@ -219,7 +237,11 @@ fn raw_tokens(
 /// operator, `=`, `=>`, `->`, `~`, `where`, `,`, `:` or an opening brace. `and` and `or` are infix.
 fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
     let word = |(token, span): (Token, Span)| {
-        if token == Token::Name { &text[span.range()] } else { "" }
+        if token == Token::Name {
+            &text[span.range()]
+        } else {
+            ""
+        }
     };
     let mut out: Vec<(Token, Span)> = Vec::with_capacity(raw.len());
     // For each open bracket, whether line ends count inside it.
@@ -233,7 +255,9 @@ fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
             }
             Token::Newline => {
                 let counts = open.last().copied().unwrap_or(true);
-                let (Some(&last), Some(&next)) = (out.last(), raw.get(at + 1)) else { continue };
+                let (Some(&last), Some(&next)) = (out.last(), raw.get(at + 1)) else {
+                    continue;
+                };
                 // Of a run of line ends the last decides.
                 if !counts || last.0 == Token::Newline || next.0 == Token::Newline {
                     continue;

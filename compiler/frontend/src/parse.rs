@@ -27,7 +27,12 @@ pub(crate) const KEYWORDS: &[&str] = &[
 
 /// Reads a file. Findings go to `diagnostics`; the tree has `Error` nodes in their places.
 pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
-    let Lexed { tokens, comments, mended, unsure_from } = lex(text, id, diagnostics);
+    let Lexed {
+        tokens,
+        comments,
+        mended,
+        unsure_from,
+    } = lex(text, id, diagnostics);
     let mut parser = Parser {
         text,
         tokens: &tokens,
@@ -40,7 +45,11 @@ pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
         unsure_from,
     };
     let items = parser.file();
-    File { id, items, comments }
+    File {
+        id,
+        items,
+        comments,
+    }
 }
 
 /// Stands for a finding that has been reported: the caller recovers or gives up too.
@@ -66,7 +75,11 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn peek(&self) -> Token {
-        if self.stopped { Token::End } else { self.tokens[self.at].0 }
+        if self.stopped {
+            Token::End
+        } else {
+            self.tokens[self.at].0
+        }
     }
 
     fn peek_at(&self, ahead: usize) -> Token {
@@ -150,7 +163,10 @@ impl<'a> Parser<'a> {
             return Err(self.reserved(what));
         }
         let name = Sym::new(self.word());
-        Ok(Ident { name, span: self.advance() })
+        Ok(Ident {
+            name,
+            span: self.advance(),
+        })
     }
 
     /// Runs `inner` one level deeper; at the limit the file is given up.
@@ -170,7 +186,8 @@ impl<'a> Parser<'a> {
         if !self.stopped {
             let message = format!("nested more than {MAX_DEPTH} levels deep");
             let help = "give parts a name with `let`; the rest of the file is not read";
-            self.diagnostics.push(Diagnostic::new("E0801", self.span(), message).help(help));
+            self.diagnostics
+                .push(Diagnostic::new("E0801", self.span(), message).help(help));
             self.stopped = true;
         }
     }

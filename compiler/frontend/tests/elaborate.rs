@@ -16,11 +16,16 @@ impl Loader for NoFiles {
 }
 
 fn report(program: &Program, found: &Diagnostics) -> String {
-    found.iter().map(|d| render(d, &program.sources, false)).collect()
+    found
+        .iter()
+        .map(|d| render(d, &program.sources, false))
+        .collect()
 }
 
 fn check_all(path: &str) -> String {
-    let full = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let full = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path);
     let text = std::fs::read_to_string(&full).unwrap();
     let program = check(path, &text, &NoFiles);
     let mut out = report(&program, &program.diagnostics);
@@ -32,7 +37,12 @@ fn check_all(path: &str) -> String {
                         out += &format!("{path}: {title}: {e}\n");
                     }
                 }
-                Err(found) => out += &format!("{path}: {title} at rank {rank}:\n{}", report(&program, &found)),
+                Err(found) => {
+                    out += &format!(
+                        "{path}: {title} at rank {rank}:\n{}",
+                        report(&program, &found)
+                    )
+                }
             }
         }
     }
@@ -53,8 +63,15 @@ fn minilm_elaborates() {
     let out = check_all("examples/minilm/model.aiai");
     assert!(out.is_empty(), "{out}");
     let full = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/minilm/model.aiai");
-    let program = check("model.aiai", &std::fs::read_to_string(full).unwrap(), &NoFiles);
-    let entry = program.entry("embedding", &BTreeMap::new()).map_err(|d| report(&program, &d)).unwrap();
+    let program = check(
+        "model.aiai",
+        &std::fs::read_to_string(full).unwrap(),
+        &NoFiles,
+    );
+    let entry = program
+        .entry("embedding", &BTreeMap::new())
+        .map_err(|d| report(&program, &d))
+        .unwrap();
     verify(&entry.module, Stage::Source).unwrap();
     assert_eq!(entry.signature.result_leaves[0].shape.len(), 2);
 }

@@ -42,16 +42,29 @@ fn root() -> PathBuf {
 #[test]
 fn table_and_pages_agree() {
     let names: Vec<&str> = CODES.iter().map(|c| c.code).collect();
-    assert!(names.is_sorted_by(|a, b| a < b), "codes in order, each once");
+    assert!(
+        names.is_sorted_by(|a, b| a < b),
+        "codes in order, each once"
+    );
     let folder = root().join("../../docs/errors");
     let pages: BTreeSet<String> = fs::read_dir(folder)
         .expect("pages")
-        .filter_map(|e| e.ok()?.file_name().to_str()?.strip_suffix(".md").map(str::to_owned))
+        .filter_map(|e| {
+            e.ok()?
+                .file_name()
+                .to_str()?
+                .strip_suffix(".md")
+                .map(str::to_owned)
+        })
         .collect();
     assert_eq!(pages, names.iter().map(|n| n.to_string()).collect());
     for row in CODES {
         let first = format!("# {}: ", row.code);
-        assert!(row.page.starts_with(&first), "{}: the page starts with `{first}`", row.code);
+        assert!(
+            row.page.starts_with(&first),
+            "{}: the page starts with `{first}`",
+            row.code
+        );
         assert!(code(row.code).is_some());
     }
 }
@@ -59,9 +72,16 @@ fn table_and_pages_agree() {
 #[test]
 fn every_syntax_page_shows_its_error_and_its_remedy() {
     let mut wrong = Vec::new();
-    for row in CODES.iter().filter(|row| row.code < "E0200" || row.code >= "E0800") {
+    for row in CODES
+        .iter()
+        .filter(|row| row.code < "E0200" || row.code >= "E0800")
+    {
         let bad = blocks(row.page, "aiai-error");
-        assert!(!bad.is_empty() || NO_EXAMPLE.contains(&row.code), "{} has no example", row.code);
+        assert!(
+            !bad.is_empty() || NO_EXAMPLE.contains(&row.code),
+            "{} has no example",
+            row.code
+        );
         for example in bad {
             if codes_of(&example) != [row.code] {
                 wrong.push(format!("{}: {:?}\n{example}", row.code, codes_of(&example)));
@@ -87,7 +107,10 @@ impl Loader for NoFiles {
 #[test]
 fn every_other_page_shows_its_error_and_its_remedy() {
     let mut wrong = String::new();
-    for row in CODES.iter().filter(|row| ("E0200".."E0800").contains(&row.code)) {
+    for row in CODES
+        .iter()
+        .filter(|row| ("E0200".."E0800").contains(&row.code))
+    {
         let mut try_example = |text: &str, wanted: &[&str]| {
             let program = check("example.aiai", text, &NoFiles);
             let found: Vec<&str> = program.diagnostics.iter().map(|d| d.code).collect();
@@ -101,7 +124,9 @@ fn every_other_page_shows_its_error_and_its_remedy() {
         let bad = blocks(row.page, "aiai-error");
         assert!(!bad.is_empty(), "{} has no example", row.code);
         bad.iter().for_each(|text| try_example(text, &[row.code]));
-        blocks(row.page, "aiai").iter().for_each(|text| try_example(text, &[]));
+        blocks(row.page, "aiai")
+            .iter()
+            .for_each(|text| try_example(text, &[]));
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -111,7 +136,12 @@ fn codes_in_the_source_are_in_the_table() {
     let mut files = vec![root().join("src")];
     while let Some(path) = files.pop() {
         if path.is_dir() {
-            files.extend(fs::read_dir(path).expect("folder").flatten().map(|e| e.path()));
+            files.extend(
+                fs::read_dir(path)
+                    .expect("folder")
+                    .flatten()
+                    .map(|e| e.path()),
+            );
             continue;
         }
         let text = fs::read_to_string(&path).unwrap_or_default();
@@ -135,10 +165,17 @@ fn broken_programs() {
     files.sort();
     let mut wrong = Vec::new();
     for path in files {
-        let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned();
+        let name = path
+            .file_stem()
+            .and_then(|s| s.to_str())
+            .unwrap_or_default()
+            .to_owned();
         let text = fs::read_to_string(&path).expect("readable");
         let (diagnostics, sources) = findings(&text);
-        let shown: String = diagnostics.iter().map(|d| render(d, &sources, false) + "\n").collect();
+        let shown: String = diagnostics
+            .iter()
+            .map(|d| render(d, &sources, false) + "\n")
+            .collect();
         let codes: Vec<&str> = diagnostics.iter().map(|d| d.code).collect();
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, description => text }, {
             insta::assert_snapshot!(name.clone(), shown);

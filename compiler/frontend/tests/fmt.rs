@@ -40,11 +40,28 @@ fn check(name: &str, text: &str) -> String {
     let (before, after) = (parsed(text), parsed(&once));
     let (tree, again) = (dump(&before), dump(&after));
     if tree != again {
-        let at = tree.bytes().zip(again.bytes()).take_while(|(a, b)| a == b).count();
-        let near = |text: &str| text[at.saturating_sub(200)..].chars().take(400).collect::<String>();
-        panic!("{name} changes its meaning:\n{}\n{}\n{once}", near(&tree), near(&again));
+        let at = tree
+            .bytes()
+            .zip(again.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        let near = |text: &str| {
+            text[at.saturating_sub(200)..]
+                .chars()
+                .take(400)
+                .collect::<String>()
+        };
+        panic!(
+            "{name} changes its meaning:\n{}\n{}\n{once}",
+            near(&tree),
+            near(&again)
+        );
     }
-    assert_eq!(comments(&before), comments(&after), "{name} loses comments:\n{once}");
+    assert_eq!(
+        comments(&before),
+        comments(&after),
+        "{name} loses comments:\n{once}"
+    );
     let twice = format(&once, FileId(0)).unwrap_or_else(|d| panic!("{name}: {d:?}"));
     assert_eq!(once, twice, "{name} is not stable");
     for line in once.lines() {
@@ -56,7 +73,9 @@ fn check(name: &str, text: &str) -> String {
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         let path = entry.path();
         if path.is_dir() {

@@ -16,7 +16,10 @@ fn codes(text: String) -> Vec<&'static str> {
         for diagnostic in diagnostics.iter() {
             let shown = render(diagnostic, &sources, false);
             assert!(shown.len() < 5000, "{shown}");
-            assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
+            assert!(
+                !shown.contains('\u{1b}') && !shown.contains('\u{202e}'),
+                "{shown}"
+            );
         }
         diagnostics.iter().map(|d| d.code).collect()
     };
@@ -52,11 +55,27 @@ fn deep_nesting_is_one_finding() {
         nested("if ", "x", " { x } else { x }"),
         nested("for t in 0..1 with x = x { ", "x", " }"),
         nested("grad x { ", "x", " }"),
-        format!("fn f(x: {}M{}) {{ }}\n", "A<".repeat(100_000), ">".repeat(100_000)),
-        format!("fn f(x: {}M{}) {{ }}\n", "(".repeat(100_000), ")".repeat(100_000)),
-        format!("fn f(x: {}M{}) {{ }}\n", "[".repeat(100_000), "; 3]".repeat(100_000)),
+        format!(
+            "fn f(x: {}M{}) {{ }}\n",
+            "A<".repeat(100_000),
+            ">".repeat(100_000)
+        ),
+        format!(
+            "fn f(x: {}M{}) {{ }}\n",
+            "(".repeat(100_000),
+            ")".repeat(100_000)
+        ),
+        format!(
+            "fn f(x: {}M{}) {{ }}\n",
+            "[".repeat(100_000),
+            "; 3]".repeat(100_000)
+        ),
         format!("fn f(x: f32[{}N]) {{ }}\n", "1 + ".repeat(100_000)),
-        in_function(&format!("let {}x{} = x", "(".repeat(100_000), ")".repeat(100_000))),
+        in_function(&format!(
+            "let {}x{} = x",
+            "(".repeat(100_000),
+            ")".repeat(100_000)
+        )),
     ];
     for case in cases {
         let start: String = case.chars().take(60).collect();
@@ -69,15 +88,28 @@ fn nesting_within_the_limit_is_read() {
     let text = in_function(&("(".repeat(200) + "x" + &")".repeat(200)));
     assert_eq!(codes(text.clone()), [""; 0]);
     let run = move || format(&text, FileId(0)).is_ok();
-    assert!(std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap());
+    assert!(
+        std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(run)
+            .unwrap()
+            .join()
+            .unwrap()
+    );
 }
 
 #[test]
 fn single_tokens_without_end() {
     assert_eq!(codes(in_function(&"9".repeat(5_000_000))), ["E0002"]);
-    assert_eq!(codes(in_function(&("0.".to_owned() + &"9".repeat(5_000_000)))), ["E0002"]);
+    assert_eq!(
+        codes(in_function(&("0.".to_owned() + &"9".repeat(5_000_000)))),
+        ["E0002"]
+    );
     assert_eq!(codes(in_function(&"x".repeat(5_000_000))), ["E0803"]);
-    assert_eq!(codes(in_function(&("\"".to_owned() + &"x".repeat(5_000_000)))), ["E0003"]);
+    assert_eq!(
+        codes(in_function(&("\"".to_owned() + &"x".repeat(5_000_000)))),
+        ["E0003"]
+    );
     assert_eq!(codes("// ".to_owned() + &"x".repeat(5_000_000)), [""; 0]);
 }
 
@@ -88,7 +120,10 @@ fn brackets_that_never_match() {
     assert_eq!(codes("({[".repeat(80)).first(), Some(&"E0102"));
     assert_eq!(codes("fn f() {\n".repeat(200)).first(), Some(&"E0102"));
     assert_eq!(codes("fn f() {\n".repeat(100_000)), ["E0801"]);
-    assert_eq!(codes(in_function(&"(]".repeat(100_000))).first(), Some(&"E0104"));
+    assert_eq!(
+        codes(in_function(&"(]".repeat(100_000))).first(),
+        Some(&"E0104")
+    );
 }
 
 #[test]
@@ -113,9 +148,10 @@ fn soup() -> impl Strategy<Value = String> {
     let words = [
         "fn", "f", "module", "M", "param", "x", "let", "=", "(", ")", "[", "]", "{", "}", ",", ":",
         "..", "...", ".", "->", "=>", "==", "<", ">", "+", "-", "*", "@", "::", "sum", "i", "for",
-        "each", "in", "with", "while", "max", "if", "else", "grad", "emit", "test", "\"t\"", "prop",
-        "rule", "rules", "exact", "approx", "where", "use", "as", "0", "1.5", "f32", "\n", "\n",
-        "// c\n", "/// d\n", ";", "!", "&&", "**", "not", "and", "~", "own", "const", "by", "?", "é",
+        "each", "in", "with", "while", "max", "if", "else", "grad", "emit", "test", "\"t\"",
+        "prop", "rule", "rules", "exact", "approx", "where", "use", "as", "0", "1.5", "f32", "\n",
+        "\n", "// c\n", "/// d\n", ";", "!", "&&", "**", "not", "and", "~", "own", "const", "by",
+        "?", "é",
     ];
     let word = prop::sample::select(words.to_vec());
     prop::collection::vec(word, 0..120).prop_map(|words| words.join(" "))

@@ -17,12 +17,31 @@ const SECONDARY: &str = "1;34";
 
 /// The finding as several lines, each ended by a newline.
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> String {
-    let mut marks = vec![Mark { span: diagnostic.span, label: &diagnostic.label, primary: true }];
+    let mut marks = vec![Mark {
+        span: diagnostic.span,
+        label: &diagnostic.label,
+        primary: true,
+    }];
     let related = diagnostic.related.iter();
-    marks.extend(related.map(|(span, label)| Mark { span: *span, label, primary: false }));
+    marks.extend(related.map(|(span, label)| Mark {
+        span: *span,
+        label,
+        primary: false,
+    }));
     let number = |mark: &Mark| sources.file(mark.span.file).line_of(mark.span.start) + 1;
-    let margin = marks.iter().map(number).max().unwrap_or(1).to_string().len();
-    let mut renderer = Renderer { sources, color, margin, out: String::new() };
+    let margin = marks
+        .iter()
+        .map(number)
+        .max()
+        .unwrap_or(1)
+        .to_string()
+        .len();
+    let mut renderer = Renderer {
+        sources,
+        color,
+        margin,
+        out: String::new(),
+    };
     renderer.head(diagnostic);
     let mut files: Vec<FileId> = Vec::new();
     for mark in &marks {
@@ -31,7 +50,11 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> Stri
         }
     }
     for file in files {
-        let marks = marks.iter().filter(|mark| mark.span.file == file).copied().collect();
+        let marks = marks
+            .iter()
+            .filter(|mark| mark.span.file == file)
+            .copied()
+            .collect();
         renderer.file(marks);
     }
     if let Some(help) = &diagnostic.help {
@@ -59,7 +82,11 @@ struct Renderer<'a> {
 
 impl Renderer<'_> {
     fn paint(&self, style: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.color {
+            format!("\x1b[{style}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn head(&mut self, diagnostic: &Diagnostic) {
@@ -69,7 +96,11 @@ impl Renderer<'_> {
 
     /// The marks of one file, in the order of their lines.
     fn file(&mut self, mut marks: Vec<Mark>) {
-        let main = marks.iter().find(|mark| mark.primary).or(marks.first()).copied();
+        let main = marks
+            .iter()
+            .find(|mark| mark.primary)
+            .or(marks.first())
+            .copied();
         let Some(main) = main else { return };
         let file = self.sources.file(main.span.file);
         let (line, column) = file.line_column(main.span.start);
@@ -82,7 +113,10 @@ impl Renderer<'_> {
         let mut last: Option<usize> = None;
         while let Some(first) = marks.first() {
             let number = file.line_of(first.span.start);
-            let count = marks.iter().take_while(|m| file.line_of(m.span.start) == number).count();
+            let count = marks
+                .iter()
+                .take_while(|m| file.line_of(m.span.start) == number)
+                .count();
             if last.is_some_and(|last| last + 1 < number) {
                 let dots = self.paint(SECONDARY, "...");
                 let _ = writeln!(self.out, "{dots}");
@@ -111,15 +145,26 @@ impl Renderer<'_> {
         let shown = format!("{:margin$}", number + 1);
         let gutter = self.paint(SECONDARY, &shown);
         let dots = if window.start > 0 { "..." } else { "" };
-        let _ = writeln!(self.out, "{gutter} {bar} {dots}{}", escape(&line[window.clone()]));
+        let _ = writeln!(
+            self.out,
+            "{gutter} {bar} {dots}{}",
+            escape(&line[window.clone()])
+        );
         for mark in marks {
             let (from, to) = (at(mark.span.start), at(mark.span.end));
             if !window.contains(&from) && from != window.end {
                 continue;
             }
             let before = escape(&line[window.start..from]).chars().count() + dots.len();
-            let marked = escape(&line[from..to.clamp(from, window.end)]).chars().count().max(1);
-            let (sign, style) = if mark.primary { ("^", PRIMARY) } else { ("-", SECONDARY) };
+            let marked = escape(&line[from..to.clamp(from, window.end)])
+                .chars()
+                .count()
+                .max(1);
+            let (sign, style) = if mark.primary {
+                ("^", PRIMARY)
+            } else {
+                ("-", SECONDARY)
+            };
             let space = if mark.label.is_empty() { "" } else { " " };
             let text = format!("{}{space}{}", sign.repeat(marked), escape(mark.label));
             let text = self.paint(style, &text);
@@ -139,7 +184,11 @@ fn clamp(line: &str, offset: usize) -> usize {
 
 /// The bytes of a line that are shown: all of it, or as much as fits around `focus`.
 fn window(line: &str, focus: usize) -> std::ops::Range<usize> {
-    let start = if line.len() <= WIDTH { 0 } else { clamp(line, focus.saturating_sub(WIDTH / 2)) };
+    let start = if line.len() <= WIDTH {
+        0
+    } else {
+        clamp(line, focus.saturating_sub(WIDTH / 2))
+    };
     start..clamp(line, start + WIDTH)
 }
 

@@ -20,21 +20,38 @@ pub(crate) struct Factor {
 impl Factor {
     /// A tensor whose axes are index variables.
     pub fn of_indices(value: Value, axes: &[usize]) -> Factor {
-        Factor { value, map: AffineMap::of_indices(axes.iter().copied()) }
+        Factor {
+            value,
+            map: AffineMap::of_indices(axes.iter().copied()),
+        }
     }
 
     /// The map with other numbers for the indices.
     pub fn renumbered(&self, place: &impl Fn(usize) -> usize) -> AffineMap {
         let coords = self.map.coords.iter().map(|c| {
-            AffineExpr::new(c.terms.iter().map(|(i, d)| (place(*i), *d)).collect::<Vec<_>>(), c.offset)
+            AffineExpr::new(
+                c.terms
+                    .iter()
+                    .map(|(i, d)| (place(*i), *d))
+                    .collect::<Vec<_>>(),
+                c.offset,
+            )
         });
-        AffineMap { coords: coords.collect() }
+        AffineMap {
+            coords: coords.collect(),
+        }
     }
 }
 
 impl Elaborator<'_> {
     /// `x[places]` with at least one index variable among the places.
-    pub(crate) fn access(&mut self, cx: &mut Cx, base: &Expr, args: &[IndexArg], span: Span) -> Option<Factor> {
+    pub(crate) fn access(
+        &mut self,
+        cx: &mut Cx,
+        base: &Expr,
+        args: &[IndexArg],
+        span: Span,
+    ) -> Option<Factor> {
         let val = self.expr(cx, base, None);
         let value = self.tensor(cx, val, None, base.span)?;
         let ty = cx.b.ty(value).clone();
@@ -60,7 +77,10 @@ impl Elaborator<'_> {
             for ((coord, place), dim) in coords.iter().zip(&places).zip(ty.shape()) {
                 self.in_bounds(cx, coord, *dim, place)?;
             }
-            return Some(Factor { value, map: AffineMap { coords } });
+            return Some(Factor {
+                value,
+                map: AffineMap { coords },
+            });
         }
         self.gather(cx, value, &places, affine, span)
     }
@@ -73,7 +93,11 @@ impl Elaborator<'_> {
                 Some(AffineExpr::constant(Dim::from(i64::try_from(*value).ok()?)))
             }
             ExprKind::Name(name) => {
-                if let Some(i) = cx.indices.iter().rposition(|v| v.visible && v.name == name.name) {
+                if let Some(i) = cx
+                    .indices
+                    .iter()
+                    .rposition(|v| v.visible && v.name == name.name)
+                {
                     let from = cx.indices[i].from;
                     return Some(AffineExpr::new([(i, Dim::from(1))], from));
                 }
@@ -90,9 +114,10 @@ impl Elaborator<'_> {
                     _ => None,
                 }
             }
-            ExprKind::Unary { op: UnaryOp::Neg, operand } => {
-                Some(scaled(&self.affine(cx, operand)?, Dim::from(-1)))
-            }
+            ExprKind::Unary {
+                op: UnaryOp::Neg,
+                operand,
+            } => Some(scaled(&self.affine(cx, operand)?, Dim::from(-1))),
             ExprKind::Binary { op, lhs, rhs, .. } => {
                 let (a, b) = (self.affine(cx, lhs)?, self.affine(cx, rhs)?);
                 match op {
@@ -100,7 +125,9 @@ impl Elaborator<'_> {
                     BinaryOp::Sub => Some(sum(&a, &scaled(&b, Dim::from(-1)))),
                     BinaryOp::Mul if a.terms.is_empty() => Some(scaled(&b, a.offset)),
                     BinaryOp::Mul if b.terms.is_empty() => Some(scaled(&a, b.offset)),
-                    BinaryOp::Div if a.terms.is_empty() && b.terms.is_empty() && !b.offset.is_const(0) => {
+                    BinaryOp::Div
+                        if a.terms.is_empty() && b.terms.is_empty() && !b.offset.is_const(0) =>
+                    {
                         Some(AffineExpr::constant(a.offset.floor_div(b.offset)))
                     }
                     _ => None,
@@ -116,8 +143,11 @@ impl Elaborator<'_> {
         if bare.is_some_and(|(extent, _)| cx.equal(extent, dim)) {
             return Some(());
         }
-        let extents: Vec<Dim> =
-            cx.indices.iter().map(|i| i.extent.map_or(Dim::from(0), |e| e.0)).collect();
+        let extents: Vec<Dim> = cx
+            .indices
+            .iter()
+            .map(|i| i.extent.map_or(Dim::from(0), |e| e.0))
+            .collect();
         // Where an index has no values, nothing is read.
         let empty = coord.terms.iter().any(|(i, _)| extents[*i].is_const(0));
         if empty {
@@ -125,7 +155,9 @@ impl Elaborator<'_> {
         }
         let Some((low, high)) = coord.bounds(&extents) else {
             let message = "the sign of a factor of this place is not known";
-            self.report(Diagnostic::new("E0404", place.span, message).help("constrain it with `where`"));
+            self.report(
+                Diagnostic::new("E0404", place.span, message).help("constrain it with `where`"),
+            );
             return None;
         };
         let text = self.sources.text(place.span).to_owned();
@@ -133,7 +165,10 @@ impl Elaborator<'_> {
         let one = Dim::from(1);
         for (dim_left, message) in [
             (low, format!("`{text}` reaches below 0")),
-            (dim - one - high, format!("`{text}` reaches beyond the axis of size `{dim}`")),
+            (
+                dim - one - high,
+                format!("`{text}` reaches beyond the axis of size `{dim}`"),
+            ),
         ] {
             let left = cx.facts.normalize(dim_left);
             if cx.facts.check(Relation::NonNegative, left) == Truth::True {
@@ -141,7 +176,9 @@ impl Elaborator<'_> {
             }
             if !cx.require(Relation::NonNegative, left, &message, loc) {
                 let diagnostic = Diagnostic::new("E0404", place.span, message);
-                self.report(diagnostic.label(format!("from `{low}` to `{high}`, the axis has `{dim}`")));
+                self.report(
+                    diagnostic.label(format!("from `{low}` to `{high}`, the axis has `{dim}`")),
+                );
                 return None;
             }
         }
@@ -149,11 +186,18 @@ impl Elaborator<'_> {
     }
 
     /// A factor as a value whose axes are its indices, in increasing order.
-    pub(crate) fn materialize(&mut self, cx: &mut Cx, factor: Factor, span: Span) -> Option<Indexed> {
+    pub(crate) fn materialize(
+        &mut self,
+        cx: &mut Cx,
+        factor: Factor,
+        span: Span,
+    ) -> Option<Indexed> {
         let count = cx.indices.len();
         let axes: Vec<usize> = (0..count).filter(|i| factor.map.uses(*i)).collect();
-        let extents: Vec<Dim> =
-            axes.iter().map(|&i| cx.indices[i].extent.map_or(Dim::from(0), |e| e.0)).collect();
+        let extents: Vec<Dim> = axes
+            .iter()
+            .map(|&i| cx.indices[i].extent.map_or(Dim::from(0), |e| e.0))
+            .collect();
         let place = |i: usize| axes.iter().position(|a| *a == i).unwrap_or(0);
         let map = factor.renumbered(&place);
         let whole = |indices: &[usize], cx: &Cx| {
@@ -161,7 +205,10 @@ impl Elaborator<'_> {
             sorted.sort_unstable();
             sorted.dedup();
             sorted.len() == indices.len()
-                && indices.iter().zip(cx.shape(factor.value)).all(|(i, d)| cx.equal(extents[*i], d))
+                && indices
+                    .iter()
+                    .zip(cx.shape(factor.value))
+                    .all(|(i, d)| cx.equal(extents[*i], d))
         };
         if let Some(indices) = map.as_indices().filter(|i| whole(i, cx)) {
             let mut perm = vec![0; indices.len()];
@@ -169,20 +216,43 @@ impl Elaborator<'_> {
                 perm[*to] = from;
             }
             let value = cx.b.permute(factor.value, &perm);
-            return Some(Indexed { axes, val: Val::Tensor(value) });
+            return Some(Indexed {
+                axes,
+                val: Val::Tensor(value),
+            });
         }
         let dtype = cx.b.ty(factor.value).dtype();
         if dtype == DType::Bool {
             // Contractions do not move truth values.
             let wide = self.apply(cx, Op::Cast { dtype: DType::U8 }, &[factor.value], span);
-            let Val::Tensor(value) = wide else { return None };
-            let moved = self.materialize(cx, Factor { value, map: factor.map }, span)?;
-            let Val::Tensor(value) = moved.val else { return None };
+            let Val::Tensor(value) = wide else {
+                return None;
+            };
+            let moved = self.materialize(
+                cx,
+                Factor {
+                    value,
+                    map: factor.map,
+                },
+                span,
+            )?;
+            let Val::Tensor(value) = moved.val else {
+                return None;
+            };
             let val = self.apply(cx, Op::Cast { dtype: DType::Bool }, &[value], span);
-            return Some(Indexed { axes: moved.axes, val });
+            return Some(Indexed {
+                axes: moved.axes,
+                val,
+            });
         }
         let out = AffineMap::of_indices(0..axes.len());
-        let op = Op::Contract { space: extents.clone(), maps: vec![map], out, shape: extents, acc: dtype };
+        let op = Op::Contract {
+            space: extents.clone(),
+            maps: vec![map],
+            out,
+            shape: extents,
+            acc: dtype,
+        };
         let val = self.apply(cx, op, &[factor.value], span);
         (!val.is_poison()).then_some(Indexed { axes, val })
     }
@@ -203,7 +273,10 @@ impl Elaborator<'_> {
                 gathered.push((axis, self.indexed(cx, place)?));
             }
         }
-        let mut axes: Vec<usize> = gathered.iter().flat_map(|g| g.1.axes.iter().copied()).collect();
+        let mut axes: Vec<usize> = gathered
+            .iter()
+            .flat_map(|g| g.1.axes.iter().copied())
+            .collect();
         axes.sort_unstable();
         axes.dedup();
         // Affine places that share an index with them must be gathered too.
@@ -214,27 +287,45 @@ impl Elaborator<'_> {
             }
         }
         gathered.sort_by_key(|g| g.0);
-        axes = gathered.iter().flat_map(|g| g.1.axes.iter().copied()).collect();
+        axes = gathered
+            .iter()
+            .flat_map(|g| g.1.axes.iter().copied())
+            .collect();
         axes.sort_unstable();
         axes.dedup();
-        let shape: Vec<Dim> =
-            axes.iter().map(|&i| cx.indices[i].extent.map_or(Dim::from(0), |e| e.0)).collect();
+        let shape: Vec<Dim> = axes
+            .iter()
+            .map(|&i| cx.indices[i].extent.map_or(Dim::from(0), |e| e.0))
+            .collect();
         let mut operands = vec![value];
         let numbers: Vec<usize> = gathered.iter().map(|g| g.0).collect();
         for (axis, part) in gathered {
             let at = places[axis].span;
             let index = self.tensor(cx, part.val, Some(DType::I64), at)?;
             if !cx.b.ty(index).dtype().is_integer() {
-                let message = format!("a place must be a whole number, not {}", cx.b.ty(index).dtype());
+                let message = format!(
+                    "a place must be a whole number, not {}",
+                    cx.b.ty(index).dtype()
+                );
                 self.report(Diagnostic::new("E0302", at, message));
                 return None;
             }
             let index = cx.b.cast(index, DType::I64);
-            let own: Vec<usize> =
-                part.axes.iter().filter_map(|a| axes.iter().position(|x| x == a)).collect();
+            let own: Vec<usize> = part
+                .axes
+                .iter()
+                .filter_map(|a| axes.iter().position(|x| x == a))
+                .collect();
             operands.push(self.spread_axes(cx, index, &shape, &own));
         }
-        let Val::Tensor(picked) = self.apply(cx, Op::Gather { axes: numbers.clone() }, &operands, span) else {
+        let Val::Tensor(picked) = self.apply(
+            cx,
+            Op::Gather {
+                axes: numbers.clone(),
+            },
+            &operands,
+            span,
+        ) else {
             return None;
         };
         let mut coords: Vec<AffineExpr> = axes.iter().map(|&i| AffineExpr::index(i)).collect();
@@ -245,7 +336,10 @@ impl Elaborator<'_> {
                 coords.push(coord);
             }
         }
-        Some(Factor { value: picked, map: AffineMap { coords } })
+        Some(Factor {
+            value: picked,
+            map: AffineMap { coords },
+        })
     }
 
     /// A place of `update` or of a slice, as an `i64` scalar.
@@ -255,7 +349,11 @@ impl Elaborator<'_> {
         if !ty.is_scalar() || !ty.dtype().is_integer() {
             let message = format!("a position is a whole scalar, not `{ty}`");
             let diagnostic = Diagnostic::new("E0304", span, message);
-            self.report(diagnostic.help("to pick many elements, write an index equation: `let y[i] = x[place[i]]`"));
+            self.report(
+                diagnostic.help(
+                    "to pick many elements, write an index equation: `let y[i] = x[place[i]]`",
+                ),
+            );
             return None;
         }
         Some(cx.b.cast(value, DType::I64))
@@ -269,4 +367,3 @@ fn sum(a: &AffineExpr, b: &AffineExpr) -> AffineExpr {
 fn scaled(a: &AffineExpr, by: Dim) -> AffineExpr {
     AffineExpr::new(a.terms.iter().map(|(i, d)| (*i, *d * by)), a.offset * by)
 }
-

@@ -130,7 +130,10 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Val {
         let mut evaluated = Vec::new();
-        let wants_literals = matches!(builtin.name, "assert_close" | "select" | "max" | "min" | "pow");
+        let wants_literals = matches!(
+            builtin.name,
+            "assert_close" | "select" | "max" | "min" | "pow"
+        );
         let mut inner = if wants_literals { None } else { hint };
         for arg in args {
             let val = self.expr(cx, &arg.value, inner);
@@ -145,9 +148,17 @@ impl Elaborator<'_> {
         if evaluated.iter().any(|a| a.1.is_poison()) {
             return Val::Poison;
         }
-        let mut call = Call { name: builtin.name, generics, args: evaluated, hint, span };
+        let mut call = Call {
+            name: builtin.name,
+            generics,
+            args: evaluated,
+            hint,
+            span,
+        };
         let result = (builtin.run)(self, cx, &mut call);
-        let Some(val) = result else { return Val::Poison };
+        let Some(val) = result else {
+            return Val::Poison;
+        };
         if let Some((_, _, at)) = call.args.first() {
             let at = *at;
             let message = format!("`{}` does not take this argument", builtin.name);
@@ -186,7 +197,10 @@ impl Elaborator<'_> {
 impl Call<'_> {
     /// Takes the next argument without a name, or the one with the given name.
     fn take(&mut self, name: &str) -> Option<(Val, Span)> {
-        let named = self.args.iter().position(|a| a.0.is_some_and(|n| n.name.as_str() == name));
+        let named = self
+            .args
+            .iter()
+            .position(|a| a.0.is_some_and(|n| n.name.as_str() == name));
         let at = named.or_else(|| self.args.iter().position(|a| a.0.is_none()))?;
         let (_, val, span) = self.args.remove(at);
         Some((val, span))
@@ -194,7 +208,10 @@ impl Call<'_> {
 
     /// Takes the argument with the given name.
     fn named(&mut self, name: &str) -> Option<(Val, Span)> {
-        let at = self.args.iter().position(|a| a.0.is_some_and(|n| n.name.as_str() == name))?;
+        let at = self
+            .args
+            .iter()
+            .position(|a| a.0.is_some_and(|n| n.name.as_str() == name))?;
         let (_, val, span) = self.args.remove(at);
         Some((val, span))
     }
@@ -233,7 +250,10 @@ impl Elaborator<'_> {
             None => Some(None),
             Some((Val::Dim(dim), _)) => Some(Some(cx.facts.normalize(dim))),
             Some((other, span)) => {
-                let message = format!("`{name}` must be known at compile time; this is {}", other.kind());
+                let message = format!(
+                    "`{name}` must be known at compile time; this is {}",
+                    other.kind()
+                );
                 self.report(Diagnostic::new("E0308", span, message));
                 None
             }
@@ -245,7 +265,11 @@ impl Elaborator<'_> {
             None => Some(false),
             Some((Val::Bool(value), _)) => Some(value),
             Some((_, span)) => {
-                self.report(Diagnostic::new("E0308", span, format!("`{name}` is `true` or `false`")));
+                self.report(Diagnostic::new(
+                    "E0308",
+                    span,
+                    format!("`{name}` is `true` or `false`"),
+                ));
                 None
             }
         }
@@ -264,7 +288,11 @@ impl Elaborator<'_> {
                 None
             }
             None => {
-                self.report(Diagnostic::new("E0308", span, "an axis must be a known number"));
+                self.report(Diagnostic::new(
+                    "E0308",
+                    span,
+                    "an axis must be a known number",
+                ));
                 None
             }
         }
@@ -274,7 +302,9 @@ impl Elaborator<'_> {
     fn axes_arg(&mut self, call: &mut Call, rank: usize) -> Option<Option<Vec<usize>>> {
         let (dims, span) = match (call.named("axis"), call.named("axes")) {
             (None, None) => return Some(None),
-            (Some((Val::Dim(dim), span)), None) | (None, Some((Val::Dim(dim), span))) => (vec![dim], span),
+            (Some((Val::Dim(dim), span)), None) | (None, Some((Val::Dim(dim), span))) => {
+                (vec![dim], span)
+            }
             (None, Some((Val::Tuple(parts), span))) => {
                 let dims: Option<Vec<Dim>> = parts
                     .iter()
@@ -297,7 +327,11 @@ impl Elaborator<'_> {
         for dim in dims {
             let axis = self.axis(dim, rank, span)?;
             if axes.contains(&axis) {
-                self.report(Diagnostic::new("E0307", span, format!("axis {axis} is named twice")));
+                self.report(Diagnostic::new(
+                    "E0307",
+                    span,
+                    format!("axis {axis} is named twice"),
+                ));
                 return None;
             }
             axes.push(axis);
@@ -315,13 +349,23 @@ impl Elaborator<'_> {
         let dims = match val {
             Val::Tuple(parts) => parts
                 .into_iter()
-                .map(|p| if let Val::Dim(d) = p { Some(cx.facts.normalize(d)) } else { None })
+                .map(|p| {
+                    if let Val::Dim(d) = p {
+                        Some(cx.facts.normalize(d))
+                    } else {
+                        None
+                    }
+                })
                 .collect(),
             Val::Dim(dim) => Some(vec![cx.facts.normalize(dim)]),
             _ => None,
         };
         if dims.is_none() {
-            self.report(Diagnostic::new("E0308", span, "a shape is a tuple of dimensions, `(a, b)`"));
+            self.report(Diagnostic::new(
+                "E0308",
+                span,
+                "a shape is a tuple of dimensions, `(a, b)`",
+            ));
         }
         Some((dims?, span))
     }
@@ -350,7 +394,10 @@ impl Elaborator<'_> {
 
     /// Fits a value to a scalar of a dtype.
     fn scalar_of(&mut self, cx: &mut Cx, val: Val, dtype: DType, span: Span) -> Option<Value> {
-        let ty = Ty::Tensor { dtype, shape: Vec::new() };
+        let ty = Ty::Tensor {
+            dtype,
+            shape: Vec::new(),
+        };
         match self.fit(cx, val, &ty, span, "this", span)? {
             Val::Tensor(value) => Some(value),
             _ => None,

@@ -59,7 +59,10 @@ impl<'f> Cx<'f> {
     }
 
     pub fn bind(&mut self, name: Sym, val: Val, span: Span) {
-        self.vars.entry(name).or_default().push(Variable { val, span });
+        self.vars
+            .entry(name)
+            .or_default()
+            .push(Variable { val, span });
         self.log.push(name);
     }
 
@@ -96,16 +99,31 @@ impl<'f> Cx<'f> {
     }
 
     /// Notes a condition that must hold at entry unless it is known to hold; false where it cannot.
-    pub fn require(&mut self, relation: Relation, dim: Dim, message: &str, loc: aiai_ir::Loc) -> bool {
+    pub fn require(
+        &mut self,
+        relation: Relation,
+        dim: Dim,
+        message: &str,
+        loc: aiai_ir::Loc,
+    ) -> bool {
         match self.facts.check(relation, dim) {
             Truth::True => true,
             Truth::False => false,
             Truth::Unknown => {
                 let dim = self.facts.normalize(dim);
-                if !self.requires.iter().any(|r| r.dim == dim && r.relation == relation) {
+                if !self
+                    .requires
+                    .iter()
+                    .any(|r| r.dim == dim && r.relation == relation)
+                {
                     self.facts.assume(relation, dim);
                     let message = message.to_owned();
-                    self.requires.push(Require { dim, relation, message, loc: Some(loc) });
+                    self.requires.push(Require {
+                        dim,
+                        relation,
+                        message,
+                        loc: Some(loc),
+                    });
                 }
                 true
             }

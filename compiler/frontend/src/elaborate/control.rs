@@ -11,7 +11,13 @@ use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
 impl Elaborator<'_> {
-    pub(crate) fn if_expr(&mut self, cx: &mut Cx, branch: &If, hint: Option<DType>, span: Span) -> Val {
+    pub(crate) fn if_expr(
+        &mut self,
+        cx: &mut Cx,
+        branch: &If,
+        hint: Option<DType>,
+        span: Span,
+    ) -> Val {
         let condition = match self.expr(cx, &branch.condition, None) {
             Val::Poison => return Val::Poison,
             // Known at compile time: only the branch taken is elaborated.
@@ -19,12 +25,15 @@ impl Elaborator<'_> {
             Val::Bool(false) => return self.expr(cx, &branch.otherwise, hint),
             val => self.tensor(cx, val, Some(DType::Bool), branch.condition.span),
         };
-        let Some(condition) = condition else { return Val::Poison };
+        let Some(condition) = condition else {
+            return Val::Poison;
+        };
         let ty = cx.b.ty(condition).clone();
         if ty != Type::scalar(DType::Bool) {
             let message = format!("`if` takes a scalar truth value, got `{ty}`");
             let diagnostic = Diagnostic::new("E0304", branch.condition.span, message);
-            return self.fail(diagnostic.help("to choose per element, write `select(condition, a, b)`"));
+            return self
+                .fail(diagnostic.help("to choose per element, write `select(condition, a, b)`"));
         }
         cx.b.begin_region(&[]);
         let then = self.block(cx, &branch.then, hint);
@@ -43,13 +52,20 @@ impl Elaborator<'_> {
         }
         let (a, b) = (self.type_of(cx, &then), self.type_of(cx, &otherwise));
         if a != b {
-            let message = format!("the branches differ: `{}` and `{}`", self.show(&a), self.show(&b));
+            let message = format!(
+                "the branches differ: `{}` and `{}`",
+                self.show(&a),
+                self.show(&b)
+            );
             let diagnostic = Diagnostic::new("E0304", span, message)
                 .related(branch.then.span, format!("`{}`", self.show(&a)))
                 .related(branch.otherwise.span, format!("`{}`", self.show(&b)));
             return self.fail(diagnostic);
         }
-        match cx.b.try_op(Op::If, &[condition], vec![then_region, other_region]) {
+        match cx
+            .b
+            .try_op(Op::If, &[condition], vec![then_region, other_region])
+        {
             Ok(values) => self.rebuild(&a, &mut values.into_iter()),
             Err(sentence) => self.error("E0304", span, sentence),
         }
@@ -76,7 +92,12 @@ impl Elaborator<'_> {
                 Val::Tensor(cx.b.scalar(dtype, x))
             }
             Val::Bool(b) => Val::Tensor(cx.b.literal(Literal::bool(b))),
-            Val::Tuple(parts) => Val::Tuple(parts.into_iter().map(|p| self.settle(cx, p, want)).collect()),
+            Val::Tuple(parts) => Val::Tuple(
+                parts
+                    .into_iter()
+                    .map(|p| self.settle(cx, p, want))
+                    .collect(),
+            ),
             other => other,
         }
     }
@@ -100,7 +121,9 @@ impl Elaborator<'_> {
     pub(crate) fn for_expr(&mut self, cx: &mut Cx, scan: &For, span: Span) -> Val {
         match &scan.source {
             ForSource::List(list) => self.for_list(cx, scan, list, span),
-            ForSource::Range { lo, hi, step } => self.for_range(cx, scan, (lo, hi, step.as_ref()), span),
+            ForSource::Range { lo, hi, step } => {
+                self.for_range(cx, scan, (lo, hi, step.as_ref()), span)
+            }
         }
     }
 
@@ -110,7 +133,10 @@ impl Elaborator<'_> {
             Val::List(items) => items,
             Val::Poison => return Val::Poison,
             other => {
-                let message = format!("`for` runs over a range or a list of modules, not {}", other.kind());
+                let message = format!(
+                    "`for` runs over a range or a list of modules, not {}",
+                    other.kind()
+                );
                 return self.error("E0304", list.span, message);
             }
         };
@@ -136,7 +162,13 @@ impl Elaborator<'_> {
         carry
     }
 
-    fn for_range(&mut self, cx: &mut Cx, scan: &For, range: (&Expr, &Expr, Option<&Expr>), span: Span) -> Val {
+    fn for_range(
+        &mut self,
+        cx: &mut Cx,
+        scan: &For,
+        range: (&Expr, &Expr, Option<&Expr>),
+        span: Span,
+    ) -> Val {
         let mut end = |e: &Expr, this: &mut Self| match this.expr(cx, e, None) {
             Val::Dim(dim) => Some(cx.facts.normalize(dim)),
             Val::Poison => None,
@@ -147,7 +179,9 @@ impl Elaborator<'_> {
                 None
             }
         };
-        let (Some(from), Some(to)) = (end(range.0, self), end(range.1, self)) else { return Val::Poison };
+        let (Some(from), Some(to)) = (end(range.0, self), end(range.1, self)) else {
+            return Val::Poison;
+        };
         let step = match range.2 {
             Some(step) => match end(step, self) {
                 Some(step) => step,
@@ -156,7 +190,11 @@ impl Elaborator<'_> {
             None => Dim::from(1),
         };
         if step.is_const(0) {
-            return self.error("E0404", range.2.map_or(span, |e| e.span), "a loop with step 0 never ends");
+            return self.error(
+                "E0404",
+                range.2.map_or(span, |e| e.span),
+                "a loop with step 0 never ends",
+            );
         }
         let init = match &scan.carry {
             Some(carry) => self.expr(cx, &carry.init, None),
@@ -169,7 +207,12 @@ impl Elaborator<'_> {
         let trips = aiai_ir::ops::trip_count(from, to, step);
         if cx.facts.check(Relation::NonNegative, trips) != Truth::True {
             let loc = self.sources.loc(span);
-            cx.require(Relation::NonNegative, trips, "the range of a loop ends before it starts", loc);
+            cx.require(
+                Relation::NonNegative,
+                trips,
+                "the range of a loop ends before it starts",
+                loc,
+            );
         }
         let ty = self.type_of(cx, &init);
         let mut args = vec![Type::scalar(DType::I64)];
@@ -202,7 +245,10 @@ impl Elaborator<'_> {
         let mut results = results.into_iter();
         let last = self.rebuild(&ty, &mut results);
         match (emitted, scan.carry.is_some()) {
-            (Some((val, _)), true) => Val::Tuple(vec![last, val.map_leaves(&mut |v| results.next().unwrap_or(v))]),
+            (Some((val, _)), true) => Val::Tuple(vec![
+                last,
+                val.map_leaves(&mut |v| results.next().unwrap_or(v)),
+            ]),
             (Some((val, _)), false) => val.map_leaves(&mut |v| results.next().unwrap_or(v)),
             (None, _) => last,
         }
@@ -233,13 +279,17 @@ impl Elaborator<'_> {
 
     /// The state must keep its type from one iteration to the next.
     fn same_state(&mut self, cx: &Cx, init: &Val, next: &Val, body: &Block) -> bool {
+        if next.has_poison() {
+            return false;
+        }
         let (before, after) = (self.type_of(cx, init), self.type_of(cx, next));
         if before == after {
             return true;
         }
         let at = body.tail.as_ref().map_or(body.span, |tail| tail.span);
         let (before, after) = (self.show(&before), self.show(&after));
-        let message = format!("the state of the loop starts as `{before}` and goes on as `{after}`");
+        let message =
+            format!("the state of the loop starts as `{before}` and goes on as `{after}`");
         self.report(Diagnostic::new("E0503", at, message).label(format!("`{after}`")));
         false
     }
@@ -281,9 +331,15 @@ impl Elaborator<'_> {
         cx.leave(mark);
         let body = cx.b.end_region(&next.leaves());
         if let Some((_, place)) = emitted {
-            return self.error("E0504", place, "a `while` emits nothing: its length is not known");
+            return self.error(
+                "E0504",
+                place,
+                "a `while` emits nothing: its length is not known",
+            );
         }
-        let Some(condition) = condition else { return Val::Poison };
+        let Some(condition) = condition else {
+            return Val::Poison;
+        };
         if next.is_poison() || !self.same_state(cx, &init, &next, &looped.body) {
             return Val::Poison;
         }
@@ -292,7 +348,10 @@ impl Elaborator<'_> {
             let message = format!("`while` takes a scalar truth value, got `{condition_ty}`");
             return self.error("E0304", looped.condition.span, message);
         }
-        match cx.b.try_op(Op::While { max }, &init.leaves(), vec![test, body]) {
+        match cx
+            .b
+            .try_op(Op::While { max }, &init.leaves(), vec![test, body])
+        {
             Ok(values) => self.rebuild(&ty, &mut values.into_iter()),
             Err(sentence) => self.error("E0503", span, sentence),
         }
@@ -307,7 +366,14 @@ impl Elaborator<'_> {
         self.each_leaf(cx, each, &vals, true, span)
     }
 
-    fn each_leaf(&mut self, cx: &mut Cx, each: &ForEach, vals: &[Val], active: bool, span: Span) -> Val {
+    fn each_leaf(
+        &mut self,
+        cx: &mut Cx,
+        each: &ForEach,
+        vals: &[Val],
+        active: bool,
+        span: Span,
+    ) -> Val {
         match &vals[0] {
             Val::Record(first) => {
                 let fields = self.fields(first.module, &first.args, first.tangent);
@@ -341,7 +407,9 @@ impl Elaborator<'_> {
                     let mut parts = Vec::new();
                     for val in vals {
                         match val {
-                            Val::List(other) if other.len() == items.len() => parts.push(other[k].clone()),
+                            Val::List(other) if other.len() == items.len() => {
+                                parts.push(other[k].clone())
+                            }
                             _ => return self.unlike(each, span),
                         }
                     }
@@ -362,7 +430,10 @@ impl Elaborator<'_> {
                 val
             }
             other => {
-                let message = format!("`for each` runs over the leaves of modules, not {}", other.kind());
+                let message = format!(
+                    "`for each` runs over the leaves of modules, not {}",
+                    other.kind()
+                );
                 self.error("E0304", each.over[0].span, message)
             }
         }
@@ -370,7 +441,11 @@ impl Elaborator<'_> {
 
     fn unlike(&mut self, each: &ForEach, span: Span) -> Val {
         let at = each.over.last().map_or(span, |e| e.span);
-        self.error("E0304", at, "`for each` runs over values of the same module")
+        self.error(
+            "E0304",
+            at,
+            "`for each` runs over values of the same module",
+        )
     }
 }
 
@@ -381,11 +456,17 @@ fn transpose(results: &[(aiai_ir::Sym, Val)], first: &Record) -> Val {
         _ => None,
     });
     let record = |pick: &dyn Fn(&Val) -> Option<Val>| {
-        let fields = results.iter().zip(&first.fields).map(|((name, val), (_, old))| {
-            (*name, pick(val).unwrap_or_else(|| old.clone()))
-        });
+        let fields = results
+            .iter()
+            .zip(&first.fields)
+            .map(|((name, val), (_, old))| (*name, pick(val).unwrap_or_else(|| old.clone())));
         let (module, args, tangent) = (first.module, first.args.clone(), first.tangent);
-        Val::Record(Box::new(Record { module, args, tangent, fields: fields.collect() }))
+        Val::Record(Box::new(Record {
+            module,
+            args,
+            tangent,
+            fields: fields.collect(),
+        }))
     };
     let present = |val: &Val| (!matches!(val, Val::Absent)).then(|| val.clone());
     match width {

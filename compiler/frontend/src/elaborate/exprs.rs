@@ -36,11 +36,30 @@ impl Elaborator<'_> {
             ExprKind::Paren(inner) => self.expr(cx, inner, hint),
             ExprKind::Unary { op, operand } => {
                 let val = self.expr(cx, operand, hint);
-                self.unary_op(cx, *op, Operand { val, span: operand.span }, span)
+                self.unary_op(
+                    cx,
+                    *op,
+                    Operand {
+                        val,
+                        span: operand.span,
+                    },
+                    span,
+                )
             }
-            ExprKind::Binary { op, op_span, lhs, rhs } => {
-                let a = Operand { val: self.expr(cx, lhs, hint), span: lhs.span };
-                let b = Operand { val: self.expr(cx, rhs, hint), span: rhs.span };
+            ExprKind::Binary {
+                op,
+                op_span,
+                lhs,
+                rhs,
+            } => {
+                let a = Operand {
+                    val: self.expr(cx, lhs, hint),
+                    span: lhs.span,
+                };
+                let b = Operand {
+                    val: self.expr(cx, rhs, hint),
+                    span: rhs.span,
+                };
                 let _ = op_span;
                 self.binary_op(cx, *op, a, b, span)
             }
@@ -49,12 +68,17 @@ impl Elaborator<'_> {
             }
             ExprKind::All => Val::All,
             ExprKind::Array(items) => self.array(cx, items, hint, span),
-            ExprKind::Call { function, generics, args } => {
-                self.call(cx, *function, generics, args, hint, span)
-            }
-            ExprKind::Method { receiver, method, generics, args } => {
-                self.method(cx, receiver, *method, generics, args, span)
-            }
+            ExprKind::Call {
+                function,
+                generics,
+                args,
+            } => self.call(cx, *function, generics, args, hint, span),
+            ExprKind::Method {
+                receiver,
+                method,
+                generics,
+                args,
+            } => self.method(cx, receiver, *method, generics, args, span),
             ExprKind::Instance { name, .. } => {
                 let message = format!("`{}` is not a value by itself", name.name);
                 let diagnostic = Diagnostic::new("E0304", span, message);
@@ -96,7 +120,11 @@ impl Elaborator<'_> {
                 let val = self.expr(cx, value, None);
                 self.bind_pattern(cx, pattern, val, value.span);
             }
-            StmtKind::IndexLet { name, indices, value } => {
+            StmtKind::IndexLet {
+                name,
+                indices,
+                value,
+            } => {
                 let val = self.equation(cx, indices, value);
                 cx.bind(name.name, val, name.span);
             }
@@ -138,7 +166,10 @@ impl Elaborator<'_> {
                             Val::Tuple(vals) => format!("a tuple of {}", vals.len()),
                             other => other.kind().to_owned(),
                         };
-                        let message = format!("the pattern has {} parts, the value is {found}", parts.len());
+                        let message = format!(
+                            "the pattern has {} parts, the value is {found}",
+                            parts.len()
+                        );
                         let diagnostic = Diagnostic::new("E0304", pattern.span, message);
                         self.report(diagnostic.related(span, "this value"));
                     }
@@ -171,7 +202,8 @@ impl Elaborator<'_> {
             Val::Tuple(parts) => match field.name.as_str().parse::<usize>() {
                 Ok(at) if at < parts.len() => parts[at].clone(),
                 _ => {
-                    let message = format!("a tuple of {} has no part `{}`", parts.len(), field.name);
+                    let message =
+                        format!("a tuple of {} has no part `{}`", parts.len(), field.name);
                     self.error("E0206", field.span, message)
                 }
             },

@@ -17,7 +17,11 @@ impl Elaborator<'_> {
         let mut targets = Vec::new();
         for target in &grad.targets {
             let Some(name) = target.as_name() else {
-                return self.error("E0601", target.span, "`grad` differentiates by variables, by name");
+                return self.error(
+                    "E0601",
+                    target.span,
+                    "`grad` differentiates by variables, by name",
+                );
             };
             let val = self.expr(cx, target, None);
             match val {
@@ -35,7 +39,14 @@ impl Elaborator<'_> {
     }
 
     /// Elaborates the block in a function whose parameters are the tensors that it mentions.
-    fn outline(&mut self, cx: &mut Cx, grad: &Grad, targets: &[(crate::ast::Ident, Val)], names: &BTreeSet<Sym>, span: Span) -> Val {
+    fn outline(
+        &mut self,
+        cx: &mut Cx,
+        grad: &Grad,
+        targets: &[(crate::ast::Ident, Val)],
+        names: &BTreeSet<Sym>,
+        span: Span,
+    ) -> Val {
         self.outlined += 1;
         let name = format!("grad#{}", self.outlined);
         let mut function = Function::new(name.as_str());
@@ -44,9 +55,15 @@ impl Elaborator<'_> {
         inner.facts = cx.facts.clone();
         let mut captured: Vec<Value> = Vec::new();
         let mut inside: HashMap<Value, Value> = HashMap::new();
-        let visible: Vec<Sym> = names.iter().copied().filter(|n| cx.lookup(*n).is_some()).collect();
+        let visible: Vec<Sym> = names
+            .iter()
+            .copied()
+            .filter(|n| cx.lookup(*n).is_some())
+            .collect();
         for name in visible {
-            let Some(variable) = cx.lookup(name).cloned() else { continue };
+            let Some(variable) = cx.lookup(name).cloned() else {
+                continue;
+            };
             let val = variable.val.map_leaves(&mut |outer| {
                 *inside.entry(outer).or_insert_with(|| {
                     captured.push(outer);
@@ -54,7 +71,11 @@ impl Elaborator<'_> {
                     inner.b.add_param(&path, cx.b.ty(outer).clone(), false)
                 })
             });
-            let spent = variable.val.leaves().iter().find_map(|leaf| cx.spent.get(leaf).copied());
+            let spent = variable
+                .val
+                .leaves()
+                .iter()
+                .find_map(|leaf| cx.spent.get(leaf).copied());
             if let Some(place) = spent {
                 val.for_each_leaf(&mut |leaf| {
                     inner.spent.insert(leaf, place);
@@ -97,13 +118,26 @@ impl Elaborator<'_> {
             }
         }
         let found = self.show(&self.type_of(cx, loss));
-        let at = grad.body.tail.as_ref().map_or(grad.body.span, |tail| tail.span);
+        let at = grad
+            .body
+            .tail
+            .as_ref()
+            .map_or(grad.body.span, |tail| tail.span);
         let message = format!("`grad` differentiates a float scalar, not `{found}`");
         self.report(Diagnostic::new("E0601", at, message).help("take a mean or a sum of it"));
         None
     }
 
-    fn emit_grad(&mut self, cx: &mut Cx, grad: &Grad, targets: &[(crate::ast::Ident, Val)], function: Function, captured: Vec<Value>, ty: &Ty, span: Span) -> Val {
+    fn emit_grad(
+        &mut self,
+        cx: &mut Cx,
+        grad: &Grad,
+        targets: &[(crate::ast::Ident, Val)],
+        function: Function,
+        captured: Vec<Value>,
+        ty: &Ty,
+        span: Span,
+    ) -> Val {
         let mut wrt: Vec<usize> = Vec::new();
         let operands = captured;
         for (_, val) in targets {
@@ -127,7 +161,11 @@ impl Elaborator<'_> {
         let op = if wrt.is_empty() {
             Op::Call { callee, results }
         } else {
-            Op::Grad { callee, wrt: wrt.clone(), results }
+            Op::Grad {
+                callee,
+                wrt: wrt.clone(),
+                results,
+            }
         };
         let values = cx.b.try_op(op, &operands, Vec::new());
         cx.b.loc = outer;
@@ -136,18 +174,29 @@ impl Elaborator<'_> {
             Err(sentence) => return self.error("E0601", span, sentence),
         };
         let value = self.rebuild(ty, &mut values[..count].iter().copied());
-        let of: HashMap<Value, Value> =
-            wrt.iter().zip(&values[count..]).map(|(at, g)| (operands[*at], *g)).collect();
-        let mut gradients: Vec<Val> =
-            targets.iter().map(|(_, val)| self.gradient_of(cx, val, &of)).collect();
-        let gradient = if grad.tuple { Val::Tuple(gradients) } else { gradients.remove(0) };
+        let of: HashMap<Value, Value> = wrt
+            .iter()
+            .zip(&values[count..])
+            .map(|(at, g)| (operands[*at], *g))
+            .collect();
+        let mut gradients: Vec<Val> = targets
+            .iter()
+            .map(|(_, val)| self.gradient_of(cx, val, &of))
+            .collect();
+        let gradient = if grad.tuple {
+            Val::Tuple(gradients)
+        } else {
+            gradients.remove(0)
+        };
         Val::Tuple(vec![value, gradient])
     }
 
     fn for_each_differentiable(&mut self, cx: &Cx, val: &Val, visit: &mut impl FnMut(Value)) {
         match val {
             Val::Tensor(v) if cx.b.ty(*v).dtype().is_float() => visit(*v),
-            Val::List(items) => items.iter().for_each(|i| self.for_each_differentiable(cx, i, visit)),
+            Val::List(items) => items
+                .iter()
+                .for_each(|i| self.for_each_differentiable(cx, i, visit)),
             Val::Record(record) => {
                 let fields = self.fields(record.module, &record.args, record.tangent);
                 for ((_, ty, role), (_, val)) in fields.iter().zip(&record.fields) {
@@ -185,7 +234,12 @@ impl Elaborator<'_> {
                     fields.push((*name, gradient));
                 }
                 let (module, args) = (record.module, record.args.clone());
-                Val::Record(Box::new(Record { module, args, tangent: true, fields }))
+                Val::Record(Box::new(Record {
+                    module,
+                    args,
+                    tangent: true,
+                    fields,
+                }))
             }
             other => other.clone(),
         }

@@ -10,7 +10,7 @@ use super::access::Factor;
 use super::context::Cx;
 use super::operators::Operand;
 use super::value::Val;
-use crate::ast::{Binder, BinaryOp, Expr, ExprKind, IndexArg, Reduce, ReduceWord};
+use crate::ast::{BinaryOp, Binder, Expr, ExprKind, IndexArg, Reduce, ReduceWord};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -59,9 +59,15 @@ impl Elaborator<'_> {
         }
         let result = self.indexed(cx, value)?;
         let value = self.as_tensor(cx, &result, None, value.span)?;
-        let shape: Vec<Dim> = own.iter().map(|&i| cx.indices[i].extent.map_or(Dim::from(0), |e| e.0)).collect();
-        let places: Option<Vec<usize>> =
-            result.axes.iter().map(|a| own.iter().position(|o| o == a)).collect();
+        let shape: Vec<Dim> = own
+            .iter()
+            .map(|&i| cx.indices[i].extent.map_or(Dim::from(0), |e| e.0))
+            .collect();
+        let places: Option<Vec<usize>> = result
+            .axes
+            .iter()
+            .map(|a| own.iter().position(|o| o == a))
+            .collect();
         Some(self.spread_axes(cx, value, &shape, &places?))
     }
 
@@ -96,9 +102,13 @@ impl Elaborator<'_> {
             };
             if let Some((from, to)) = &binder.range {
                 let mut env = std::mem::take(&mut cx.env);
-                let bounds = self.static_dim(from, &mut env).zip(self.static_dim(to, &mut env));
+                let bounds = self
+                    .static_dim(from, &mut env)
+                    .zip(self.static_dim(to, &mut env));
                 cx.env = env;
-                let Some((from, to)) = bounds else { return false };
+                let Some((from, to)) = bounds else {
+                    return false;
+                };
                 let extent = cx.facts.normalize(to - from);
                 if cx.facts.check(aiai_ir::Relation::NonNegative, extent) == aiai_ir::Truth::False {
                     let message = format!("the range of `{}` ends before it starts", name.name);
@@ -147,7 +157,9 @@ impl Elaborator<'_> {
             .map(|arg| match arg {
                 IndexArg::At(e) => {
                     let name = e.as_name()?;
-                    cx.indices.iter().rposition(|i| i.visible && i.name == name.name)
+                    cx.indices
+                        .iter()
+                        .rposition(|i| i.visible && i.name == name.name)
                 }
                 _ => None,
             })
@@ -160,7 +172,9 @@ impl Elaborator<'_> {
         if self.diagnostics.count() > before {
             return false;
         }
-        let Some(Val::Tensor(value)) = val else { return !matches!(val, Some(Val::Poison)) };
+        let Some(Val::Tensor(value)) = val else {
+            return !matches!(val, Some(Val::Poison));
+        };
         let shape = cx.shape(value);
         if shape.len() != args.len() {
             return true;
@@ -176,7 +190,8 @@ impl Elaborator<'_> {
                 Some((known, place)) => {
                     let name = variable.name;
                     if !cx.equal(known, dim) {
-                        let message = format!("the index `{name}` ranges over `{known}` and over `{dim}`");
+                        let message =
+                            format!("the index `{name}` ranges over `{known}` and over `{dim}`");
                         let diagnostic = Diagnostic::new("E0402", span, message)
                             .label(format!("`{dim}` here"))
                             .related(place, format!("`{known}` here"));
@@ -216,7 +231,10 @@ impl Elaborator<'_> {
                 self.materialize(cx, factor, expr.span)
             }
             ExprKind::Name(name) => {
-                let index = cx.indices.iter().rposition(|i| i.visible && i.name == name.name);
+                let index = cx
+                    .indices
+                    .iter()
+                    .rposition(|i| i.visible && i.name == name.name);
                 match index {
                     Some(i) => {
                         let val = self.index_value(cx, i, name.span);
@@ -227,22 +245,41 @@ impl Elaborator<'_> {
             }
             ExprKind::Unary { op, operand } => {
                 let inner = self.indexed(cx, operand)?;
-                let operand = Operand { val: inner.val, span: operand.span };
+                let operand = Operand {
+                    val: inner.val,
+                    span: operand.span,
+                };
                 let val = self.unary_op(cx, *op, operand, expr.span);
-                (!val.is_poison()).then_some(Indexed { axes: inner.axes, val })
+                (!val.is_poison()).then_some(Indexed {
+                    axes: inner.axes,
+                    val,
+                })
             }
-            ExprKind::Binary { op: BinaryOp::MatMul, .. } => self.plain(cx, expr),
+            ExprKind::Binary {
+                op: BinaryOp::MatMul,
+                ..
+            } => self.plain(cx, expr),
             ExprKind::Binary { op, lhs, rhs, .. } => {
                 let a = self.indexed(cx, lhs)?;
                 let b = self.indexed(cx, rhs)?;
                 let (axes, vals) = self.align(cx, &[a, b])?;
                 let mut vals = vals.into_iter();
-                let a = Operand { val: vals.next()?, span: lhs.span };
-                let b = Operand { val: vals.next()?, span: rhs.span };
+                let a = Operand {
+                    val: vals.next()?,
+                    span: lhs.span,
+                };
+                let b = Operand {
+                    val: vals.next()?,
+                    span: rhs.span,
+                };
                 let val = self.binary_op(cx, *op, a, b, expr.span);
                 (!val.is_poison()).then_some(Indexed { axes, val })
             }
-            ExprKind::Call { function, generics, args } if args.iter().any(|a| self.uses_index(cx, &a.value)) => {
+            ExprKind::Call {
+                function,
+                generics,
+                args,
+            } if args.iter().any(|a| self.uses_index(cx, &a.value)) => {
                 let mut parts = Vec::new();
                 for arg in args {
                     parts.push(self.indexed(cx, &arg.value)?);
@@ -263,7 +300,10 @@ impl Elaborator<'_> {
             }
             ExprKind::If(_) if self.uses_index(cx, expr) => {
                 let message = "`if` chooses by one condition for all elements";
-                self.report(Diagnostic::new("E0304", expr.span, message).help("use `select(condition, a, b)`"));
+                self.report(
+                    Diagnostic::new("E0304", expr.span, message)
+                        .help("use `select(condition, a, b)`"),
+                );
                 None
             }
             _ => self.plain(cx, expr),
@@ -273,10 +313,16 @@ impl Elaborator<'_> {
     /// A function of indexed values must keep their shape.
     fn same_axes(&mut self, cx: &Cx, axes: Vec<usize>, val: Val, span: Span) -> Option<Indexed> {
         match val {
-            Val::Tensor(v) if cx.b.ty(v).rank() == axes.len() => Some(Indexed { axes, val: Val::Tensor(v) }),
+            Val::Tensor(v) if cx.b.ty(v).rank() == axes.len() => Some(Indexed {
+                axes,
+                val: Val::Tensor(v),
+            }),
             Val::Poison => None,
             other => {
-                let message = format!("in an equation a function must keep the shape; this gives {}", other.kind());
+                let message = format!(
+                    "in an equation a function must keep the shape; this gives {}",
+                    other.kind()
+                );
                 self.report(Diagnostic::new("E0304", span, message));
                 None
             }
@@ -295,9 +341,10 @@ impl Elaborator<'_> {
                 self.report(Diagnostic::new("E0401", expr.span, message).help(help));
                 None
             }
-            Val::Tensor(_) | Val::Dim(_) | Val::Float(_) | Val::Bool(_) => {
-                Some(Indexed { axes: Vec::new(), val })
-            }
+            Val::Tensor(_) | Val::Dim(_) | Val::Float(_) | Val::Bool(_) => Some(Indexed {
+                axes: Vec::new(),
+                val,
+            }),
             other => {
                 let message = format!("{} in an equation", other.kind());
                 self.report(Diagnostic::new("E0304", expr.span, message));
@@ -319,8 +366,11 @@ impl Elaborator<'_> {
         for part in parts {
             vals.push(match &part.val {
                 Val::Tensor(v) => {
-                    let places: Vec<usize> =
-                        part.axes.iter().filter_map(|a| axes.iter().position(|x| x == a)).collect();
+                    let places: Vec<usize> = part
+                        .axes
+                        .iter()
+                        .filter_map(|a| axes.iter().position(|x| x == a))
+                        .collect();
                     Val::Tensor(self.spread_axes(cx, *v, &shape, &places))
                 }
                 other => other.clone(),
@@ -329,20 +379,38 @@ impl Elaborator<'_> {
         Some((axes, vals))
     }
 
-    fn as_tensor(&mut self, cx: &mut Cx, indexed: &Indexed, want: Option<DType>, span: Span) -> Option<Value> {
+    fn as_tensor(
+        &mut self,
+        cx: &mut Cx,
+        indexed: &Indexed,
+        want: Option<DType>,
+        span: Span,
+    ) -> Option<Value> {
         self.tensor(cx, indexed.val.clone(), want, span)
     }
 
     /// The values of an index variable, as `i64`.
     pub(crate) fn index_value(&mut self, cx: &mut Cx, i: usize, span: Span) -> Val {
-        let Some(extent) = self.extent(cx, i) else { return Val::Poison };
+        let Some(extent) = self.extent(cx, i) else {
+            return Val::Poison;
+        };
         let from = cx.indices[i].from;
-        let op = Op::Iota { dtype: DType::I64, shape: vec![extent], axis: 0 };
+        let op = Op::Iota {
+            dtype: DType::I64,
+            shape: vec![extent],
+            axis: 0,
+        };
         let count = self.apply(cx, op, &[], span);
         if from.is_const(0) {
             return count;
         }
-        let (a, b) = (Operand { val: count, span }, Operand { val: Val::Dim(from), span });
+        let (a, b) = (
+            Operand { val: count, span },
+            Operand {
+                val: Val::Dim(from),
+                span,
+            },
+        );
         self.binary_op(cx, BinaryOp::Add, a, b, span)
     }
 
@@ -360,7 +428,13 @@ impl Elaborator<'_> {
         result
     }
 
-    fn reduce_body(&mut self, cx: &mut Cx, reduce: &Reduce, own: &[usize], span: Span) -> Option<Indexed> {
+    fn reduce_body(
+        &mut self,
+        cx: &mut Cx,
+        reduce: &Reduce,
+        own: &[usize],
+        span: Span,
+    ) -> Option<Indexed> {
         if !self.infer_ranges(cx, &reduce.body) {
             return None;
         }
@@ -386,7 +460,14 @@ impl Elaborator<'_> {
     }
 
     /// `sum own: f1 * f2 * ...` as one contraction, or as a plain reduction of a single factor.
-    fn sum_of_product(&mut self, cx: &mut Cx, parts: &[&Expr], own: &[usize], acc: Option<DType>, span: Span) -> Option<Indexed> {
+    fn sum_of_product(
+        &mut self,
+        cx: &mut Cx,
+        parts: &[&Expr],
+        own: &[usize],
+        acc: Option<DType>,
+        span: Span,
+    ) -> Option<Indexed> {
         let mut factors: Vec<Factor> = Vec::new();
         let mut scalars: Vec<(Val, Span)> = Vec::new();
         for part in parts {
@@ -398,7 +479,9 @@ impl Elaborator<'_> {
                 _ => {
                     let value = self.indexed(cx, part)?;
                     match value.val {
-                        Val::Tensor(v) if !value.axes.is_empty() => Factor::of_indices(v, &value.axes),
+                        Val::Tensor(v) if !value.axes.is_empty() => {
+                            Factor::of_indices(v, &value.axes)
+                        }
                         val => {
                             scalars.push((val, part.span));
                             continue;
@@ -408,7 +491,11 @@ impl Elaborator<'_> {
             };
             factors.push(factor);
         }
-        let simple = factors.len() == 1 && factors[0].map.as_indices().is_some_and(|m| m.is_sorted_by(|a, b| a < b));
+        let simple = factors.len() == 1
+            && factors[0]
+                .map
+                .as_indices()
+                .is_some_and(|m| m.is_sorted_by(|a, b| a < b));
         let covered = own.iter().all(|i| factors.iter().any(|f| f.map.uses(*i)));
         let mut result = if factors.is_empty() || !covered || simple {
             let body = self.product_of(cx, factors, span)?;
@@ -417,7 +504,10 @@ impl Elaborator<'_> {
             self.contract(cx, &factors, own, acc, span)?
         };
         for (val, at) in scalars {
-            let a = Operand { val: result.val, span };
+            let a = Operand {
+                val: result.val,
+                span,
+            };
             let b = Operand { val, span: at };
             let val = self.binary_op(cx, BinaryOp::Mul, a, b, span);
             if val.is_poison() {
@@ -430,7 +520,10 @@ impl Elaborator<'_> {
 
     /// The product of factors as an indexed value; of nothing 1.
     fn product_of(&mut self, cx: &mut Cx, factors: Vec<Factor>, span: Span) -> Option<Indexed> {
-        let mut result = Indexed { axes: Vec::new(), val: Val::Float(1.0) };
+        let mut result = Indexed {
+            axes: Vec::new(),
+            val: Val::Float(1.0),
+        };
         for (k, factor) in factors.into_iter().enumerate() {
             let next = self.materialize(cx, factor, span)?;
             if k == 0 {
@@ -446,14 +539,25 @@ impl Elaborator<'_> {
         Some(result)
     }
 
-    fn contract(&mut self, cx: &mut Cx, factors: &[Factor], own: &[usize], acc: Option<DType>, span: Span) -> Option<Indexed> {
+    fn contract(
+        &mut self,
+        cx: &mut Cx,
+        factors: &[Factor],
+        own: &[usize],
+        acc: Option<DType>,
+        span: Span,
+    ) -> Option<Indexed> {
         let count = cx.indices.len();
-        let used: Vec<usize> =
-            (0..count).filter(|i| factors.iter().any(|f| f.map.uses(*i))).collect();
+        let used: Vec<usize> = (0..count)
+            .filter(|i| factors.iter().any(|f| f.map.uses(*i)))
+            .collect();
         let free: Vec<usize> = used.iter().copied().filter(|i| !own.contains(i)).collect();
         // The space lists free indices first, then the summed ones.
-        let order: Vec<usize> =
-            free.iter().chain(used.iter().filter(|i| own.contains(i))).copied().collect();
+        let order: Vec<usize> = free
+            .iter()
+            .chain(used.iter().filter(|i| own.contains(i)))
+            .copied()
+            .collect();
         let place = |i: usize| order.iter().position(|o| *o == i).unwrap_or(0);
         let mut space = Vec::new();
         for &i in &order {
@@ -470,14 +574,31 @@ impl Elaborator<'_> {
         let out = AffineMap::of_indices(0..free.len());
         let shape = space[..free.len()].to_vec();
         let acc = acc.unwrap_or(dtype.default_accumulator());
-        let op = Op::Contract { space, maps, out, shape, acc };
+        let op = Op::Contract {
+            space,
+            maps,
+            out,
+            shape,
+            acc,
+        };
         match self.apply(cx, op, &operands, span) {
-            Val::Tensor(v) => Some(Indexed { axes: free, val: Val::Tensor(v) }),
+            Val::Tensor(v) => Some(Indexed {
+                axes: free,
+                val: Val::Tensor(v),
+            }),
             _ => None,
         }
     }
 
-    fn reduce_axes(&mut self, cx: &mut Cx, word: ReduceWord, body: Indexed, own: &[usize], acc: Option<DType>, span: Span) -> Option<Indexed> {
+    fn reduce_axes(
+        &mut self,
+        cx: &mut Cx,
+        word: ReduceWord,
+        body: Indexed,
+        own: &[usize],
+        acc: Option<DType>,
+        span: Span,
+    ) -> Option<Indexed> {
         let mut axes = body.axes.clone();
         axes.extend(own.iter().filter(|i| !body.axes.contains(i)));
         axes.sort_unstable();
@@ -486,11 +607,15 @@ impl Elaborator<'_> {
         for &axis in &axes {
             shape.push(self.extent(cx, axis)?);
         }
-        let places: Vec<usize> =
-            body.axes.iter().filter_map(|a| axes.iter().position(|x| x == a)).collect();
+        let places: Vec<usize> = body
+            .axes
+            .iter()
+            .filter_map(|a| axes.iter().position(|x| x == a))
+            .collect();
         let value = self.spread_axes(cx, value, &shape, &places);
-        let reduced: Vec<usize> =
-            (0..axes.len()).filter(|k| own.contains(&axes[*k])).collect();
+        let reduced: Vec<usize> = (0..axes.len())
+            .filter(|k| own.contains(&axes[*k]))
+            .collect();
         let kept: Vec<usize> = axes.iter().copied().filter(|a| !own.contains(a)).collect();
         let dtype = cx.b.ty(value).dtype();
         let acc = acc.unwrap_or(dtype.default_accumulator());
@@ -502,7 +627,11 @@ impl Elaborator<'_> {
             ReduceWord::Any => ReduceKind::Any,
             ReduceWord::All => ReduceKind::All,
             ReduceWord::ArgMax | ReduceWord::ArgMin => {
-                let kind = if word == ReduceWord::ArgMax { ArgKind::Max } else { ArgKind::Min };
+                let kind = if word == ReduceWord::ArgMax {
+                    ArgKind::Max
+                } else {
+                    ArgKind::Min
+                };
                 let &[axis] = reduced.as_slice() else {
                     let message = format!("`{}` takes one index", word.word());
                     self.report(Diagnostic::new("E0303", span, message));
@@ -512,7 +641,16 @@ impl Elaborator<'_> {
                 return (!val.is_poison()).then_some(Indexed { axes: kept, val });
             }
         };
-        let val = self.apply(cx, Op::Reduce { kind, axes: reduced, acc }, &[value], span);
+        let val = self.apply(
+            cx,
+            Op::Reduce {
+                kind,
+                axes: reduced,
+                acc,
+            },
+            &[value],
+            span,
+        );
         (!val.is_poison()).then_some(Indexed { axes: kept, val })
     }
 
@@ -547,7 +685,12 @@ impl Elaborator<'_> {
 /// The factors of a product, parentheses around products opened.
 fn product<'e>(expr: &'e Expr, out: &mut Vec<&'e Expr>) {
     match &expr.peel().kind {
-        ExprKind::Binary { op: BinaryOp::Mul, lhs, rhs, .. } => {
+        ExprKind::Binary {
+            op: BinaryOp::Mul,
+            lhs,
+            rhs,
+            ..
+        } => {
             product(lhs, out);
             product(rhs, out);
         }

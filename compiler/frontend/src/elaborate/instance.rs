@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use aiai_ir::{
-    Builder, DType, Dim, Function, Library, Literal, Op, Relation, Require, Scalar, Sym, Truth, Type, Value,
+    Builder, DType, Dim, Function, Library, Literal, Op, Relation, Require, Scalar, Sym, Truth,
+    Type, Value,
 };
 
 use super::Elaborator;
@@ -42,7 +43,9 @@ impl Elaborator<'_> {
         if let Some(module) = self.find_module(name, function.span) {
             return self.construct(cx, module, generics, args, span);
         }
-        if name.as_str().parse::<DType>().is_ok() || matches!(cx.env.bound.get(&name), Some(GArg::DType(_))) {
+        if name.as_str().parse::<DType>().is_ok()
+            || matches!(cx.env.bound.get(&name), Some(GArg::DType(_)))
+        {
             let mut env = std::mem::take(&mut cx.env);
             let dtype = self.dtype_named(function, &mut env);
             cx.env = env;
@@ -104,7 +107,11 @@ impl Elaborator<'_> {
         self.fail(diagnostic.related(module.span, "declared here"))
     }
 
-    fn module_receiver<'a>(&self, cx: &Cx, receiver: &'a ast::Expr) -> Option<(usize, &'a [GenericArg])> {
+    fn module_receiver<'a>(
+        &self,
+        cx: &Cx,
+        receiver: &'a ast::Expr,
+    ) -> Option<(usize, &'a [GenericArg])> {
         match &receiver.peel().kind {
             ast::ExprKind::Instance { name, generics } => {
                 Some((self.find_module(name.name, name.span)?, generics))
@@ -186,7 +193,9 @@ impl Elaborator<'_> {
             }
             let ty = self.resolve_for_call(&param.ty, &mut env, def, at);
             let what = format!("parameter `{}` of `{}`", param.name.name, def.name.name);
-            let Some(val) = self.fit(cx, val, &ty, at, &what, param.span) else { return Val::Poison };
+            let Some(val) = self.fit(cx, val, &ty, at, &what, param.span) else {
+                return Val::Poison;
+            };
             if param.own {
                 val.for_each_leaf(&mut |leaf| {
                     cx.spent.insert(leaf, at);
@@ -217,9 +226,18 @@ impl Elaborator<'_> {
     }
 
     /// Appends the call and gives its results the structure of the declared type.
-    fn emit_call(&mut self, cx: &mut Cx, callee: Sym, operands: &[Value], result: &Ty, span: Span) -> Val {
+    fn emit_call(
+        &mut self,
+        cx: &mut Cx,
+        callee: Sym,
+        operands: &[Value],
+        result: &Ty,
+        span: Span,
+    ) -> Val {
         let types: Vec<Type> = operands.iter().map(|&v| cx.b.ty(v).clone()).collect();
-        let Some(function) = self.module.get(callee) else { return Val::Poison };
+        let Some(function) = self.module.get(callee) else {
+            return Val::Poison;
+        };
         let results = match function.call_types(&types) {
             Ok(results) => results,
             Err(sentence) => return self.error("E0301", span, format!("`{callee}` {sentence}")),
@@ -235,7 +253,8 @@ impl Elaborator<'_> {
         }
         let outer = cx.b.loc;
         cx.b.loc = Some(self.sources.loc(span));
-        let values = cx.b.try_op(Op::Call { callee, results }, operands, Vec::new());
+        let values =
+            cx.b.try_op(Op::Call { callee, results }, operands, Vec::new());
         cx.b.loc = outer;
         match values {
             Ok(values) => self.rebuild(result, &mut values.into_iter()),
@@ -248,21 +267,37 @@ impl Elaborator<'_> {
         match ty {
             Ty::Tensor { .. } => values.next().map_or(Val::Poison, Val::Tensor),
             Ty::Key => values.next().map_or(Val::Poison, Val::Key),
-            Ty::Tuple(parts) => {
-                Val::Tuple(parts.iter().map(|part| self.rebuild(part, values)).collect())
-            }
+            Ty::Tuple(parts) => Val::Tuple(
+                parts
+                    .iter()
+                    .map(|part| self.rebuild(part, values))
+                    .collect(),
+            ),
             Ty::List(element, count) => {
                 Val::List((0..*count).map(|_| self.rebuild(element, values)).collect())
             }
-            Ty::Record { module, args, tangent } => {
+            Ty::Record {
+                module,
+                args,
+                tangent,
+            } => {
                 let mut fields = Vec::new();
                 for (name, ty, role) in self.fields(*module, args, *tangent) {
                     let absent = *tangent && !super::types::is_differentiable(&ty, role);
-                    let val = if absent { Val::Absent } else { self.rebuild(&ty, values) };
+                    let val = if absent {
+                        Val::Absent
+                    } else {
+                        self.rebuild(&ty, values)
+                    };
                     fields.push((name, val));
                 }
                 let (module, args, tangent) = (*module, args.clone(), *tangent);
-                Val::Record(Box::new(Record { module, args, tangent, fields }))
+                Val::Record(Box::new(Record {
+                    module,
+                    args,
+                    tangent,
+                    fields,
+                }))
             }
             Ty::Error => Val::Poison,
         }
@@ -273,7 +308,10 @@ impl Elaborator<'_> {
         match val {
             Val::Tensor(v) => {
                 let ty = cx.b.ty(*v);
-                Ty::Tensor { dtype: ty.dtype(), shape: ty.shape().to_vec() }
+                Ty::Tensor {
+                    dtype: ty.dtype(),
+                    shape: ty.shape().to_vec(),
+                }
             }
             Val::Key(_) => Ty::Key,
             Val::Tuple(parts) => Ty::Tuple(parts.iter().map(|p| self.type_of(cx, p)).collect()),
@@ -281,18 +319,35 @@ impl Elaborator<'_> {
                 let element = parts.first().map_or(Ty::Error, |p| self.type_of(cx, p));
                 Ty::List(Box::new(element), parts.len())
             }
-            Val::Record(r) => {
-                Ty::Record { module: r.module, args: r.args.clone(), tangent: r.tangent }
-            }
-            Val::Dim(_) => Ty::Tensor { dtype: DType::I64, shape: Vec::new() },
-            Val::Float(_) => Ty::Tensor { dtype: DType::F32, shape: Vec::new() },
-            Val::Bool(_) => Ty::Tensor { dtype: DType::Bool, shape: Vec::new() },
+            Val::Record(r) => Ty::Record {
+                module: r.module,
+                args: r.args.clone(),
+                tangent: r.tangent,
+            },
+            Val::Dim(_) => Ty::Tensor {
+                dtype: DType::I64,
+                shape: Vec::new(),
+            },
+            Val::Float(_) => Ty::Tensor {
+                dtype: DType::F32,
+                shape: Vec::new(),
+            },
+            Val::Bool(_) => Ty::Tensor {
+                dtype: DType::Bool,
+                shape: Vec::new(),
+            },
             Val::Str(_) | Val::Absent | Val::All | Val::Poison => Ty::Error,
         }
     }
 
     /// For each parameter, the argument that it gets.
-    fn place_args(&mut self, params: &[Param], args: &[Arg], name: Ident, span: Span) -> Option<Vec<Option<usize>>> {
+    fn place_args(
+        &mut self,
+        params: &[Param],
+        args: &[Arg],
+        name: Ident,
+        span: Span,
+    ) -> Option<Vec<Option<usize>>> {
         let mut places = vec![None; params.len()];
         let mut next = 0;
         for (at, arg) in args.iter().enumerate() {
@@ -313,8 +368,16 @@ impl Elaborator<'_> {
                 None => next,
             };
             if place >= params.len() {
-                let message = format!("`{}` takes {} arguments, got {}", name.name, params.len(), args.len());
-                self.report(Diagnostic::new("E0303", arg.value.span, message).related(name.span, "declared here"));
+                let message = format!(
+                    "`{}` takes {} arguments, got {}",
+                    name.name,
+                    params.len(),
+                    args.len()
+                );
+                self.report(
+                    Diagnostic::new("E0303", arg.value.span, message)
+                        .related(name.span, "declared here"),
+                );
                 return None;
             }
             if places[place].is_some() {
@@ -328,20 +391,36 @@ impl Elaborator<'_> {
         for (param, place) in params.iter().zip(&places) {
             if place.is_none() && param.default.is_none() {
                 let message = format!("`{}` misses its argument `{}`", name.name, param.name.name);
-                self.report(Diagnostic::new("E0303", span, message).related(param.span, "declared here"));
+                self.report(
+                    Diagnostic::new("E0303", span, message).related(param.span, "declared here"),
+                );
                 return None;
             }
         }
         Some(places)
     }
 
-    fn bind_generics(&mut self, cx: &mut Cx, def: &ast::Function, generics: &[GenericArg], env: &mut Env, span: Span) -> bool {
+    fn bind_generics(
+        &mut self,
+        cx: &mut Cx,
+        def: &ast::Function,
+        generics: &[GenericArg],
+        env: &mut Env,
+        span: Span,
+    ) -> bool {
         if generics.is_empty() {
             return true;
         }
-        if def.generics.len() < generics.len() {
-            let message = format!("`{}` takes {} generic arguments", def.name.name, def.generics.len());
-            self.report(Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"));
+        let has_pack = def.generics.iter().any(|generic| generic.pack);
+        if def.generics.len() < generics.len() && !has_pack {
+            let message = format!(
+                "`{}` takes {} generic arguments",
+                def.name.name,
+                def.generics.len()
+            );
+            self.report(
+                Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"),
+            );
             return false;
         }
         let mut caller = std::mem::take(&mut cx.env);
@@ -414,7 +493,10 @@ impl Elaborator<'_> {
             ExprKind::Float { value, .. } => Val::Float(*value),
             ExprKind::Inf => Val::Float(f64::INFINITY),
             ExprKind::Bool(value) => Val::Bool(*value),
-            ExprKind::Unary { op: UnaryOp::Neg, operand } => match self.constant_default(operand) {
+            ExprKind::Unary {
+                op: UnaryOp::Neg,
+                operand,
+            } => match self.constant_default(operand) {
                 Val::Dim(d) => Val::Dim(-d),
                 Val::Float(x) => Val::Float(-x),
                 _ => Val::Poison,
@@ -424,7 +506,14 @@ impl Elaborator<'_> {
     }
 
     /// The compile-time argument of a `const` parameter.
-    fn constant_arg(&mut self, cx: &Cx, param: &Param, val: Val, at: Span, rank: Option<usize>) -> Option<Val> {
+    fn constant_arg(
+        &mut self,
+        cx: &Cx,
+        param: &Param,
+        val: Val,
+        at: Span,
+        rank: Option<usize>,
+    ) -> Option<Val> {
         let wanted = match &param.ty.kind {
             TypeKind::Named { name, .. } => name.name.as_str(),
             _ => "",
@@ -462,7 +551,9 @@ impl Elaborator<'_> {
             (TypeKind::Tensor { elem, dims }, Val::Tensor(value)) => {
                 let ty = cx.b.ty(*value);
                 if elem.name.as_str().parse::<DType>().is_err() {
-                    env.bound.entry(elem.name).or_insert(GArg::DType(ty.dtype()));
+                    env.bound
+                        .entry(elem.name)
+                        .or_insert(GArg::DType(ty.dtype()));
                 }
                 bind_dims(dims, ty.shape(), env);
             }
@@ -472,7 +563,11 @@ impl Elaborator<'_> {
                         // `Grad<M>`
                         ("Grad", [GenericArg::Name(inner)]) => {
                             let (module, args) = (record.module, record.args.clone());
-                            let ty = Ty::Record { module, args, tangent: false };
+                            let ty = Ty::Record {
+                                module,
+                                args,
+                                tangent: false,
+                            };
                             env.bound.entry(inner.name).or_insert(GArg::Ty(ty));
                             return;
                         }
@@ -504,7 +599,9 @@ impl Elaborator<'_> {
                     self.unify(cx, elem, first, env);
                 }
                 if let Some(name) = len.as_name() {
-                    env.bound.entry(name.name).or_insert(GArg::Dim(Dim::from(vals.len())));
+                    env.bound
+                        .entry(name.name)
+                        .or_insert(GArg::Dim(Dim::from(vals.len())));
                 }
             }
             _ => {}
@@ -528,15 +625,23 @@ impl Elaborator<'_> {
     }
 
     /// A type of the signature, in the caller's dimensions.
-    fn resolve_for_call(&mut self, written: &TypeExpr, env: &mut Env, def: &ast::Function, at: Span) -> Ty {
+    fn resolve_for_call(
+        &mut self,
+        written: &TypeExpr,
+        env: &mut Env,
+        def: &ast::Function,
+        at: Span,
+    ) -> Ty {
         let before = self.diagnostics.count();
         let ty = self.resolve(written, env);
         if self.diagnostics.count() > before {
             // What cannot be found out depends on this call.
             let found = self.diagnostics.take_from(before);
             for diagnostic in found {
-                let moved = Diagnostic::new(diagnostic.code, at, diagnostic.message)
-                    .related(diagnostic.span, format!("in the signature of `{}`", def.name.name));
+                let moved = Diagnostic::new(diagnostic.code, at, diagnostic.message).related(
+                    diagnostic.span,
+                    format!("in the signature of `{}`", def.name.name),
+                );
                 self.report(moved.help("name it at the call: `f::<...>(...)`"));
             }
         }
@@ -544,7 +649,15 @@ impl Elaborator<'_> {
     }
 
     /// The value as one of the type: literals converted, shapes checked against what is known.
-    pub(crate) fn fit(&mut self, cx: &mut Cx, val: Val, ty: &Ty, at: Span, what: &str, declared: Span) -> Option<Val> {
+    pub(crate) fn fit(
+        &mut self,
+        cx: &mut Cx,
+        val: Val,
+        ty: &Ty,
+        at: Span,
+        what: &str,
+        declared: Span,
+    ) -> Option<Val> {
         match (val, ty) {
             (Val::Poison, _) | (_, Ty::Error) => None,
             (val @ (Val::Dim(_) | Val::Float(_) | Val::Bool(_)), Ty::Tensor { dtype, shape }) => {
@@ -558,7 +671,11 @@ impl Elaborator<'_> {
                 let actual = cx.b.ty(value).clone();
                 let fits = actual.dtype() == *dtype
                     && actual.rank() == shape.len()
-                    && actual.shape().iter().zip(shape).all(|(a, b)| cx.equal(*a, *b));
+                    && actual
+                        .shape()
+                        .iter()
+                        .zip(shape)
+                        .all(|(a, b)| cx.equal(*a, *b));
                 if !fits {
                     return self.misfit(cx, Val::Tensor(value), ty, at, what, declared);
                 }
@@ -567,34 +684,61 @@ impl Elaborator<'_> {
                 Some(Val::Tensor(cx.b.reshape(value, &shape)))
             }
             (val @ Val::Key(_), Ty::Key) => Some(val),
-            (Val::Tensor(value), Ty::Key) if *cx.b.ty(value) == Type::tensor(DType::U32, [Dim::from(2)]) => {
+            (Val::Tensor(value), Ty::Key)
+                if *cx.b.ty(value) == Type::tensor(DType::U32, [Dim::from(2)]) =>
+            {
                 Some(Val::Key(value))
             }
             (Val::Tuple(vals), Ty::Tuple(parts)) if vals.len() == parts.len() => {
                 let pairs = vals.into_iter().zip(parts);
-                let fitted: Option<Vec<Val>> =
-                    pairs.map(|(v, t)| self.fit(cx, v, t, at, what, declared)).collect();
+                let fitted: Option<Vec<Val>> = pairs
+                    .map(|(v, t)| self.fit(cx, v, t, at, what, declared))
+                    .collect();
                 fitted.map(Val::Tuple)
             }
             (Val::List(vals), Ty::List(element, count)) if vals.len() == *count => {
-                let fitted: Option<Vec<Val>> =
-                    vals.into_iter().map(|v| self.fit(cx, v, element, at, what, declared)).collect();
+                let fitted: Option<Vec<Val>> = vals
+                    .into_iter()
+                    .map(|v| self.fit(cx, v, element, at, what, declared))
+                    .collect();
                 fitted.map(Val::List)
             }
-            (Val::Record(record), Ty::Record { module, args, tangent }) => {
+            (
+                Val::Record(record),
+                Ty::Record {
+                    module,
+                    args,
+                    tangent,
+                },
+            ) => {
                 let same = record.module == *module
                     && record.tangent == *tangent
-                    && record.args.iter().zip(args).all(|(a, b)| same_arg(cx, a, b));
+                    && record
+                        .args
+                        .iter()
+                        .zip(args)
+                        .all(|(a, b)| same_arg(cx, a, b));
                 if !same {
                     return self.misfit(cx, Val::Record(record), ty, at, what, declared);
                 }
-                Some(Val::Record(Box::new(Record { args: args.clone(), ..*record })))
+                Some(Val::Record(Box::new(Record {
+                    args: args.clone(),
+                    ..*record
+                })))
             }
             (val, ty) => self.misfit(cx, val, ty, at, what, declared),
         }
     }
 
-    fn misfit(&mut self, cx: &Cx, val: Val, ty: &Ty, at: Span, what: &str, declared: Span) -> Option<Val> {
+    fn misfit(
+        &mut self,
+        cx: &Cx,
+        val: Val,
+        ty: &Ty,
+        at: Span,
+        what: &str,
+        declared: Span,
+    ) -> Option<Val> {
         let wanted = self.show(ty);
         let found = match &val {
             Val::Str(_) | Val::All | Val::Absent => val.kind().to_owned(),
@@ -609,7 +753,11 @@ impl Elaborator<'_> {
         let mut diagnostic = Diagnostic::new(code, at, message).label(format!("this is {found}"));
         if let (Val::Tensor(v), Ty::Tensor { shape, dtype }) = (&val, ty) {
             let actual = cx.b.ty(*v);
-            let differ = actual.shape().iter().zip(shape).find(|(a, b)| !cx.equal(**a, **b));
+            let differ = actual
+                .shape()
+                .iter()
+                .zip(shape)
+                .find(|(a, b)| !cx.equal(**a, **b));
             if actual.dtype() != *dtype {
                 diagnostic = diagnostic.help(format!("convert it: `{dtype}(...)`"));
             } else if let (Some((a, b)), true) = (differ, actual.rank() == shape.len()) {
@@ -633,16 +781,31 @@ impl Elaborator<'_> {
     }
 
     /// Whether a call keeps the `where` clause; what is not known becomes a condition of the caller.
-    fn constraints_hold(&mut self, cx: &mut Cx, constraints: &[Constraint], env: &mut Env, def: &ast::Function, span: Span) -> bool {
+    fn constraints_hold(
+        &mut self,
+        cx: &mut Cx,
+        constraints: &[Constraint],
+        env: &mut Env,
+        def: &ast::Function,
+        span: Span,
+    ) -> bool {
         for constraint in constraints {
-            let Some((relation, dim, text)) = self.constraint(constraint, env) else { continue };
+            let Some((relation, dim, text)) = self.constraint(constraint, env) else {
+                continue;
+            };
             let known = cx.facts.check(relation, dim);
             if known == Truth::True {
                 continue;
             }
             let equality = relation == Relation::Zero;
-            if known == Truth::False || (equality && known == Truth::Unknown && dim.as_const().is_none() && !cx.env.open) {
-                let verb = if known == Truth::False { "does not hold" } else { "is not known to hold" };
+            if known == Truth::False
+                || (equality && known == Truth::Unknown && dim.as_const().is_none() && !cx.env.open)
+            {
+                let verb = if known == Truth::False {
+                    "does not hold"
+                } else {
+                    "is not known to hold"
+                };
                 let message = format!("`{text}` {verb} at this call of `{}`", def.name.name);
                 let diagnostic = Diagnostic::new("E0306", span, message);
                 self.report(diagnostic.related(constraint.span(), "required here"));
@@ -655,8 +818,14 @@ impl Elaborator<'_> {
     }
 
     /// A clause as `dim relation 0`, and its text.
-    pub(crate) fn constraint(&mut self, constraint: &Constraint, env: &mut Env) -> Option<(Relation, Dim, String)> {
-        let Constraint::Compare { op, lhs, rhs, span } = constraint else { return None };
+    pub(crate) fn constraint(
+        &mut self,
+        constraint: &Constraint,
+        env: &mut Env,
+    ) -> Option<(Relation, Dim, String)> {
+        let Constraint::Compare { op, lhs, rhs, span } = constraint else {
+            return None;
+        };
         let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
         let one = Dim::from(1);
         let (relation, dim) = match op {
@@ -671,7 +840,14 @@ impl Elaborator<'_> {
     }
 
     /// The IR function for a call with the given bindings.
-    fn instance(&mut self, id: usize, receiver: Option<&Record>, env: &Env, consts: &[(Sym, Val)], span: Span) -> Option<Instance> {
+    fn instance(
+        &mut self,
+        id: usize,
+        receiver: Option<&Record>,
+        env: &Env,
+        consts: &[(Sym, Val)],
+        span: Span,
+    ) -> Option<Instance> {
         let inner = self.callee_env(env, &self.fns[id].def.params, receiver);
         let key = self.instance_key(id, &inner, consts);
         if let Some(known) = self.instances.get(&key) {
@@ -680,7 +856,8 @@ impl Elaborator<'_> {
         if self.stack.contains(&id) {
             let name = self.fns[id].def.name;
             let message = format!("`{}` calls itself", name.name);
-            let diagnostic = Diagnostic::new("E0204", span, message).related(name.span, "declared here");
+            let diagnostic =
+                Diagnostic::new("E0204", span, message).related(name.span, "declared here");
             self.report(diagnostic.help("use `for` or `while`: functions do not recurse"));
             return None;
         }
@@ -692,13 +869,29 @@ impl Elaborator<'_> {
         self.instances.insert(key.clone(), None);
         let before = self.diagnostics.count();
         let receiver_ty = receiver.map(|r| {
-            let names = self.modules[r.module].def.generics.iter().map(|g| g.name.name);
-            let args = names.map(|n| inner.bound.get(&n).cloned().unwrap_or(GArg::Dim(Dim::from(0))));
-            Ty::Record { module: r.module, args: args.collect(), tangent: r.tangent }
+            let names = self.modules[r.module]
+                .def
+                .generics
+                .iter()
+                .map(|g| g.name.name);
+            let args = names.map(|n| {
+                inner
+                    .bound
+                    .get(&n)
+                    .cloned()
+                    .unwrap_or(GArg::Dim(Dim::from(0)))
+            });
+            Ty::Record {
+                module: r.module,
+                args: args.collect(),
+                tangent: r.tangent,
+            }
         });
         let function = self.build(id, receiver_ty, inner, consts, &key);
         self.blame_call(id, before, span);
-        let instance = Instance { name: function.name };
+        let instance = Instance {
+            name: function.name,
+        };
         if self.diagnostics.count() > before {
             return None;
         }
@@ -715,8 +908,9 @@ impl Elaborator<'_> {
         let name = self.fns[id].def.name.name;
         let found = self.diagnostics.take_from(before);
         if let Some(first) = found.into_iter().next() {
-            let diagnostic = Diagnostic::new(first.code, span, format!("in `{name}`: {}", first.message))
-                .related(first.span, first.label);
+            let diagnostic =
+                Diagnostic::new(first.code, span, format!("in `{name}`: {}", first.message))
+                    .related(first.span, first.label);
             self.report(diagnostic);
         }
     }
@@ -732,13 +926,27 @@ impl Elaborator<'_> {
             self.leaves(&ty, "", Role::Param, &mut leaves);
         }
         if let Some(record) = receiver {
-            let names = self.modules[record.module].def.generics.iter().map(|g| g.name.name);
+            let names = self.modules[record.module]
+                .def
+                .generics
+                .iter()
+                .map(|g| g.name.name);
             let args = names.filter_map(|n| inner.bound.get(&n).cloned()).collect();
-            let ty = Ty::Record { module: record.module, args, tangent: record.tangent };
+            let ty = Ty::Record {
+                module: record.module,
+                args,
+                tangent: record.tangent,
+            };
             self.leaves(&ty, "", Role::Param, &mut leaves);
         }
-        bare.extend(leaves.iter().flat_map(|l| &l.shape).filter_map(|d| d.as_sym()));
-        let bound = |dim: Dim| dim.as_const().is_some() || dim.as_sym().is_some_and(|s| bare.contains(&s));
+        bare.extend(
+            leaves
+                .iter()
+                .flat_map(|l| &l.shape)
+                .filter_map(|d| d.as_sym()),
+        );
+        let bound =
+            |dim: Dim| dim.as_const().is_some() || dim.as_sym().is_some_and(|s| bare.contains(&s));
         for (name, arg) in &mut inner.bound {
             match (arg, env.bound.get(name)) {
                 (GArg::Dim(mine), Some(GArg::Dim(theirs))) if !bound(*mine) => *mine = *theirs,
@@ -760,17 +968,22 @@ impl Elaborator<'_> {
         for (name, arg) in &env.bound {
             let arg = match arg {
                 GArg::Dim(dim) => GArg::Dim(own_symbol(*dim, name.as_str())),
-                GArg::Pack(pack) => {
-                    GArg::Pack((0..pack.len()).map(|i| Dim::sym(format!("{name}{i}").as_str())).collect())
-                }
+                GArg::Pack(pack) => GArg::Pack(
+                    (0..pack.len())
+                        .map(|i| Dim::sym(format!("{name}{i}").as_str()))
+                        .collect(),
+                ),
                 GArg::DType(dtype) => GArg::DType(*dtype),
                 GArg::Ty(ty) => GArg::Ty(own_type(ty, name.as_str())),
             };
             inner.bound.insert(*name, arg);
         }
         let rest = env.rest.as_ref();
-        inner.rest =
-            rest.map(|rest| (0..rest.len()).map(|i| Dim::sym(format!("_{i}").as_str())).collect());
+        inner.rest = rest.map(|rest| {
+            (0..rest.len())
+                .map(|i| Dim::sym(format!("_{i}").as_str()))
+                .collect()
+        });
         inner
     }
 
@@ -778,7 +991,10 @@ impl Elaborator<'_> {
     fn instance_key(&self, id: usize, env: &Env, consts: &[(Sym, Val)]) -> String {
         let info = &self.fns[id];
         let mut key = match info.owner {
-            Some(owner) => format!("{}.{}", self.modules[owner].def.name.name, info.def.name.name),
+            Some(owner) => format!(
+                "{}.{}",
+                self.modules[owner].def.name.name, info.def.name.name
+            ),
             None => info.def.name.name.to_string(),
         };
         if !info.library {
@@ -809,12 +1025,27 @@ impl Elaborator<'_> {
                 parts.push(format!("{name}={val:?}"));
             }
         }
-        if parts.is_empty() { key } else { format!("{key}<{}>", parts.join(", ")) }
+        if parts.is_empty() {
+            key
+        } else {
+            format!("{key}<{}>", parts.join(", "))
+        }
     }
 
     /// Elaborates a function in an environment where every name of its signature is bound, or open.
-    pub(crate) fn build(&mut self, id: usize, receiver: Option<Ty>, env: Env, consts: &[(Sym, Val)], name: &str) -> Function {
-        let FnInfo { def, library, owner } = self.fns[id];
+    pub(crate) fn build(
+        &mut self,
+        id: usize,
+        receiver: Option<Ty>,
+        env: Env,
+        consts: &[(Sym, Val)],
+        name: &str,
+    ) -> Function {
+        let FnInfo {
+            def,
+            library,
+            owner,
+        } = self.fns[id];
         self.stack.push(id);
         let mut function = Function::new(name);
         function.loc = Some(self.sources.loc(def.name.span));
@@ -861,10 +1092,16 @@ impl Elaborator<'_> {
             _ => None,
         };
         let val = self.block(&mut cx, &def.body, hint);
-        let at = def.body.tail.as_ref().map_or(def.body.span, |tail| tail.span);
+        let at = def
+            .body
+            .tail
+            .as_ref()
+            .map_or(def.body.span, |tail| tail.span);
         let declared = def.ret.as_ref().map_or(def.name.span, |ret| ret.span);
         let what = format!("the result of `{}`", def.name.name);
-        let val = self.fit(&mut cx, val, &ret, at, &what, declared).unwrap_or(Val::Poison);
+        let val = self
+            .fit(&mut cx, val, &ret, at, &what, declared)
+            .unwrap_or(Val::Poison);
         self.finish(cx, &val, &ret);
     }
 
@@ -874,7 +1111,16 @@ impl Elaborator<'_> {
         self.leaves(ty, "", Role::Param, &mut leaves);
         let values = val.leaves();
         let paths: Vec<String> = if leaves.len() == values.len() {
-            leaves.into_iter().map(|l| if l.path.is_empty() { "result".into() } else { l.path }).collect()
+            leaves
+                .into_iter()
+                .map(|l| {
+                    if l.path.is_empty() {
+                        "result".into()
+                    } else {
+                        l.path
+                    }
+                })
+                .collect()
         } else {
             (0..values.len()).map(|i| i.to_string()).collect()
         };
@@ -890,7 +1136,8 @@ impl Elaborator<'_> {
         let mut values = Vec::new();
         for leaf in leaves {
             let shape: Vec<Dim> = leaf.shape.iter().map(|d| cx.facts.normalize(*d)).collect();
-            let value = cx.b.add_param(&leaf.path, Type::tensor(leaf.dtype, shape), own);
+            let value =
+                cx.b.add_param(&leaf.path, Type::tensor(leaf.dtype, shape), own);
             if own {
                 cx.owned.insert(value);
             }
@@ -900,15 +1147,25 @@ impl Elaborator<'_> {
     }
 
     /// Takes the `where` clauses of the definition and of its module as facts, and as requirements.
-    pub(crate) fn assume_constraints(&mut self, cx: &mut Cx, def: &ast::Function, owner: Option<usize>) {
+    pub(crate) fn assume_constraints(
+        &mut self,
+        cx: &mut Cx,
+        def: &ast::Function,
+        owner: Option<usize>,
+    ) {
         let owner = owner.map(|m| self.modules[m].def);
-        let clauses: Vec<&Constraint> =
-            owner.into_iter().flat_map(|m| &m.constraints).chain(&def.constraints).collect();
+        let clauses: Vec<&Constraint> = owner
+            .into_iter()
+            .flat_map(|m| &m.constraints)
+            .chain(&def.constraints)
+            .collect();
         for clause in clauses {
             let mut env = std::mem::take(&mut cx.env);
             let found = self.constraint(clause, &mut env);
             cx.env = env;
-            let Some((relation, dim, text)) = found else { continue };
+            let Some((relation, dim, text)) = found else {
+                continue;
+            };
             if dim.as_const().is_some_and(|value| !relation.holds(value)) {
                 let message = format!("`{text}` does not hold");
                 self.report(Diagnostic::new("E0306", clause.span(), message));
@@ -917,7 +1174,12 @@ impl Elaborator<'_> {
             cx.facts.assume(relation, dim);
             if relation != Relation::Zero && dim.as_const().is_none() {
                 let loc = Some(self.sources.loc(clause.span()));
-                cx.requires.push(Require { dim, relation, message: text, loc });
+                cx.requires.push(Require {
+                    dim,
+                    relation,
+                    message: text,
+                    loc,
+                });
             }
         }
     }
@@ -944,14 +1206,18 @@ fn bind_dims(dims: &[TypeDim], shape: &[Dim], env: &mut Env) {
     };
     let fixed: usize = dims.iter().filter_map(|d| known(d, env)).sum();
     let open = dims.iter().filter(|d| known(d, env).is_none()).count();
-    let Some(free) = shape.len().checked_sub(fixed) else { return };
+    let Some(free) = shape.len().checked_sub(fixed) else {
+        return;
+    };
     if open > 1 {
         return;
     }
     let mut at = 0;
     for dim in dims {
         let len = known(dim, env).unwrap_or(free);
-        let Some(part) = shape.get(at..at + len) else { return };
+        let Some(part) = shape.get(at..at + len) else {
+            return;
+        };
         at += len;
         match dim {
             TypeDim::Dim(expr) => {
@@ -963,7 +1229,9 @@ fn bind_dims(dims: &[TypeDim], shape: &[Dim], env: &mut Env) {
                 env.rest.get_or_insert_with(|| part.to_vec());
             }
             TypeDim::Pack(name) => {
-                env.bound.entry(name.name).or_insert(GArg::Pack(part.to_vec()));
+                env.bound
+                    .entry(name.name)
+                    .or_insert(GArg::Pack(part.to_vec()));
             }
         }
     }
@@ -977,24 +1245,37 @@ fn same_arg(cx: &Cx, a: &GArg, b: &GArg) -> bool {
 }
 
 fn own_symbol(dim: Dim, name: &str) -> Dim {
-    if dim.as_const().is_some() { dim } else { Dim::sym(name) }
+    if dim.as_const().is_some() {
+        dim
+    } else {
+        Dim::sym(name)
+    }
 }
 
 /// The type with its dimensions renamed after the parameter, so that they cannot meet others by chance.
 fn own_type(ty: &Ty, name: &str) -> Ty {
     let rename = |dim: Dim| dim.substitute(&|sym| Some(Dim::sym(format!("{name}.{sym}").as_str())));
     match ty {
-        Ty::Tensor { dtype, shape } => {
-            Ty::Tensor { dtype: *dtype, shape: shape.iter().map(|d| rename(*d)).collect() }
-        }
-        Ty::Record { module, args, tangent } => {
+        Ty::Tensor { dtype, shape } => Ty::Tensor {
+            dtype: *dtype,
+            shape: shape.iter().map(|d| rename(*d)).collect(),
+        },
+        Ty::Record {
+            module,
+            args,
+            tangent,
+        } => {
             let args = args.iter().map(|arg| match arg {
                 GArg::Dim(dim) => GArg::Dim(rename(*dim)),
                 GArg::Pack(pack) => GArg::Pack(pack.iter().map(|d| rename(*d)).collect()),
                 GArg::DType(dtype) => GArg::DType(*dtype),
                 GArg::Ty(ty) => GArg::Ty(own_type(ty, name)),
             });
-            Ty::Record { module: *module, args: args.collect(), tangent: *tangent }
+            Ty::Record {
+                module: *module,
+                args: args.collect(),
+                tangent: *tangent,
+            }
         }
         Ty::Tuple(parts) => Ty::Tuple(parts.iter().map(|p| own_type(p, name)).collect()),
         Ty::List(element, count) => Ty::List(Box::new(own_type(element, name)), *count),
@@ -1003,11 +1284,17 @@ fn own_type(ty: &Ty, name: &str) -> Ty {
     }
 }
 
-fn library_of(elaborator: &Elaborator, name: Sym, owner: Option<usize>, consts: &[(Sym, Val)]) -> Library {
+fn library_of(
+    elaborator: &Elaborator,
+    name: Sym,
+    owner: Option<usize>,
+    consts: &[(Sym, Val)],
+) -> Library {
     let symbol = match owner {
-        Some(module) => {
-            Sym::new(&format!("{}.{name}", elaborator.modules[module].def.name.name))
-        }
+        Some(module) => Sym::new(&format!(
+            "{}.{name}",
+            elaborator.modules[module].def.name.name
+        )),
         None => name,
     };
     let attributes = consts.iter().filter_map(|(name, val)| {
@@ -1019,5 +1306,8 @@ fn library_of(elaborator: &Elaborator, name: Sym, owner: Option<usize>, consts: 
         };
         Some((*name, literal))
     });
-    Library { symbol, attributes: attributes.collect() }
+    Library {
+        symbol,
+        attributes: attributes.collect(),
+    }
 }

@@ -2,16 +2,22 @@
 
 use aiai_ir::{DType, Dim, Literal, Op, Scalar, Value};
 
+use super::Elaborator;
 use super::context::Cx;
 use super::value::Val;
-use super::Elaborator;
 use crate::ast::Expr;
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
 impl Elaborator<'_> {
     /// The value as a tensor. Numbers take the dtype that is wanted, or f32 and i64 by themselves.
-    pub(crate) fn tensor(&mut self, cx: &mut Cx, val: Val, want: Option<DType>, span: Span) -> Option<Value> {
+    pub(crate) fn tensor(
+        &mut self,
+        cx: &mut Cx,
+        val: Val,
+        want: Option<DType>,
+        span: Span,
+    ) -> Option<Value> {
         match val {
             Val::Tensor(value) => Some(value),
             Val::Poison => None,
@@ -20,7 +26,8 @@ impl Elaborator<'_> {
                 let dtype = want.unwrap_or(DType::F32);
                 if !dtype.is_float() {
                     let message = format!("`{x}` is not a value of {dtype}");
-                    let help = format!("convert the other side: `f32(...)`, or this: `{dtype}({x})`");
+                    let help =
+                        format!("convert the other side: `f32(...)`, or this: `{dtype}({x})`");
                     self.report(Diagnostic::new("E0302", span, message).help(help));
                     return None;
                 }
@@ -28,7 +35,10 @@ impl Elaborator<'_> {
             }
             Val::Bool(x) => {
                 if want.is_some_and(|w| w != DType::Bool) {
-                    let message = format!("a truth value where {} is expected", want.unwrap_or(DType::F32));
+                    let message = format!(
+                        "a truth value where {} is expected",
+                        want.unwrap_or(DType::F32)
+                    );
                     self.report(Diagnostic::new("E0302", span, message));
                     return None;
                 }
@@ -69,7 +79,13 @@ impl Elaborator<'_> {
 
     /// `[a, b, ...]`: elements of one shape stacked along a new first axis. All-number literals become
     /// one constant.
-    pub(crate) fn array(&mut self, cx: &mut Cx, items: &[Expr], hint: Option<DType>, span: Span) -> Val {
+    pub(crate) fn array(
+        &mut self,
+        cx: &mut Cx,
+        items: &[Expr],
+        hint: Option<DType>,
+        span: Span,
+    ) -> Val {
         if let Some(literal) = constant_array(items, hint) {
             return Val::Tensor(cx.b.literal(literal));
         }
@@ -87,7 +103,9 @@ impl Elaborator<'_> {
             .or(hint);
         let mut parts = Vec::new();
         for (val, item) in vals.into_iter().zip(items) {
-            let Some(value) = self.tensor(cx, val, dtype, item.span) else { return Val::Poison };
+            let Some(value) = self.tensor(cx, val, dtype, item.span) else {
+                return Val::Poison;
+            };
             let ty = cx.b.ty(value).clone();
             if let Some(&first) = parts.first() {
                 let expected = cx.b.ty(first).clone();
@@ -129,7 +147,12 @@ fn constant_array(items: &[Expr], hint: Option<DType>) -> Option<Literal> {
     (!elements.is_empty()).then(|| Literal::from_elements(dtype, shape, &elements))
 }
 
-fn collect(items: &[Expr], depth: usize, shape: &mut Vec<usize>, out: &mut Vec<Scalar>) -> Option<()> {
+fn collect(
+    items: &[Expr],
+    depth: usize,
+    shape: &mut Vec<usize>,
+    out: &mut Vec<Scalar>,
+) -> Option<()> {
     use crate::ast::{ExprKind, UnaryOp};
     for item in items {
         match &item.kind {
@@ -145,7 +168,10 @@ fn collect(items: &[Expr], depth: usize, shape: &mut Vec<usize>, out: &mut Vec<S
             ExprKind::Int { value, .. } => out.push(Scalar::Int(i64::try_from(*value).ok()?)),
             ExprKind::Float { value, .. } => out.push(Scalar::Float(*value)),
             ExprKind::Bool(value) => out.push(Scalar::Bool(*value)),
-            ExprKind::Unary { op: UnaryOp::Neg, operand } => match &operand.kind {
+            ExprKind::Unary {
+                op: UnaryOp::Neg,
+                operand,
+            } => match &operand.kind {
                 ExprKind::Int { value, .. } => out.push(Scalar::Int(-i64::try_from(*value).ok()?)),
                 ExprKind::Float { value, .. } => out.push(Scalar::Float(-value)),
                 ExprKind::Inf => out.push(Scalar::Float(f64::NEG_INFINITY)),

@@ -39,7 +39,11 @@ impl Elaborator<'_> {
 
     /// The value of a name.
     pub(crate) fn name(&mut self, cx: &mut Cx, name: Ident) -> Val {
-        if let Some(index) = cx.indices.iter().rposition(|i| i.visible && i.name == name.name) {
+        if let Some(index) = cx
+            .indices
+            .iter()
+            .rposition(|i| i.visible && i.name == name.name)
+        {
             return self.index_value(cx, index, name.span);
         }
         if let Some(variable) = cx.lookup(name.name) {
@@ -58,12 +62,22 @@ impl Elaborator<'_> {
     }
 
     fn check_spent(&mut self, cx: &Cx, val: Val, name: Ident, bound: Span) -> Val {
-        let spent = val.leaves().into_iter().find_map(|leaf| cx.spent.get(&leaf).copied());
+        let spent = val
+            .leaves()
+            .into_iter()
+            .find_map(|leaf| cx.spent.get(&leaf).copied());
         let Some(place) = spent else { return val };
         let diagnostic = if matches!(val, Val::Key(_)) {
-            Diagnostic::new("E0502", name.span, format!("the key `{}` is used twice", name.name))
-                .related(place, "first used here")
-                .help(format!("make two of it: `let (a, b) = split({})`", name.name))
+            Diagnostic::new(
+                "E0502",
+                name.span,
+                format!("the key `{}` is used twice", name.name),
+            )
+            .related(place, "first used here")
+            .help(format!(
+                "make two of it: `let (a, b) = split({})`",
+                name.name
+            ))
         } else {
             let message = format!("`{}` is used after it was given away", name.name);
             Diagnostic::new("E0501", name.span, message)
@@ -81,16 +95,24 @@ impl Elaborator<'_> {
         }
         let mut known: Vec<&str> = cx.names().map(|n| n.as_str()).collect();
         known.extend(cx.env.bound.keys().map(|n| n.as_str()));
-        known.extend(cx.indices.iter().filter(|i| i.visible).map(|i| i.name.as_str()));
+        known.extend(
+            cx.indices
+                .iter()
+                .filter(|i| i.visible)
+                .map(|i| i.name.as_str()),
+        );
         known.sort_unstable();
         let mut diagnostic = Diagnostic::new("E0201", name.span, format!("unknown name `{text}`"));
-        if let Some(near) = nearest(text, known) {
+        let is_letter = text.len() == 1 && text.starts_with(|c: char| c.is_ascii_lowercase());
+        let near = nearest(text, known).filter(|_| !is_letter || cx.indices.is_empty());
+        if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        } else if text.len() == 1 && text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        } else if is_letter {
             diagnostic.code = "E0401";
             diagnostic.message = format!("`{text}` is not bound");
-            diagnostic = diagnostic
-                .help("an index is bound on the left, `let y[i] = ...`, or by a reduction, `sum i: ...`");
+            diagnostic = diagnostic.help(
+                "an index is bound on the left, `let y[i] = ...`, or by a reduction, `sum i: ...`",
+            );
         }
         self.fail(diagnostic)
     }

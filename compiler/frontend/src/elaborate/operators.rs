@@ -1,12 +1,12 @@
 //! Operators: arithmetic at compile time, broadcasting, matrix products.
 
 use aiai_ir::{
-    AffineMap, BinaryKind, CompareKind, DType, Dim, Op, Truth, Relation, UnaryKind, Value,
+    AffineMap, BinaryKind, CompareKind, DType, Dim, Op, Relation, Truth, UnaryKind, Value,
 };
 
+use super::Elaborator;
 use super::context::Cx;
 use super::value::Val;
-use super::Elaborator;
 use crate::ast::{BinaryOp, CompareOp, UnaryOp};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -19,15 +19,27 @@ pub(crate) struct Operand {
 }
 
 impl Elaborator<'_> {
-    pub(crate) fn unary_op(&mut self, cx: &mut Cx, op: UnaryOp, operand: Operand, span: Span) -> Val {
+    pub(crate) fn unary_op(
+        &mut self,
+        cx: &mut Cx,
+        op: UnaryOp,
+        operand: Operand,
+        span: Span,
+    ) -> Val {
         match (op, operand.val) {
             (_, Val::Poison) => Val::Poison,
             (UnaryOp::Neg, Val::Dim(d)) => Val::Dim(-d),
             (UnaryOp::Neg, Val::Float(x)) => Val::Float(-x),
             (UnaryOp::Not, Val::Bool(b)) => Val::Bool(!b),
             (op, val) => {
-                let kind = if op == UnaryOp::Neg { UnaryKind::Neg } else { UnaryKind::Not };
-                let Some(x) = self.tensor(cx, val, None, operand.span) else { return Val::Poison };
+                let kind = if op == UnaryOp::Neg {
+                    UnaryKind::Neg
+                } else {
+                    UnaryKind::Not
+                };
+                let Some(x) = self.tensor(cx, val, None, operand.span) else {
+                    return Val::Poison;
+                };
                 self.apply(cx, Op::Unary { kind }, &[x], span)
             }
         }
@@ -46,7 +58,14 @@ impl Elaborator<'_> {
         }
     }
 
-    pub(crate) fn binary_op(&mut self, cx: &mut Cx, op: BinaryOp, a: Operand, b: Operand, span: Span) -> Val {
+    pub(crate) fn binary_op(
+        &mut self,
+        cx: &mut Cx,
+        op: BinaryOp,
+        a: Operand,
+        b: Operand,
+        span: Span,
+    ) -> Val {
         if a.val.is_poison() || b.val.is_poison() {
             return Val::Poison;
         }
@@ -56,16 +75,34 @@ impl Elaborator<'_> {
         if op == BinaryOp::MatMul {
             return self.matmul(cx, a, b, span);
         }
-        let Some((x, y)) = self.meet(cx, a, b, op.symbol(), span) else { return Val::Poison };
+        let Some((x, y)) = self.meet(cx, a, b, op.symbol(), span) else {
+            return Val::Poison;
+        };
         let op = match op {
-            BinaryOp::Add => Op::Binary { kind: BinaryKind::Add },
-            BinaryOp::Sub => Op::Binary { kind: BinaryKind::Sub },
-            BinaryOp::Mul => Op::Binary { kind: BinaryKind::Mul },
-            BinaryOp::Div => Op::Binary { kind: BinaryKind::Div },
-            BinaryOp::Rem => Op::Binary { kind: BinaryKind::Rem },
-            BinaryOp::And => Op::Binary { kind: BinaryKind::And },
-            BinaryOp::Or => Op::Binary { kind: BinaryKind::Or },
-            BinaryOp::Compare(op) => Op::Compare { kind: compare_kind(op) },
+            BinaryOp::Add => Op::Binary {
+                kind: BinaryKind::Add,
+            },
+            BinaryOp::Sub => Op::Binary {
+                kind: BinaryKind::Sub,
+            },
+            BinaryOp::Mul => Op::Binary {
+                kind: BinaryKind::Mul,
+            },
+            BinaryOp::Div => Op::Binary {
+                kind: BinaryKind::Div,
+            },
+            BinaryOp::Rem => Op::Binary {
+                kind: BinaryKind::Rem,
+            },
+            BinaryOp::And => Op::Binary {
+                kind: BinaryKind::And,
+            },
+            BinaryOp::Or => Op::Binary {
+                kind: BinaryKind::Or,
+            },
+            BinaryOp::Compare(op) => Op::Compare {
+                kind: compare_kind(op),
+            },
             BinaryOp::MatMul => return Val::Poison,
         };
         self.apply(cx, op, &[x, y], span)
@@ -165,7 +202,8 @@ impl Elaborator<'_> {
                     (Some(d), Some(e)) if e.is_const(1) => d,
                     (Some(d), Some(e)) if d.is_const(1) => e,
                     (Some(d), Some(e)) => {
-                        let message = format!("`{what}` joins shapes that do not agree: `{d}` and `{e}`");
+                        let message =
+                            format!("`{what}` joins shapes that do not agree: `{d}` and `{e}`");
                         let shown = |s: &[Dim]| format!("this has shape {s:?}");
                         let diagnostic = Diagnostic::new("E0301", span, message)
                             .label(format!("`{d}` and `{e}` differ in axis -{back}"))
@@ -191,21 +229,41 @@ impl Elaborator<'_> {
 
     /// Broadcasts with operand axis k at result axis `axes[k]`. Dimensions that are equal by what is
     /// known but written otherwise are brought into the result's form first.
-    pub(crate) fn spread_axes(&mut self, cx: &mut Cx, x: Value, shape: &[Dim], axes: &[usize]) -> Value {
+    pub(crate) fn spread_axes(
+        &mut self,
+        cx: &mut Cx,
+        x: Value,
+        shape: &[Dim],
+        axes: &[usize],
+    ) -> Value {
         let own = cx.shape(x);
         let same: Vec<Dim> = own
             .iter()
             .zip(axes)
-            .map(|(d, a)| if d.is_const(1) && !cx.equal(*d, shape[*a]) { *d } else { shape[*a] })
+            .map(|(d, a)| {
+                if d.is_const(1) && !cx.equal(*d, shape[*a]) {
+                    *d
+                } else {
+                    shape[*a]
+                }
+            })
             .collect();
-        let x = if same == own { x } else { cx.b.reshape(x, &same) };
+        let x = if same == own {
+            x
+        } else {
+            cx.b.reshape(x, &same)
+        };
         cx.b.broadcast(x, shape, axes)
     }
 
     /// `a @ b` over the last axis of a and the last but one of b; leading axes broadcast.
     fn matmul(&mut self, cx: &mut Cx, a: Operand, b: Operand, span: Span) -> Val {
-        let Some(x) = self.tensor(cx, a.val, None, a.span) else { return Val::Poison };
-        let Some(y) = self.tensor(cx, b.val, None, b.span) else { return Val::Poison };
+        let Some(x) = self.tensor(cx, a.val, None, a.span) else {
+            return Val::Poison;
+        };
+        let Some(y) = self.tensor(cx, b.val, None, b.span) else {
+            return Val::Poison;
+        };
         let (tx, ty) = (cx.b.ty(x).clone(), cx.b.ty(y).clone());
         for (ty, operand) in [(&tx, a.span), (&ty, b.span)] {
             if ty.rank() == 0 {
@@ -227,7 +285,9 @@ impl Elaborator<'_> {
             return self.fail(diagnostic);
         }
         let (lead_x, lead_y) = (&tx.shape()[..rx.max(2) - 2], &ty.shape()[..ry.max(2) - 2]);
-        let Some(lead) = self.leading(cx, lead_x, lead_y, span) else { return Val::Poison };
+        let Some(lead) = self.leading(cx, lead_x, lead_y, span) else {
+            return Val::Poison;
+        };
         // The index space: leading, m, n, k.
         let mut space = lead.clone();
         let mut place = |dim: Dim| {
@@ -256,7 +316,13 @@ impl Elaborator<'_> {
         let out: Vec<usize> = (0..lead.len()).chain(m).chain(n).collect();
         let shape = out.iter().map(|&i| space[i]).collect();
         let acc = tx.dtype().default_accumulator();
-        let op = Op::Contract { space, maps: vec![left, right], out: AffineMap::of_indices(out), shape, acc };
+        let op = Op::Contract {
+            space,
+            maps: vec![left, right],
+            out: AffineMap::of_indices(out),
+            shape,
+            acc,
+        };
         self.apply(cx, op, &[x, y], span)
     }
 
@@ -270,7 +336,8 @@ impl Elaborator<'_> {
                 (Some(d), Some(e)) if cx.equal(d, e) || e.is_const(1) => d,
                 (Some(d), Some(e)) if d.is_const(1) => e,
                 (Some(d), Some(e)) => {
-                    let message = format!("`@` joins leading axes that do not agree: `{d}` and `{e}`");
+                    let message =
+                        format!("`@` joins leading axes that do not agree: `{d}` and `{e}`");
                     self.report(Diagnostic::new("E0301", span, message));
                     return None;
                 }

@@ -67,20 +67,28 @@ pub enum Shape {
     Key,
     Tuple(Vec<Shape>),
     List(Vec<Shape>),
-    Record { module: String, fields: Vec<(String, Shape)> },
+    Record {
+        module: String,
+        fields: Vec<(String, Shape)>,
+    },
 }
 
 /// Parses `text` and the files that it uses, and checks everything in them.
 pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
     let mut program = Program::parse(name, text, loader);
     let found = program.elaborated(|elaborator| {
+        for file in program.own_files() {
+            elaborator.check_signatures(&file.items);
+        }
         elaborator.check_all();
         for file in program.own_files() {
+            elaborator.rules_of(&file.items, 2);
             elaborator.check_tests(file);
         }
     });
     program.diagnostics.extend(found);
     program.diagnostics.sort();
+    program.diagnostics.drop_repeats();
     program
 }
 
@@ -112,13 +120,22 @@ impl Program {
 
     fn load_uses(&mut self, root: usize, loader: &dyn Loader) {
         let mut by_name: HashMap<String, usize> = HashMap::new();
-        by_name.insert(self.sources.file(FileId(root as u32)).name.to_string(), root);
+        by_name.insert(
+            self.sources.file(FileId(root as u32)).name.to_string(),
+            root,
+        );
         let mut work = vec![root];
         while let Some(file) = work.pop() {
             let items: Vec<ast::Use> = self.files[file]
                 .items
                 .iter()
-                .filter_map(|item| if let Item::Use(u) = item { Some(u.clone()) } else { None })
+                .filter_map(|item| {
+                    if let Item::Use(u) = item {
+                        Some(u.clone())
+                    } else {
+                        None
+                    }
+                })
                 .collect();
             let from = self.sources.file(FileId(file as u32)).name.to_string();
             for item in items {
@@ -138,7 +155,8 @@ impl Program {
                     }
                     Err(reason) => {
                         let message = format!("`{}` cannot be used: {reason}", path.join("."));
-                        self.diagnostics.push(Diagnostic::new("E0203", item.span, message));
+                        self.diagnostics
+                            .push(Diagnostic::new("E0203", item.span, message));
                     }
                 }
             }
@@ -161,7 +179,11 @@ impl Program {
             match state.get(&used) {
                 Some(true) => {
                     let uses = self.files[file].items.iter().filter_map(|i| {
-                        if let Item::Use(u) = i { Some(u.span) } else { None }
+                        if let Item::Use(u) = i {
+                            Some(u.span)
+                        } else {
+                            None
+                        }
                     });
                     let names: Vec<String> = path
                         .iter()
@@ -170,7 +192,8 @@ impl Program {
                         .collect();
                     let message = format!("files use each other in a circle: {}", names.join(", "));
                     if let Some(span) = uses.last() {
-                        self.diagnostics.push(Diagnostic::new("E0203", span, message));
+                        self.diagnostics
+                            .push(Diagnostic::new("E0203", span, message));
                     }
                 }
                 Some(false) => {}
@@ -183,12 +206,12 @@ impl Program {
     }
 
     /// The files of the program itself: the root first.
-    fn own_files(&self) -> impl Iterator<Item = &ast::File> {
+    pub(crate) fn own_files(&self) -> impl Iterator<Item = &ast::File> {
         self.files[self.library_files..].iter()
     }
 
     /// Runs `work` on a fresh elaborator, on a stack that nested programs fit on.
-    fn elaborated<'p>(&'p self, work: impl FnOnce(&mut Elaborator<'p>) + Send) -> Diagnostics {
+    pub(crate) fn elaborated<'p>(&'p self, work: impl FnOnce(&mut Elaborator<'p>) + Send) -> Diagnostics {
         const STACK: usize = 1 << 30;
         std::thread::scope(|scope| {
             let run = || {
@@ -196,7 +219,9 @@ impl Program {
                 work(&mut elaborator);
                 elaborator.diagnostics
             };
-            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+            let thread = std::thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, run);
             match thread.map(|t| t.join()) {
                 Ok(Ok(diagnostics)) => diagnostics,
                 Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -225,7 +250,10 @@ impl Program {
         for (number, file) in self.files.iter().enumerate() {
             own.push(collect(&mut e, file, number < self.library_files));
         }
-        e.stand_in_module = e.modules.iter().position(|m| m.def.name.name.as_str() == "AnyModule");
+        e.stand_in_module = e
+            .modules
+            .iter()
+            .position(|m| m.def.name.name.as_str() == "AnyModule");
         for number in 0..self.files.len() {
             let mut seen: HashMap<Sym, ItemRef> = HashMap::new();
             for library in &own[..self.library_files] {
@@ -241,7 +269,8 @@ impl Program {
                                     seen.insert(name.alias.unwrap_or(name.name).name, item.0);
                                 }
                                 None => {
-                                    let message = format!("the file has no item `{}`", name.name.name);
+                                    let message =
+                                        format!("the file has no item `{}`", name.name.name);
                                     e.report(Diagnostic::new("E0201", name.name.span, message));
                                 }
                             }
@@ -268,18 +297,28 @@ impl Program {
 
     /// Titles of tests, properties and benchmarks of the root file, in order.
     pub fn tests(&self) -> Vec<(TestKind, String)> {
-        let Some(root) = self.files.get(self.library_files) else { return Vec::new() };
+        let Some(root) = self.files.get(self.library_files) else {
+            return Vec::new();
+        };
         root.items.iter().filter_map(test_name).collect()
     }
 
     /// A function as IR. `generics` binds names of dimensions to sizes; others stay symbolic.
-    pub fn entry(&self, name: &str, generics: &BTreeMap<String, i64>) -> Result<Entry, Diagnostics> {
+    pub fn entry(
+        &self,
+        name: &str,
+        generics: &BTreeMap<String, i64>,
+    ) -> Result<Entry, Diagnostics> {
         self.build(|e| {
             let id = self.find_entry(e, name)?;
             let def = e.fns[id].def;
-            let mut env = Env { open: true, ..Env::default() };
+            let mut env = Env {
+                open: true,
+                ..Env::default()
+            };
             for (name, size) in generics {
-                env.bound.insert(Sym::new(name), GArg::Dim(Dim::from(*size)));
+                env.bound
+                    .insert(Sym::new(name), GArg::Dim(Dim::from(*size)));
             }
             let consts = e.representative_consts(def, false)?;
             let (function, signature) = e.open_function(id, env, &consts, def.name.name.as_str());
@@ -296,11 +335,17 @@ impl Program {
         match found {
             Some(ident) => e.find_fn(ident.name, ident.span),
             None => {
-                let span = Span { file: root.id, start: 0, end: 0 };
+                let span = Span {
+                    file: root.id,
+                    start: 0,
+                    end: 0,
+                };
                 let message = format!("the file has no function `{name}`");
                 let mut diagnostic = Diagnostic::new("E0201", span, message);
                 let names = self.functions();
-                if let Some(near) = super::suggest::nearest(name, names.iter().map(|n| n.0.as_str())) {
+                if let Some(near) =
+                    super::suggest::nearest(name, names.iter().map(|n| n.0.as_str()))
+                {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 } else if !names.is_empty() {
                     let list: Vec<&str> = names.iter().map(|n| n.0.as_str()).collect();
@@ -317,7 +362,11 @@ impl Program {
     pub fn test_entry(&self, index: usize, rank: usize) -> Result<Entry, Diagnostics> {
         self.build(|e| {
             let root = self.files.get(self.library_files)?;
-            let item = root.items.iter().filter(|i| test_name(i).is_some()).nth(index)?;
+            let item = root
+                .items
+                .iter()
+                .filter(|i| test_name(i).is_some())
+                .nth(index)?;
             e.test_function(item, rank)
         })
     }
@@ -332,7 +381,11 @@ impl Program {
                 let name = function.name;
                 e.module.insert(function);
                 let module = reachable(std::mem::take(&mut e.module), name);
-                built = Some(Entry { module, name, signature });
+                built = Some(Entry {
+                    module,
+                    name,
+                    signature,
+                });
             }
         });
         match built {
@@ -352,21 +405,38 @@ fn test_name(item: &Item) -> Option<(TestKind, String)> {
 }
 
 /// Enters the items of a file; names must be distinct within it.
-fn collect<'p>(e: &mut Elaborator<'p>, file: &'p ast::File, library: bool) -> HashMap<Sym, (ItemRef, Span)> {
+fn collect<'p>(
+    e: &mut Elaborator<'p>,
+    file: &'p ast::File,
+    library: bool,
+) -> HashMap<Sym, (ItemRef, Span)> {
     let mut own: HashMap<Sym, (ItemRef, Span)> = HashMap::new();
     for item in &file.items {
         let (name, reference) = match item {
             Item::Fn(def) => {
-                e.fns.push(FnInfo { def, owner: None, library });
+                e.fns.push(FnInfo {
+                    def,
+                    owner: None,
+                    library,
+                });
                 (def.name, ItemRef::Fn(e.fns.len() - 1))
             }
             Item::Module(def) => {
                 let number = e.modules.len();
-                e.modules.push(ModuleInfo { def, type_params: type_params(def) });
+                e.modules.push(ModuleInfo {
+                    def,
+                    type_params: type_params(def),
+                });
                 for member in &def.members {
                     if let Member::Fn(method) = member {
-                        e.fns.push(FnInfo { def: method, owner: Some(number), library });
-                        let known = e.methods.insert((number, method.name.name), e.fns.len() - 1);
+                        e.fns.push(FnInfo {
+                            def: method,
+                            owner: Some(number),
+                            library,
+                        });
+                        let known = e
+                            .methods
+                            .insert((number, method.name.name), e.fns.len() - 1);
                         if known.is_some() {
                             let message = format!("`{}` is defined twice", method.name.name);
                             e.report(Diagnostic::new("E0202", method.name.span, message));
@@ -448,13 +518,22 @@ impl<'p> Elaborator<'p> {
 
     fn check_function(&mut self, id: usize) {
         let def = self.fns[id].def;
-        let Some(consts) = self.representative_consts(def, true) else { return };
-        let env = Env { open: true, ..Env::default() };
+        let Some(consts) = self.representative_consts(def, true) else {
+            return;
+        };
+        let env = Env {
+            open: true,
+            ..Env::default()
+        };
         self.open_function(id, env, &consts, "check");
     }
 
     /// Compile-time arguments for a function that is checked by itself: the defaults.
-    fn representative_consts(&mut self, def: &ast::Function, invent: bool) -> Option<Vec<(Sym, Val)>> {
+    fn representative_consts(
+        &mut self,
+        def: &ast::Function,
+        invent: bool,
+    ) -> Option<Vec<(Sym, Val)>> {
         let mut consts = Vec::new();
         for param in def.params.iter().filter(|p| p.constant) {
             let wanted = match &param.ty.kind {
@@ -483,13 +562,23 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Elaborates a function whose generic names are its own symbols.
-    fn open_function(&mut self, id: usize, env: Env, consts: &[(Sym, Val)], name: &str) -> (Function, Signature) {
+    fn open_function(
+        &mut self,
+        id: usize,
+        env: Env,
+        consts: &[(Sym, Val)],
+        name: &str,
+    ) -> (Function, Signature) {
         let FnInfo { def, owner, .. } = self.fns[id];
         let mut env = env;
         let mut receiver = None;
         if let Some(module) = owner {
             let args = self.open_args(module, &mut env);
-            receiver = Some(Ty::Record { module, args, tangent: false });
+            receiver = Some(Ty::Record {
+                module,
+                args,
+                tangent: false,
+            });
         }
         self.open_generics(&def.generics, &mut env);
         for (name, val) in consts {
@@ -518,7 +607,7 @@ impl<'p> Elaborator<'p> {
         args
     }
 
-    fn open_generics(&mut self, generics: &[ast::GenericParam], env: &mut Env) {
+    pub(crate) fn open_generics(&mut self, generics: &[ast::GenericParam], env: &mut Env) {
         for generic in generics {
             let name = generic.name.name;
             if env.bound.contains_key(&name) {
@@ -554,9 +643,20 @@ impl<'p> Elaborator<'p> {
         let mut result_leaves = Vec::new();
         self.leaves(&result, "", Role::Param, &mut result_leaves);
         let domains = vec![None; described.len()];
-        let constraints = def.constraints.iter().filter_map(|c| self.constraint(c, env));
-        let constraints = constraints.map(|(relation, dim, _)| (dim, relation)).collect();
-        Signature { params: described, result: self.shape_of(&result), result_leaves, domains, constraints }
+        let constraints = def
+            .constraints
+            .iter()
+            .filter_map(|c| self.constraint(c, env));
+        let constraints = constraints
+            .map(|(relation, dim, _)| (dim, relation))
+            .collect();
+        Signature {
+            params: described,
+            result: self.shape_of(&result),
+            result_leaves,
+            domains,
+            constraints,
+        }
     }
 
     fn shape_of(&mut self, ty: &Ty) -> Shape {
@@ -568,11 +668,17 @@ impl<'p> Elaborator<'p> {
                 let element = self.shape_of(element);
                 Shape::List(vec![element; *count])
             }
-            Ty::Record { module, args, tangent } => {
+            Ty::Record {
+                module,
+                args,
+                tangent,
+            } => {
                 let fields = self.fields(*module, args, *tangent);
                 let module = self.modules[*module].def.name.name.to_string();
-                let fields =
-                    fields.iter().map(|(name, ty, _)| (name.to_string(), self.shape_of(ty))).collect();
+                let fields = fields
+                    .iter()
+                    .map(|(name, ty, _)| (name.to_string(), self.shape_of(ty)))
+                    .collect();
                 Shape::Record { module, fields }
             }
         }
@@ -580,23 +686,39 @@ impl<'p> Elaborator<'p> {
 
     /// A test, property or benchmark as a function.
     fn test_function(&mut self, item: &ast::Item, rank: usize) -> Option<(Function, Signature)> {
-        let (name, generics, params, constraints, body): (_, &[ast::GenericParam], &[ast::Param], &[_], _) = match item {
+        let (name, generics, params, constraints, body): (
+            _,
+            &[ast::GenericParam],
+            &[ast::Param],
+            &[_],
+            _,
+        ) = match item {
             Item::Test(t) => (t.name.value.clone(), &[], &[], &[], &t.body),
-            Item::Prop(p) | Item::Bench(p) => {
-                (p.name.name.to_string(), &p.generics, &p.params, &p.constraints, &p.body)
-            }
+            Item::Prop(p) | Item::Bench(p) => (
+                p.name.name.to_string(),
+                &p.generics,
+                &p.params,
+                &p.constraints,
+                &p.body,
+            ),
             _ => return None,
         };
-        let mut env = Env { open: true, ..Env::default() };
+        let mut env = Env {
+            open: true,
+            ..Env::default()
+        };
         let shape = |name: &str| -> Vec<Dim> {
-            (0..rank).map(|i| Dim::sym(format!("{name}{i}").as_str())).collect()
+            (0..rank)
+                .map(|i| Dim::sym(format!("{name}{i}").as_str()))
+                .collect()
         };
         env.rest = Some(shape("_"));
         for param in params {
             if let TypeKind::Tensor { dims, .. } = &param.ty.kind {
                 for dim in dims {
                     if let ast::TypeDim::Pack(name) = dim {
-                        env.bound.insert(name.name, GArg::Pack(shape(name.name.as_str())));
+                        env.bound
+                            .insert(name.name, GArg::Pack(shape(name.name.as_str())));
                     }
                 }
             }
@@ -618,9 +740,13 @@ impl<'p> Elaborator<'p> {
             let val = self.add_param(&mut cx, name, &ty, param.own);
             let mut leaves = Vec::new();
             self.leaves(&ty, name, Role::Param, &mut leaves);
-            signature.params.push((name.to_owned(), self.shape_of(&ty), leaves));
+            signature
+                .params
+                .push((name.to_owned(), self.shape_of(&ty), leaves));
             let domain = param.domain.as_ref();
-            signature.domains.push(domain.and_then(|d| Some((self.number(&d.lo)?, self.number(&d.hi)?))));
+            signature
+                .domains
+                .push(domain.and_then(|d| Some((self.number(&d.lo)?, self.number(&d.hi)?))));
             cx.bind(param.name.name, val, param.name.span);
         }
         for constraint in constraints {
@@ -632,9 +758,16 @@ impl<'p> Elaborator<'p> {
         env.open = false;
         cx.env = env;
         let val = self.block(&mut cx, body, None);
-        if !val.is_poison() && !matches!(&val, Val::Tuple(parts) if parts.is_empty()) && matches!(item, Item::Test(_) | Item::Prop(_)) {
+        if !val.is_poison()
+            && !matches!(&val, Val::Tuple(parts) if parts.is_empty())
+            && matches!(item, Item::Test(_) | Item::Prop(_))
+        {
             let at = body.tail.as_ref().map_or(body.span, |t| t.span);
-            self.report(Diagnostic::new("E0304", at, "a test ends in a check, not in a value"));
+            self.report(Diagnostic::new(
+                "E0304",
+                at,
+                "a test ends in a check, not in a value",
+            ));
         }
         let ty = self.type_of(&cx, &val);
         self.finish(cx, &val, &ty);

@@ -12,7 +12,14 @@ use crate::span::Span;
 
 impl Elaborator<'_> {
     /// `Mlp(up = u, ...)` or `Mlp::<64, 128>(up = u, ...)`.
-    pub(crate) fn construct(&mut self, cx: &mut Cx, module: usize, generics: &[GenericArg], args: &[Arg], span: Span) -> Val {
+    pub(crate) fn construct(
+        &mut self,
+        cx: &mut Cx,
+        module: usize,
+        generics: &[GenericArg],
+        args: &[Arg],
+        span: Span,
+    ) -> Val {
         let def = self.modules[module].def;
         let mut env = std::mem::take(&mut cx.env);
         let given = if generics.is_empty() {
@@ -50,7 +57,13 @@ impl Elaborator<'_> {
     }
 
     /// What the generic parameters must be for the fields to have their types.
-    fn infer_module_args(&mut self, cx: &mut Cx, module: usize, vals: &[(Ident, Val, Span)], span: Span) -> Option<Vec<GArg>> {
+    fn infer_module_args(
+        &mut self,
+        cx: &mut Cx,
+        module: usize,
+        vals: &[(Ident, Val, Span)],
+        span: Span,
+    ) -> Option<Vec<GArg>> {
         let def = self.modules[module].def;
         let mut env = Env::default();
         for (name, val, _) in vals {
@@ -63,7 +76,10 @@ impl Elaborator<'_> {
             match env.bound.get(&param.name.name) {
                 Some(arg) => args.push(arg.clone()),
                 None => {
-                    let message = format!("`{}` of `{}` cannot be found out from the fields", param.name.name, def.name.name);
+                    let message = format!(
+                        "`{}` of `{}` cannot be found out from the fields",
+                        param.name.name, def.name.name
+                    );
                     let diagnostic = Diagnostic::new("E0305", span, message);
                     self.report(diagnostic.help(format!("write `{}::<...>(...)`", def.name.name)));
                     return None;
@@ -73,7 +89,14 @@ impl Elaborator<'_> {
         Some(args)
     }
 
-    fn fill(&mut self, cx: &mut Cx, module: usize, args: Vec<GArg>, vals: Vec<(Ident, Val, Span)>, span: Span) -> Val {
+    fn fill(
+        &mut self,
+        cx: &mut Cx,
+        module: usize,
+        args: Vec<GArg>,
+        vals: Vec<(Ident, Val, Span)>,
+        span: Span,
+    ) -> Val {
         let def = self.modules[module].def;
         let declared = self.fields(module, &args, false);
         let mut fields: Vec<(Sym, Val)> = Vec::new();
@@ -97,15 +120,29 @@ impl Elaborator<'_> {
                 None => return Val::Poison,
             }
         }
-        Val::Record(Box::new(Record { module, args, tangent: false, fields }))
+        Val::Record(Box::new(Record {
+            module,
+            args,
+            tangent: false,
+            fields,
+        }))
     }
 
     /// A field that is not given has a default, or is missing.
-    fn default_field(&mut self, cx: &mut Cx, module: usize, name: Sym, ty: &Ty, span: Span) -> Option<Val> {
+    fn default_field(
+        &mut self,
+        cx: &mut Cx,
+        module: usize,
+        name: Sym,
+        ty: &Ty,
+        span: Span,
+    ) -> Option<Val> {
         let def = self.modules[module].def;
         for member in &def.members {
             if let Member::Leaf(leaf) = member {
-                if let (true, LeafInit::Value(value)) = (leaf.names.iter().any(|n| n.name == name), &leaf.init) {
+                if let (true, LeafInit::Value(value)) =
+                    (leaf.names.iter().any(|n| n.name == name), &leaf.init)
+                {
                     let val = self.expr(cx, value, None);
                     let what = format!("the default of `{name}`");
                     return self.fit(cx, val, ty, value.span, &what, leaf.span);
@@ -113,7 +150,9 @@ impl Elaborator<'_> {
             }
         }
         let message = format!("the field `{name}` of `{}` is missing", def.name.name);
-        self.report(Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"));
+        self.report(
+            Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"),
+        );
         None
     }
 
@@ -138,14 +177,24 @@ impl Elaborator<'_> {
     }
 
     /// `net.set(up = u)`: a copy with some fields replaced.
-    pub(crate) fn set_fields(&mut self, cx: &mut Cx, record: Record, args: &[Arg], _span: Span) -> Val {
+    pub(crate) fn set_fields(
+        &mut self,
+        cx: &mut Cx,
+        record: Record,
+        args: &[Arg],
+        _span: Span,
+    ) -> Val {
         let mut record = record;
         let declared = self.fields(record.module, &record.args, record.tangent);
         let module = self.modules[record.module].def.name;
         for arg in args {
             let val = self.expr(cx, &arg.value, None);
             let Some(name) = arg.name else {
-                return self.error("E0303", arg.value.span, "fields are set by name: `set(up = u)`");
+                return self.error(
+                    "E0303",
+                    arg.value.span,
+                    "fields are set by name: `set(up = u)`",
+                );
             };
             let Some(at) = record.fields.iter().position(|f| f.0 == name.name) else {
                 return self.no_field(record.module, name, arg.value.span);
@@ -161,15 +210,28 @@ impl Elaborator<'_> {
 
     /// `Mlp::<64, 128>.init(key, lr = 0.1)`: initial values as the fields say. Named arguments replace
     /// fields; the key is split once for every field that draws numbers.
-    pub(crate) fn init(&mut self, cx: &mut Cx, module: usize, generics: &[GenericArg], method: Ident, args: &[Arg], span: Span) -> Val {
+    pub(crate) fn init(
+        &mut self,
+        cx: &mut Cx,
+        module: usize,
+        generics: &[GenericArg],
+        method: Ident,
+        args: &[Arg],
+        span: Span,
+    ) -> Val {
         if method.name.as_str() != "init" {
-            let message = format!("a module type has no function `{}`; only `init`", method.name);
+            let message = format!(
+                "a module type has no function `{}`; only `init`",
+                method.name
+            );
             return self.error("E0206", method.span, message);
         }
         let mut env = std::mem::take(&mut cx.env);
         let module_args = self.module_args(module, generics, span, &mut env);
         cx.env = env;
-        let Some(module_args) = module_args else { return Val::Poison };
+        let Some(module_args) = module_args else {
+            return Val::Poison;
+        };
         let (mut key, mut given) = (None, Vec::new());
         for arg in args {
             let val = self.expr(cx, &arg.value, Some(aiai_ir::DType::F32));
@@ -186,14 +248,34 @@ impl Elaborator<'_> {
                 }
             }
         }
-        let mut source = KeySource { key, span, count: 0 };
-        let ty = Ty::Record { module, args: module_args, tangent: false };
-        self.init_type(cx, &ty, &mut source, &given, "").unwrap_or(Val::Poison)
+        let mut source = KeySource {
+            key,
+            span,
+            count: 0,
+        };
+        let ty = Ty::Record {
+            module,
+            args: module_args,
+            tangent: false,
+        };
+        self.init_type(cx, &ty, &mut source, &given, "")
+            .unwrap_or(Val::Poison)
     }
 
-    fn init_type(&mut self, cx: &mut Cx, ty: &Ty, key: &mut KeySource, given: &[(Ident, Val, Span)], path: &str) -> Option<Val> {
+    fn init_type(
+        &mut self,
+        cx: &mut Cx,
+        ty: &Ty,
+        key: &mut KeySource,
+        given: &[(Ident, Val, Span)],
+        path: &str,
+    ) -> Option<Val> {
         match ty {
-            Ty::Record { module, args, tangent } => {
+            Ty::Record {
+                module,
+                args,
+                tangent,
+            } => {
                 let def = self.modules[*module].def;
                 if let Some((name, _, at)) = given.iter().find(|g| {
                     !def.members.iter().any(|m| match m {
@@ -212,12 +294,24 @@ impl Elaborator<'_> {
                             let what = format!("field `{name}` of `{}`", def.name.name);
                             self.fit(cx, val.clone(), &ty, *at, &what, def.name.span)?
                         }
-                        None => self.init_field(cx, (*module, args), name, &ty, key, &join(path, name.as_str()))?,
+                        None => self.init_field(
+                            cx,
+                            (*module, args),
+                            name,
+                            &ty,
+                            key,
+                            &join(path, name.as_str()),
+                        )?,
                     };
                     fields.push((name, val));
                 }
                 let (module, args, tangent) = (*module, args.clone(), *tangent);
-                Some(Val::Record(Box::new(Record { module, args, tangent, fields })))
+                Some(Val::Record(Box::new(Record {
+                    module,
+                    args,
+                    tangent,
+                    fields,
+                })))
             }
             Ty::List(element, count) => {
                 let items: Option<Vec<Val>> = (0..*count)
@@ -229,7 +323,15 @@ impl Elaborator<'_> {
         }
     }
 
-    fn init_field(&mut self, cx: &mut Cx, owner: (usize, &[GArg]), name: Sym, ty: &Ty, key: &mut KeySource, path: &str) -> Option<Val> {
+    fn init_field(
+        &mut self,
+        cx: &mut Cx,
+        owner: (usize, &[GArg]),
+        name: Sym,
+        ty: &Ty,
+        key: &mut KeySource,
+        path: &str,
+    ) -> Option<Val> {
         let def = self.modules[owner.0].def;
         let leaf = def.members.iter().find_map(|m| match m {
             Member::Leaf(leaf) if leaf.names.iter().any(|n| n.name == name) => Some(leaf),
@@ -252,7 +354,9 @@ impl Elaborator<'_> {
                 let message = format!("the field `{path}` has no initialiser");
                 let diagnostic = Diagnostic::new("E0602", key.span, message)
                     .related(leaf.span, "declared here")
-                    .help(format!("write `~ zeros` there, or give it here: `init(key, {name} = ...)`"));
+                    .help(format!(
+                        "write `~ zeros` there, or give it here: `init(key, {name} = ...)`"
+                    ));
                 self.report(diagnostic);
                 None
             }
@@ -260,7 +364,14 @@ impl Elaborator<'_> {
     }
 
     /// The value that an initialiser makes for a leaf, or for all leaves of a module.
-    fn draw(&mut self, cx: &mut Cx, initializer: &crate::ast::Initializer, env: Env, ty: &Ty, key: &mut KeySource) -> Option<Val> {
+    fn draw(
+        &mut self,
+        cx: &mut Cx,
+        initializer: &crate::ast::Initializer,
+        env: Env,
+        ty: &Ty,
+        key: &mut KeySource,
+    ) -> Option<Val> {
         let name = initializer.name;
         if let Some(fill) = match name.name.as_str() {
             "zeros" => Some(0.0),
@@ -270,7 +381,11 @@ impl Elaborator<'_> {
             return Some(self.filled(cx, ty, fill));
         }
         let Ty::Tensor { shape, .. } = ty else {
-            self.error("E0602", initializer.span, "modules are filled with `zeros` or `ones` only");
+            self.error(
+                "E0602",
+                initializer.span,
+                "modules are filled with `zeros` or `ones` only",
+            );
             return None;
         };
         let Some(id) = self.find_fn(name.name, name.span) else {
@@ -282,16 +397,31 @@ impl Elaborator<'_> {
         let pack = Sym::new("initialised shape");
         cx.env.bound.insert(pack, GArg::Pack(shape.clone()));
         let mark = cx.enter();
-        let key_name = Ident { name: Sym::new("initialiser key"), span: initializer.span };
+        let key_name = Ident {
+            name: Sym::new("initialiser key"),
+            span: initializer.span,
+        };
         cx.bind(key_name.name, key, initializer.span);
-        let mut args = vec![Arg { name: None, value: name_expr(key_name) }];
+        let mut args = vec![Arg {
+            name: None,
+            value: name_expr(key_name),
+        }];
         args.extend(initializer.args.iter().cloned());
         for (param, dim) in self.default_fans(id, shape, &initializer.args) {
-            let fan = Ident { name: Sym::new(&format!("default {}", param.name)), span: initializer.span };
+            let fan = Ident {
+                name: Sym::new(&format!("default {}", param.name)),
+                span: initializer.span,
+            };
             cx.bind(fan.name, Val::Dim(dim), initializer.span);
-            args.push(Arg { name: Some(param), value: name_expr(fan) });
+            args.push(Arg {
+                name: Some(param),
+                value: name_expr(fan),
+            });
         }
-        let generics = [GenericArg::Pack(Ident { name: pack, span: initializer.span })];
+        let generics = [GenericArg::Pack(Ident {
+            name: pack,
+            span: initializer.span,
+        })];
         let val = self.call_fn(cx, id, None, &generics, &args, initializer.span);
         cx.leave(mark);
         cx.env = outer;
@@ -301,9 +431,15 @@ impl Elaborator<'_> {
 
     /// `fan_in` and `fan_out` of a matrix, where the initialiser wants them and they are not given.
     fn default_fans(&self, id: usize, shape: &[Dim], given: &[Arg]) -> Vec<(Ident, Dim)> {
-        let [fan_in, fan_out] = shape else { return Vec::new() };
+        let [fan_in, fan_out] = shape else {
+            return Vec::new();
+        };
         let params = self.fns[id].def.params.iter();
-        let missing = params.filter(|p| !given.iter().any(|a| a.name.is_some_and(|n| n.name == p.name.name)));
+        let missing = params.filter(|p| {
+            !given
+                .iter()
+                .any(|a| a.name.is_some_and(|n| n.name == p.name.name))
+        });
         missing
             .filter_map(|p| match p.name.name.as_str() {
                 "fan_in" => Some((p.name, *fan_in)),
@@ -320,16 +456,31 @@ impl Elaborator<'_> {
                 let shape: Vec<Dim> = shape.iter().map(|d| cx.facts.normalize(*d)).collect();
                 Val::Tensor(cx.b.splat(*dtype, fill, &shape))
             }
-            Ty::Tuple(parts) => Val::Tuple(parts.iter().map(|p| self.filled(cx, p, fill)).collect()),
-            Ty::List(element, count) => {
-                Val::List((0..*count).map(|_| self.filled(cx, element, fill)).collect())
+            Ty::Tuple(parts) => {
+                Val::Tuple(parts.iter().map(|p| self.filled(cx, p, fill)).collect())
             }
-            Ty::Record { module, args, tangent } => {
+            Ty::List(element, count) => Val::List(
+                (0..*count)
+                    .map(|_| self.filled(cx, element, fill))
+                    .collect(),
+            ),
+            Ty::Record {
+                module,
+                args,
+                tangent,
+            } => {
                 let fields = self.fields(*module, args, *tangent);
-                let fields = fields.into_iter().map(|(n, ty, _)| (n, self.filled(cx, &ty, fill)));
+                let fields = fields
+                    .into_iter()
+                    .map(|(n, ty, _)| (n, self.filled(cx, &ty, fill)));
                 let fields = fields.collect();
                 let (module, args, tangent) = (*module, args.clone(), *tangent);
-                Val::Record(Box::new(Record { module, args, tangent, fields }))
+                Val::Record(Box::new(Record {
+                    module,
+                    args,
+                    tangent,
+                    fields,
+                }))
             }
             Ty::Key | Ty::Error => Val::Poison,
         }

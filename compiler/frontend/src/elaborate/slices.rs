@@ -26,9 +26,13 @@ impl Elaborator<'_> {
         if let Val::List(items) = &base_val {
             return self.list_item(cx, items, args, span);
         }
-        let Some(value) = self.tensor(cx, base_val, None, base.span) else { return Val::Poison };
+        let Some(value) = self.tensor(cx, base_val, None, base.span) else {
+            return Val::Poison;
+        };
         let shape = cx.shape(value);
-        let Some(args) = self.one_per_axis(args, shape.len(), span) else { return Val::Poison };
+        let Some(args) = self.one_per_axis(args, shape.len(), span) else {
+            return Val::Poison;
+        };
         let mut parts = Vec::new();
         for (arg, dim) in args.iter().zip(&shape) {
             match self.part(cx, arg, *dim) {
@@ -49,14 +53,30 @@ impl Elaborator<'_> {
                 }
             }
         }
-        let message = format!("a list of {} modules is indexed by a known number below {}", items.len(), items.len());
+        let message = format!(
+            "a list of {} modules is indexed by a known number below {}",
+            items.len(),
+            items.len()
+        );
         self.error("E0308", span, message)
     }
 
     /// One argument per axis, `...` replaced by as many `..` as are missing.
-    fn one_per_axis<'a>(&mut self, args: &'a [IndexArg], rank: usize, span: Span) -> Option<Vec<&'a IndexArg>> {
-        const ALL: &IndexArg = &IndexArg::All(Span { file: crate::span::FileId(0), start: 0, end: 0 });
-        let rests = args.iter().filter(|a| matches!(a, IndexArg::Rest(_))).count();
+    fn one_per_axis<'a>(
+        &mut self,
+        args: &'a [IndexArg],
+        rank: usize,
+        span: Span,
+    ) -> Option<Vec<&'a IndexArg>> {
+        const ALL: &IndexArg = &IndexArg::All(Span {
+            file: crate::span::FileId(0),
+            start: 0,
+            end: 0,
+        });
+        let rests = args
+            .iter()
+            .filter(|a| matches!(a, IndexArg::Rest(_)))
+            .count();
         let named = args.len() - rests;
         if rests > 1 || named > rank || (rests == 0 && named != rank) {
             let message = format!("{named} places for a tensor of rank {rank}");
@@ -80,7 +100,11 @@ impl Elaborator<'_> {
             IndexArg::At(place) => match self.expr(cx, place, None) {
                 Val::Poison => None,
                 Val::Dim(at) => {
-                    let at = if at.as_const().is_some_and(|n| n < 0) { at + dim } else { at };
+                    let at = if at.as_const().is_some_and(|n| n < 0) {
+                        at + dim
+                    } else {
+                        at
+                    };
                     let at = cx.facts.normalize(at);
                     self.slice_bounds(cx, at, at + Dim::from(1), dim, place.span)?;
                     Some(Part::At(at))
@@ -111,7 +135,8 @@ impl Elaborator<'_> {
             Val::Poison => None,
             other => {
                 let message = format!("the ends of a range are dimensions, not {}", other.kind());
-                let help = "the size of a slice must be known; a single position may be a run-time value";
+                let help =
+                    "the size of a slice must be known; a single position may be a run-time value";
                 self.report(Diagnostic::new("E0308", expr.span, message).help(help));
                 None
             }
@@ -123,8 +148,14 @@ impl Elaborator<'_> {
         let loc = self.sources.loc(span);
         let conditions = [
             (lo, format!("the slice starts below 0 (at `{lo}`)")),
-            (hi - lo, format!("the slice ends (`{hi}`) before it starts (`{lo}`)")),
-            (dim - hi, format!("the slice ends at `{hi}`, beyond the axis of size `{dim}`")),
+            (
+                hi - lo,
+                format!("the slice ends (`{hi}`) before it starts (`{lo}`)"),
+            ),
+            (
+                dim - hi,
+                format!("the slice ends at `{hi}`, beyond the axis of size `{dim}`"),
+            ),
         ];
         for (left, message) in conditions {
             let known = cx.facts.check(Relation::NonNegative, left);
@@ -136,7 +167,14 @@ impl Elaborator<'_> {
         Some(())
     }
 
-    fn take(&mut self, cx: &mut Cx, value: Value, shape: &[Dim], parts: &[Part], span: Span) -> Val {
+    fn take(
+        &mut self,
+        cx: &mut Cx,
+        value: Value,
+        shape: &[Dim],
+        parts: &[Part],
+        span: Span,
+    ) -> Val {
         let (zero, one) = (Dim::from(0), Dim::from(1));
         let mut value = value;
         let mut sizes = shape.to_vec();
@@ -151,7 +189,14 @@ impl Elaborator<'_> {
                     _ => cx.b.dim(zero),
                 });
             }
-            match self.apply(cx, Op::DynamicSlice { sizes: sizes.clone() }, &operands, span) {
+            match self.apply(
+                cx,
+                Op::DynamicSlice {
+                    sizes: sizes.clone(),
+                },
+                &operands,
+                span,
+            ) {
                 Val::Tensor(v) => value = v,
                 other => return other,
             }
@@ -167,9 +212,20 @@ impl Elaborator<'_> {
             limits.push(limit);
             strides.push(stride);
         }
-        let whole = starts.iter().all(|s| s.is_const(0)) && limits == sizes && strides.iter().all(|s| s.is_const(1));
+        let whole = starts.iter().all(|s| s.is_const(0))
+            && limits == sizes
+            && strides.iter().all(|s| s.is_const(1));
         if !whole {
-            match self.apply(cx, Op::Slice { starts, limits, strides }, &[value], span) {
+            match self.apply(
+                cx,
+                Op::Slice {
+                    starts,
+                    limits,
+                    strides,
+                },
+                &[value],
+                span,
+            ) {
                 Val::Tensor(v) => value = v,
                 other => return other,
             }
@@ -185,7 +241,14 @@ impl Elaborator<'_> {
     }
 
     /// `update(x, value, at = (n, .., pos))`: x with `value` written at a place; `..` is a whole axis.
-    pub(crate) fn update(&mut self, cx: &mut Cx, x: Value, window: Value, at: &[(Val, Span)], span: Span) -> Val {
+    pub(crate) fn update(
+        &mut self,
+        cx: &mut Cx,
+        x: Value,
+        window: Value,
+        at: &[(Val, Span)],
+        span: Span,
+    ) -> Val {
         let shape = cx.shape(x);
         if at.len() != shape.len() {
             let message = format!("{} places for a tensor of rank {}", at.len(), shape.len());
@@ -207,7 +270,8 @@ impl Elaborator<'_> {
             }
         }
         let theirs = cx.shape(window);
-        let fits = theirs.len() == kept.len() && theirs.iter().zip(&kept).all(|(a, b)| cx.equal(*a, *b));
+        let fits =
+            theirs.len() == kept.len() && theirs.iter().zip(&kept).all(|(a, b)| cx.equal(*a, *b));
         if !fits {
             let message = format!("the place has shape {kept:?}, the value {theirs:?}");
             return self.error("E0301", span, message);

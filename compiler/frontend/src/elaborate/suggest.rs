@@ -30,3 +30,23 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+/// The type that another language's name stands for.
+pub fn foreign_type(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "float" | "float32" | "Float" | "Tensor" => "f32",
+        "double" | "float64" => "f64",
+        "half" | "float16" => "f16",
+        "bfloat16" => "bf16",
+        "int" | "int32" | "Int" => "i32",
+        "long" | "int64" => "i64",
+        "int16" | "short" => "i16",
+        "int8" => "i8",
+        "uint8" | "byte" => "u8",
+        "uint16" => "u16",
+        "uint32" | "uint" => "u32",
+        "uint64" => "u64",
+        "boolean" | "Bool" => "bool",
+        _ => return None,
+    })
+}

@@ -2,10 +2,10 @@
 
 use aiai_ir::{DType, Dim, Sym};
 
+use super::Elaborator;
 use super::context::Env;
 use super::suggest::nearest;
 use super::value::{GArg, Ty};
-use super::Elaborator;
 use crate::ast::{self, ExprKind, GenericArg, LeafKind, Member, TypeDim, TypeExpr, TypeKind};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -51,7 +51,9 @@ impl Elaborator<'_> {
                 }
             }
             TypeKind::Tensor { elem, dims } => {
-                let Some(dtype) = self.dtype_named(*elem, env) else { return Ty::Error };
+                let Some(dtype) = self.dtype_named(*elem, env) else {
+                    return Ty::Error;
+                };
                 match self.resolve_dims(dims, env) {
                     Some(shape) => Ty::Tensor { dtype, shape },
                     None => Ty::Error,
@@ -82,8 +84,9 @@ impl Elaborator<'_> {
                 TypeDim::Pack(name) => match env.bound.get(&name.name) {
                     Some(GArg::Pack(pack)) => shape.extend(pack),
                     None if env.open => {
-                        let pack: Vec<Dim> =
-                            (0..2).map(|i| Dim::sym(format!("{}{i}", name.name).as_str())).collect();
+                        let pack: Vec<Dim> = (0..2)
+                            .map(|i| Dim::sym(format!("{}{i}", name.name).as_str()))
+                            .collect();
                         shape.extend(&pack);
                         env.bound.insert(name.name, GArg::Pack(pack));
                     }
@@ -112,25 +115,42 @@ impl Elaborator<'_> {
             }
             _ => {}
         }
-        let mut diagnostic =
-            Diagnostic::new("E0205", name.span, format!("unknown element type `{}`", name.name));
-        if let Some(near) = nearest(name.name.as_str(), DType::ALL.iter().map(|d| d.name())) {
+        let mut diagnostic = Diagnostic::new(
+            "E0205",
+            name.span,
+            format!("unknown element type `{}`", name.name),
+        );
+        let text = name.name.as_str();
+        let near = nearest(text, DType::ALL.iter().map(|d| d.name()));
+        if let Some(near) = super::suggest::foreign_type(text).or(near) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.report(diagnostic);
         None
     }
 
-    fn resolve_named(&mut self, name: ast::Ident, args: &[GenericArg], span: Span, env: &mut Env) -> Ty {
+    fn resolve_named(
+        &mut self,
+        name: ast::Ident,
+        args: &[GenericArg],
+        span: Span,
+        env: &mut Env,
+    ) -> Ty {
         let text = name.name.as_str();
         if args.is_empty() {
             if let Ok(dtype) = text.parse() {
-                return Ty::Tensor { dtype, shape: Vec::new() };
+                return Ty::Tensor {
+                    dtype,
+                    shape: Vec::new(),
+                };
             }
             match env.bound.get(&name.name) {
                 Some(GArg::Ty(ty)) => return ty.clone(),
                 Some(GArg::DType(dtype)) => {
-                    return Ty::Tensor { dtype: *dtype, shape: Vec::new() };
+                    return Ty::Tensor {
+                        dtype: *dtype,
+                        shape: Vec::new(),
+                    };
                 }
                 Some(GArg::Dim(_)) if env.open => {
                     // A generic module parameter that was taken for a dimension at first.
@@ -158,14 +178,21 @@ impl Elaborator<'_> {
         }
         if let Some(module) = self.find_module(name.name, name.span) {
             return match self.module_args(module, args, span, env) {
-                Some(args) => Ty::Record { module, args, tangent: false },
-                None => Ty::Error,
+                Some(args) if self.check_module_constraints(module, &args, span) => Ty::Record {
+                    module,
+                    args,
+                    tangent: false,
+                },
+                _ => Ty::Error,
             };
         }
         let mut diagnostic = Diagnostic::new("E0205", name.span, format!("unknown type `{text}`"));
         let known = self.module_names();
-        let names = known.iter().map(|s| s.as_str()).chain(DType::ALL.iter().map(|d| d.name()));
-        if let Some(near) = nearest(text, names) {
+        let names = known
+            .iter()
+            .map(|s| s.as_str())
+            .chain(DType::ALL.iter().map(|d| d.name()));
+        if let Some(near) = super::suggest::foreign_type(text).or(nearest(text, names)) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.report(diagnostic);
@@ -182,9 +209,15 @@ impl Elaborator<'_> {
     ) -> Option<Vec<GArg>> {
         let def = self.modules[module].def;
         if def.generics.len() != args.len() {
-            let message =
-                format!("`{}` takes {} generic arguments, got {}", def.name.name, def.generics.len(), args.len());
-            self.report(Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"));
+            let message = format!(
+                "`{}` takes {} generic arguments, got {}",
+                def.name.name,
+                def.generics.len(),
+                args.len()
+            );
+            self.report(
+                Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"),
+            );
             return None;
         }
         let mut resolved = Vec::new();
@@ -238,7 +271,10 @@ impl Elaborator<'_> {
             },
             ExprKind::Paren(inner) => return self.static_dim(inner, env),
             ExprKind::Name(name) => return self.dim_named(*name, env),
-            ExprKind::Unary { op: ast::UnaryOp::Neg, operand } => -self.static_dim(operand, env)?,
+            ExprKind::Unary {
+                op: ast::UnaryOp::Neg,
+                operand,
+            } => -self.static_dim(operand, env)?,
             ExprKind::Binary { op, lhs, rhs, .. } => {
                 let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
                 match op {
@@ -281,7 +317,12 @@ impl Elaborator<'_> {
             }
             None => {}
         }
-        if env.open && name.name.as_str().starts_with(|c: char| c.is_ascii_uppercase()) {
+        if env.open
+            && name
+                .name
+                .as_str()
+                .starts_with(|c: char| c.is_ascii_uppercase())
+        {
             let dim = Dim::sym(name.name);
             env.bound.insert(name.name, GArg::Dim(dim));
             return Some(dim);
@@ -299,8 +340,15 @@ impl Elaborator<'_> {
 
     /// The environment inside a module with the given arguments.
     pub fn module_env(&self, module: usize, args: &[GArg]) -> Env {
-        let names = self.modules[module].def.generics.iter().map(|g| g.name.name);
-        Env { bound: names.zip(args.iter().cloned()).collect(), ..Env::default() }
+        let names = self.modules[module]
+            .def
+            .generics
+            .iter()
+            .map(|g| g.name.name);
+        Env {
+            bound: names.zip(args.iter().cloned()).collect(),
+            ..Env::default()
+        }
     }
 
     /// The fields of a module instance, in order, with their types and roles.
@@ -332,11 +380,21 @@ impl Elaborator<'_> {
     pub fn leaves(&mut self, ty: &Ty, path: &str, role: Role, out: &mut Vec<Leaf>) {
         match ty {
             Ty::Tensor { dtype, shape } => {
-                out.push(Leaf { path: path.into(), dtype: *dtype, shape: shape.clone(), role });
+                out.push(Leaf {
+                    path: path.into(),
+                    dtype: *dtype,
+                    shape: shape.clone(),
+                    role,
+                });
             }
             Ty::Key => {
                 let shape = vec![Dim::from(2)];
-                out.push(Leaf { path: path.into(), dtype: DType::U32, shape, role: Role::State });
+                out.push(Leaf {
+                    path: path.into(),
+                    dtype: DType::U32,
+                    shape,
+                    role: Role::State,
+                });
             }
             Ty::Tuple(parts) => {
                 for (i, part) in parts.iter().enumerate() {
@@ -348,9 +406,17 @@ impl Elaborator<'_> {
                     self.leaves(element, &join(path, &i.to_string()), role, out);
                 }
             }
-            Ty::Record { module, args, tangent } => {
+            Ty::Record {
+                module,
+                args,
+                tangent,
+            } => {
                 for (name, ty, field_role) in self.fields(*module, args, *tangent) {
-                    let inner = if role == Role::Param { field_role } else { role };
+                    let inner = if role == Role::Param {
+                        field_role
+                    } else {
+                        role
+                    };
                     if *tangent && !is_differentiable(&ty, inner) {
                         continue;
                     }
@@ -371,11 +437,23 @@ impl Elaborator<'_> {
                 format!("({})", parts.join(", "))
             }
             Ty::List(element, count) => format!("[{}; {count}]", self.show(element)),
-            Ty::Record { module, args, tangent } => {
+            Ty::Record {
+                module,
+                args,
+                tangent,
+            } => {
                 let name = self.modules[*module].def.name.name;
                 let args: Vec<String> = args.iter().map(|a| self.show_arg(a)).collect();
-                let args = if args.is_empty() { String::new() } else { format!("<{}>", args.join(", ")) };
-                if *tangent { format!("Grad<{name}{args}>") } else { format!("{name}{args}") }
+                let args = if args.is_empty() {
+                    String::new()
+                } else {
+                    format!("<{}>", args.join(", "))
+                };
+                if *tangent {
+                    format!("Grad<{name}{args}>")
+                } else {
+                    format!("{name}{args}")
+                }
             }
             Ty::Error => "?".into(),
         }
@@ -393,13 +471,21 @@ impl Elaborator<'_> {
 
 /// A name below a path; either may be empty.
 pub fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 /// The type of gradients with respect to values of a type.
 pub fn tangent_of(ty: Ty) -> Ty {
     match ty {
-        Ty::Record { module, args, .. } => Ty::Record { module, args, tangent: true },
+        Ty::Record { module, args, .. } => Ty::Record {
+            module,
+            args,
+            tangent: true,
+        },
         Ty::Tuple(parts) => Ty::Tuple(parts.into_iter().map(tangent_of).collect()),
         Ty::List(element, count) => Ty::List(Box::new(tangent_of(*element)), count),
         other => other,

@@ -48,10 +48,17 @@ pub enum GArg {
 /// A resolved type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ty {
-    Tensor { dtype: DType, shape: Vec<Dim> },
+    Tensor {
+        dtype: DType,
+        shape: Vec<Dim>,
+    },
     Key,
     Tuple(Vec<Ty>),
-    Record { module: usize, args: Vec<GArg>, tangent: bool },
+    Record {
+        module: usize,
+        args: Vec<GArg>,
+        tangent: bool,
+    },
     List(Box<Ty>, usize),
     /// After an error that has been reported.
     Error,
@@ -96,8 +103,16 @@ impl Val {
             Val::Tuple(parts) => Val::Tuple(parts.iter().map(|p| p.map_leaves(f)).collect()),
             Val::List(parts) => Val::List(parts.iter().map(|p| p.map_leaves(f)).collect()),
             Val::Record(record) => {
-                let fields = record.fields.iter().map(|(n, v)| (*n, v.map_leaves(f))).collect();
-                Val::Record(Box::new(Record { fields, args: record.args.clone(), ..**record }))
+                let fields = record
+                    .fields
+                    .iter()
+                    .map(|(n, v)| (*n, v.map_leaves(f)))
+                    .collect();
+                Val::Record(Box::new(Record {
+                    fields,
+                    args: record.args.clone(),
+                    ..**record
+                }))
             }
             other => other.clone(),
         }
@@ -105,6 +120,15 @@ impl Val {
 
     pub fn is_poison(&self) -> bool {
         matches!(self, Val::Poison)
+    }
+
+    /// Whether any part of it has been reported.
+    pub fn has_poison(&self) -> bool {
+        match self {
+            Val::Poison => true,
+            Val::Tuple(parts) | Val::List(parts) => parts.iter().any(Val::has_poison),
+            _ => false,
+        }
     }
 
     /// How a message names the kind of value.

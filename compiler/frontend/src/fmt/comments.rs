@@ -16,7 +16,9 @@ impl<'a> Comments<'a> {
 
     /// Takes the comments that start before a place.
     pub fn before(&mut self, end: u32) -> &'a [Comment] {
-        let count = self.rest.partition_point(|comment| comment.span.start < end);
+        let count = self
+            .rest
+            .partition_point(|comment| comment.span.start < end);
         let (taken, rest) = self.rest.split_at(count);
         self.rest = rest;
         taken
@@ -45,7 +47,9 @@ impl<'a> Comments<'a> {
     }
 
     pub fn any_before(&self, end: u32) -> bool {
-        self.rest.first().is_some_and(|comment| comment.span.start < end)
+        self.rest
+            .first()
+            .is_some_and(|comment| comment.span.start < end)
     }
 }
 
@@ -81,7 +85,10 @@ impl Formatter<'_> {
     ) {
         for comment in self.comments.before(extent.start) {
             let blank_above = self.blank_between(*from, comment.span.start);
-            entries.push(Entry { doc: line(comment), blank_above });
+            entries.push(Entry {
+                doc: line(comment),
+                blank_above,
+            });
             *from = comment.span.end;
         }
         let blank_above = self.blank_between(*from, extent.start);
@@ -89,7 +96,10 @@ impl Formatter<'_> {
         // Comments at places that have no line of their own move above.
         for (at, comment) in self.comments.before(extent.end).iter().enumerate() {
             let blank_above = at == 0 && blank_above;
-            entries.push(Entry { doc: line(comment), blank_above });
+            entries.push(Entry {
+                doc: line(comment),
+                blank_above,
+            });
         }
         *from = extent.end;
         if let Some(comment) = self.comments.trailing(self.text, extent.end, end) {
@@ -104,7 +114,10 @@ impl Formatter<'_> {
         let mut from = from;
         for comment in self.comments.before(end) {
             let blank_above = self.blank_between(from, comment.span.start);
-            entries.push(Entry { doc: line(comment), blank_above });
+            entries.push(Entry {
+                doc: line(comment),
+                blank_above,
+            });
             from = comment.span.end;
         }
     }

@@ -90,7 +90,12 @@ pub fn join(docs: impl IntoIterator<Item = Doc>, between: &Doc) -> Doc {
 
 /// Lays the document out in lines of at most `width` columns where that is possible.
 pub fn print(doc: &Doc, width: usize) -> String {
-    let mut printer = Printer { out: String::new(), column: 0, indent: 0, width };
+    let mut printer = Printer {
+        out: String::new(),
+        column: 0,
+        indent: 0,
+        width,
+    };
     let mut stack = vec![(0, true, doc)];
     while let Some((indent, broken, doc)) = stack.pop() {
         match doc {

@@ -27,11 +27,17 @@ impl Formatter<'_> {
         let end = block.span.end.saturating_sub(1);
         let (mut from, mut entries) = (block.span.start + 1, Vec::new());
         for stmt in &block.stmts {
-            let extent = Extent { start: stmt.span.start, end: stmt.span.end };
+            let extent = Extent {
+                start: stmt.span.start,
+                end: stmt.span.end,
+            };
             self.entry(extent, &mut from, end, &mut entries, |f| f.stmt(stmt));
         }
         if let Some(tail) = &block.tail {
-            let extent = Extent { start: tail.span.start, end: tail.span.end };
+            let extent = Extent {
+                start: tail.span.start,
+                end: tail.span.end,
+            };
             self.entry(extent, &mut from, end, &mut entries, |f| f.expr(tail));
         }
         self.last_comments(from, end, &mut entries);
@@ -43,8 +49,15 @@ impl Formatter<'_> {
             StmtKind::Let { pattern, value } => {
                 self.binding(concat_doc!["let ", pattern_doc(pattern)], value)
             }
-            StmtKind::IndexLet { name, indices, value } => {
-                let items = indices.iter().map(|binder| (binder.span.start, binder)).collect();
+            StmtKind::IndexLet {
+                name,
+                indices,
+                value,
+            } => {
+                let items = indices
+                    .iter()
+                    .map(|binder| (binder.span.start, binder))
+                    .collect();
                 let list = self.list("[", items, "]", value.span.start, |f, b| f.binder(b));
                 self.binding(concat_doc!["let ", name.name.as_str(), list], value)
             }
@@ -69,7 +82,13 @@ impl Formatter<'_> {
         match &binder.range {
             None => binder.name.name.as_str().into(),
             Some((lo, hi)) => {
-                concat_doc![binder.name.name.as_str(), " in ", self.expr(lo), "..", self.expr(hi)]
+                concat_doc![
+                    binder.name.name.as_str(),
+                    " in ",
+                    self.expr(lo),
+                    "..",
+                    self.expr(hi)
+                ]
             }
         }
     }
@@ -89,13 +108,32 @@ impl Formatter<'_> {
             ExprKind::Instance { name, generics } => {
                 concat_doc![name.name.as_str(), self.turbofish(generics)]
             }
-            ExprKind::Call { function, generics, args } => {
-                concat_doc![function.name.as_str(), self.turbofish(generics), self.args(args, end)]
+            ExprKind::Call {
+                function,
+                generics,
+                args,
+            } => {
+                concat_doc![
+                    function.name.as_str(),
+                    self.turbofish(generics),
+                    self.args(args, end)
+                ]
             }
-            ExprKind::Method { receiver, method, generics, args } => {
+            ExprKind::Method {
+                receiver,
+                method,
+                generics,
+                args,
+            } => {
                 let receiver = self.expr(receiver);
                 let generics = self.turbofish(generics);
-                concat_doc![receiver, ".", method.name.as_str(), generics, self.args(args, end)]
+                concat_doc![
+                    receiver,
+                    ".",
+                    method.name.as_str(),
+                    generics,
+                    self.args(args, end)
+                ]
             }
             ExprKind::Field { base, field } => {
                 concat_doc![self.expr(base), ".", field.name.as_str()]
@@ -103,16 +141,27 @@ impl Formatter<'_> {
             ExprKind::Index { base, args } => {
                 let base = self.expr(base);
                 let items = args.iter().map(|arg| (arg.span().start, arg)).collect();
-                concat_doc![base, self.list("[", items, "]", end, |f, arg| f.index_arg(arg))]
+                concat_doc![
+                    base,
+                    self.list("[", items, "]", end, |f, arg| f.index_arg(arg))
+                ]
             }
-            ExprKind::Unary { op: UnaryOp::Neg, operand } => concat_doc!["-", self.expr(operand)],
-            ExprKind::Unary { op: UnaryOp::Not, operand } => concat_doc!["not ", self.expr(operand)],
+            ExprKind::Unary {
+                op: UnaryOp::Neg,
+                operand,
+            } => concat_doc!["-", self.expr(operand)],
+            ExprKind::Unary {
+                op: UnaryOp::Not,
+                operand,
+            } => concat_doc!["not ", self.expr(operand)],
             ExprKind::Binary { .. } => {
                 let mut parts = Vec::new();
                 self.chain(expr, &mut parts);
                 Doc::Concat(parts).nest(CONTINUED).group()
             }
-            ExprKind::Tuple(parts) if parts.len() == 1 => concat_doc!["(", self.expr(&parts[0]), ",)"],
+            ExprKind::Tuple(parts) if parts.len() == 1 => {
+                concat_doc!["(", self.expr(&parts[0]), ",)"]
+            }
             ExprKind::Tuple(parts) => self.exprs("(", parts, ")", end),
             ExprKind::Array(parts) => self.exprs("[", parts, "]", end),
             ExprKind::Paren(inner) => {
@@ -154,7 +203,11 @@ impl Formatter<'_> {
     }
 
     fn turbofish(&mut self, generics: &[GenericArg]) -> Doc {
-        if generics.is_empty() { Doc::NIL } else { concat_doc!["::", self.generic_args(generics)] }
+        if generics.is_empty() {
+            Doc::NIL
+        } else {
+            concat_doc!["::", self.generic_args(generics)]
+        }
     }
 
     pub(super) fn args(&mut self, args: &[Arg], end: u32) -> Doc {
@@ -194,7 +247,11 @@ impl Formatter<'_> {
             }
             let next = starts.get(at + 1).copied();
             parts.push(build(self, item));
-            parts.push(if next.is_some() { ",".into() } else { Doc::IfBroken(",") });
+            parts.push(if next.is_some() {
+                ",".into()
+            } else {
+                Doc::IfBroken(",")
+            });
             // A comment behind the element stays on its line.
             let behind = self.comments.before_on_line(next.unwrap_or(end));
             if let Some(comment) = behind {
@@ -235,7 +292,11 @@ impl Formatter<'_> {
             head.push(concat_doc!["<", accumulator.name.as_str(), ">"]);
         }
         head.push(" ".into());
-        let indices: Vec<Doc> = reduce.indices.iter().map(|index| self.binder(index)).collect();
+        let indices: Vec<Doc> = reduce
+            .indices
+            .iter()
+            .map(|index| self.binder(index))
+            .collect();
         head.push(join(indices, &", ".into()));
         head.push(":".into());
         let body = concat_doc![Doc::Line, self.expr(&reduce.body)].nest(CONTINUED);
@@ -267,7 +328,12 @@ impl Formatter<'_> {
     }
 
     fn carry(&mut self, carry: &Carry) -> Doc {
-        concat_doc![" with ", pattern_doc(&carry.pattern), " = ", self.expr(&carry.init)]
+        concat_doc![
+            " with ",
+            pattern_doc(&carry.pattern),
+            " = ",
+            self.expr(&carry.init)
+        ]
     }
 
     fn for_expr(&mut self, scan: &For) -> Doc {
@@ -275,16 +341,26 @@ impl Formatter<'_> {
             ForSource::Range { lo, hi, step } => self.range(lo, hi, step.as_ref()),
             ForSource::List(list) => self.expr(list),
         };
-        let carry = scan.carry.as_ref().map_or(Doc::NIL, |carry| self.carry(carry));
+        let carry = scan
+            .carry
+            .as_ref()
+            .map_or(Doc::NIL, |carry| self.carry(carry));
         let head = concat_doc!["for ", scan.var.name.as_str(), " in ", source, carry, " "];
         concat_doc![head, self.block(&scan.body)]
     }
 
     fn for_each(&mut self, each: &ForEach) -> Doc {
-        let vars = join(each.vars.iter().map(|var| var.name.as_str().into()), &", ".into());
+        let vars = join(
+            each.vars.iter().map(|var| var.name.as_str().into()),
+            &", ".into(),
+        );
         let over: Vec<Doc> = each.over.iter().map(|over| self.expr(over)).collect();
         let over = join(over, &", ".into());
-        let over = if each.parenthesized { concat_doc!["(", over, ")"] } else { over };
+        let over = if each.parenthesized {
+            concat_doc!["(", over, ")"]
+        } else {
+            over
+        };
         concat_doc!["for each ", vars, " in ", over, " ", self.block(&each.body)]
     }
 
@@ -295,11 +371,22 @@ impl Formatter<'_> {
             Some(max) => concat_doc![" max ", self.expr(max)],
             None => Doc::NIL,
         };
-        concat_doc!["while ", condition, carry, max, " ", self.block(&looped.body)]
+        concat_doc![
+            "while ",
+            condition,
+            carry,
+            max,
+            " ",
+            self.block(&looped.body)
+        ]
     }
 
     fn grad(&mut self, grad: &Grad) -> Doc {
-        let targets: Vec<Doc> = grad.targets.iter().map(|target| self.expr(target)).collect();
+        let targets: Vec<Doc> = grad
+            .targets
+            .iter()
+            .map(|target| self.expr(target))
+            .collect();
         let targets = match (grad.tuple, targets.len()) {
             (true, 1) => concat_doc!["(", join(targets, &", ".into()), ",)"],
             (true, _) => concat_doc!["(", join(targets, &", ".into()), ")"],

@@ -74,8 +74,13 @@ impl Formatter<'_> {
             Member::Fn(function) => self.function(function, INDENT),
             Member::Submodule(sub) => concat_doc![names(&sub.names), ": ", self.ty(&sub.ty)],
             Member::Leaf(leaf) => {
-                let head =
-                    concat_doc![leaf.kind.word(), " ", names(&leaf.names), ": ", self.ty(&leaf.ty)];
+                let head = concat_doc![
+                    leaf.kind.word(),
+                    " ",
+                    names(&leaf.names),
+                    ": ",
+                    self.ty(&leaf.ty)
+                ];
                 match &leaf.init {
                     LeafInit::None => head,
                     LeafInit::Value(value) => concat_doc![head, " = ", self.expr(value)],
@@ -93,18 +98,32 @@ impl Formatter<'_> {
     }
 
     fn function(&mut self, function: &Function, indent: usize) -> Doc {
-        let name =
-            concat_doc!["fn ", function.name.name.as_str(), self.generic_params(&function.generics)];
+        let name = concat_doc![
+            "fn ",
+            function.name.name.as_str(),
+            self.generic_params(&function.generics)
+        ];
         let params = self.params(&function.params, function.body.span.start);
-        let ret = function.ret.as_ref().map(|ty| concat_doc!["-> ", self.ty(ty)]);
+        let ret = function
+            .ret
+            .as_ref()
+            .map(|ty| concat_doc!["-> ", self.ty(ty)]);
         let constraints = self.constraints(&function.constraints);
         let (head, broken) = signature(name, params, ret, constraints, indent);
-        let body = if broken { self.open_block(&function.body) } else { self.block(&function.body) };
+        let body = if broken {
+            self.open_block(&function.body)
+        } else {
+            self.block(&function.body)
+        };
         concat_doc![head, " ", body].group()
     }
 
     fn prop(&mut self, word: &'static str, prop: &Prop) -> Doc {
-        let name = concat_doc![word, prop.name.name.as_str(), self.generic_params(&prop.generics)];
+        let name = concat_doc![
+            word,
+            prop.name.name.as_str(),
+            self.generic_params(&prop.generics)
+        ];
         let params = self.params(&prop.params, prop.body.span.start);
         let constraints = self.constraints(&prop.constraints);
         let (head, _) = signature(name, params, None, constraints, 0);
@@ -112,7 +131,10 @@ impl Formatter<'_> {
     }
 
     fn params(&mut self, params: &[Param], end: u32) -> Doc {
-        let items = params.iter().map(|param| (param.span.start, param)).collect();
+        let items = params
+            .iter()
+            .map(|param| (param.span.start, param))
+            .collect();
         self.list("(", items, ")", end, |f, param| f.param(param))
     }
 
@@ -124,7 +146,11 @@ impl Formatter<'_> {
         if param.constant {
             parts.push("const ".into());
         }
-        parts.extend([param.name.name.as_str().into(), ": ".into(), self.ty(&param.ty)]);
+        parts.extend([
+            param.name.name.as_str().into(),
+            ": ".into(),
+            self.ty(&param.ty),
+        ]);
         if let Some(domain) = &param.domain {
             let (lo, hi) = (self.expr(&domain.lo), self.expr(&domain.hi));
             parts.extend([" in ".into(), lo, "..".into(), hi]);
@@ -153,7 +179,11 @@ impl Formatter<'_> {
     }
 
     fn rule(&mut self, rule: &Rule, indent: usize) -> Doc {
-        let name = concat_doc!["rule ", rule.name.name.as_str(), self.generic_params(&rule.generics)];
+        let name = concat_doc![
+            "rule ",
+            rule.name.name.as_str(),
+            self.generic_params(&rule.generics)
+        ];
         let params = self.params(&rule.params, rule.class.span.start);
         let class = self.source(rule.class.span);
         let constraints = self.constraints(&rule.constraints);
@@ -178,7 +208,11 @@ fn signature(
     let ret = ret.unwrap_or(Doc::NIL);
     let has_ret = ret.flat_width() != Some(0);
     let space = |needed: bool| Doc::from(if needed { " " } else { "" });
-    let tail = concat_doc![ret.clone(), space(has_ret && has_constraints), constraints.clone()];
+    let tail = concat_doc![
+        ret.clone(),
+        space(has_ret && has_constraints),
+        constraints.clone()
+    ];
     let gap = has_ret || has_constraints;
     let flat = concat_doc![name.clone(), params.clone(), space(gap), tail.clone()];
     let fits = |doc: &Doc, more: usize| doc.flat_width().is_some_and(|w| w + more <= WIDTH);
@@ -193,7 +227,10 @@ fn signature(
     }
     let first = concat_doc![name.clone(), params.clone()];
     if gap && fits(&first, indent) && fits(&tail, indent + CONTINUED + 2) {
-        return (concat_doc![first, concat_doc![Doc::Hard, tail].nest(CONTINUED)], true);
+        return (
+            concat_doc![first, concat_doc![Doc::Hard, tail].nest(CONTINUED)],
+            true,
+        );
     }
     // Two columns more for the closing parenthesis and a space.
     let opened = match params {
@@ -211,7 +248,11 @@ fn signature(
 
 /// From the first line of the documentation on.
 fn extent(doc: &Doc_, start: u32, end: u32) -> Extent {
-    let start = if doc.lines.is_empty() { start } else { doc.span.start };
+    let start = if doc.lines.is_empty() {
+        start
+    } else {
+        doc.span.start
+    };
     Extent { start, end }
 }
 
@@ -221,14 +262,21 @@ use crate::ast::Doc as Doc_;
 fn docs(doc: &Doc_) -> Doc {
     let mut parts = Vec::new();
     for line in &doc.lines {
-        let line = if line.is_empty() { "///".to_owned() } else { format!("/// {line}") };
+        let line = if line.is_empty() {
+            "///".to_owned()
+        } else {
+            format!("/// {line}")
+        };
         parts.extend([Doc::from(line), Doc::Hard]);
     }
     Doc::Concat(parts)
 }
 
 fn names(names: &[Ident]) -> Doc {
-    join(names.iter().map(|name| name.name.as_str().into()), &", ".into())
+    join(
+        names.iter().map(|name| name.name.as_str().into()),
+        &", ".into(),
+    )
 }
 
 fn use_item(item: &Use) -> Doc {

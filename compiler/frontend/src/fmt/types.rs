@@ -14,7 +14,9 @@ impl Formatter<'_> {
                 concat_doc![elem.name.as_str(), list]
             }
             TypeKind::Named { name, args } if args.is_empty() => name.name.as_str().into(),
-            TypeKind::Named { name, args } => concat_doc![name.name.as_str(), self.generic_args(args)],
+            TypeKind::Named { name, args } => {
+                concat_doc![name.name.as_str(), self.generic_args(args)]
+            }
             TypeKind::Tuple(parts) => {
                 let items = parts.iter().map(|part| (part.span.start, part)).collect();
                 self.list("(", items, ")", end, |f, part| f.ty(part))
@@ -53,7 +55,9 @@ impl Formatter<'_> {
         let params = params.iter().map(|param| {
             let pack = if param.pack { ".." } else { "" };
             match &param.bound {
-                Some(bound) => concat_doc![pack, param.name.name.as_str(), ": ", bound.name.as_str()],
+                Some(bound) => {
+                    concat_doc![pack, param.name.name.as_str(), ": ", bound.name.as_str()]
+                }
                 None => concat_doc![pack, param.name.name.as_str()],
             }
         });

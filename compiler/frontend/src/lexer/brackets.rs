@@ -48,20 +48,41 @@ pub(super) fn balance(
     diagnostics: &mut Diagnostics,
 ) -> Balanced {
     match strict(&tokens) {
-        Strict::Matching => Balanced { tokens, mended: Vec::new(), unsure_from: None },
+        Strict::Matching => Balanced {
+            tokens,
+            mended: Vec::new(),
+            unsure_from: None,
+        },
         Strict::TooDeep(at) => {
             let (_, span) = tokens[at];
             let message = format!("brackets nested more than {MAX_OPEN} levels deep");
             let help = "give parts a name with `let`; the rest of the file is not read";
             diagnostics.push(Diagnostic::new("E0801", span, message).help(help));
-            let end = Span { start: span.start, end: span.start, ..span };
-            Balanced { tokens: vec![(Token::End, end)], mended: Vec::new(), unsure_from: None }
+            let end = Span {
+                start: span.start,
+                end: span.start,
+                ..span
+            };
+            Balanced {
+                tokens: vec![(Token::End, end)],
+                mended: Vec::new(),
+                unsure_from: None,
+            }
         }
         Strict::Wrong => {
             let mut mender = Mender::new(text, diagnostics);
             mender.run(&tokens);
-            let Mender { out, mended, unsure_from, .. } = mender;
-            Balanced { tokens: out, mended, unsure_from }
+            let Mender {
+                out,
+                mended,
+                unsure_from,
+                ..
+            } = mender;
+            Balanced {
+                tokens: out,
+                mended,
+                unsure_from,
+            }
         }
     }
 }
@@ -88,7 +109,11 @@ fn strict(tokens: &[(Token, Span)]) -> Strict {
             open.pop();
         }
     }
-    if wrong || !open.is_empty() { Strict::Wrong } else { Strict::Matching }
+    if wrong || !open.is_empty() {
+        Strict::Wrong
+    } else {
+        Strict::Matching
+    }
 }
 
 fn closing(token: Token) -> Option<Token> {
@@ -125,7 +150,14 @@ struct Mender<'a> {
 impl<'a> Mender<'a> {
     fn new(text: &'a str, diagnostics: &'a mut Diagnostics) -> Mender<'a> {
         let (out, open, mended) = (Vec::new(), Vec::new(), Vec::new());
-        Mender { text, diagnostics, out, open, mended, unsure_from: None }
+        Mender {
+            text,
+            diagnostics,
+            out,
+            open,
+            mended,
+            unsure_from: None,
+        }
     }
 
     fn run(&mut self, tokens: &[(Token, Span)]) {
@@ -138,7 +170,11 @@ impl<'a> Mender<'a> {
             }
             if first {
                 indent = span.start - line_start;
-                let word = if token == Token::Name { &self.text[span.range()] } else { "" };
+                let word = if token == Token::Name {
+                    &self.text[span.range()]
+                } else {
+                    ""
+                };
                 let next = tokens.get(at + 1).map_or(Token::End, |t| t.0);
                 if let Some(head) = head(word, next) {
                     self.start(head, span, indent);
@@ -146,7 +182,11 @@ impl<'a> Mender<'a> {
             }
             match token {
                 Token::LParen | Token::LBracket | Token::LBrace => {
-                    self.open.push(Open { token, span, indent });
+                    self.open.push(Open {
+                        token,
+                        span,
+                        indent,
+                    });
                     self.out.push((token, span));
                 }
                 Token::RBrace => self.close_brace(span, first.then_some(indent)),
@@ -176,7 +216,12 @@ impl<'a> Mender<'a> {
     /// Closes the parentheses and brackets that are open within the innermost brace.
     fn drop_parens(&mut self, span: Span, why: &str) {
         let mut reported = false;
-        while let Some(open) = self.open.last().copied().filter(|o| o.token != Token::LBrace) {
+        while let Some(open) = self
+            .open
+            .last()
+            .copied()
+            .filter(|o| o.token != Token::LBrace)
+        {
             if !reported {
                 self.unclosed(open, span, why);
                 reported = true;
@@ -209,8 +254,13 @@ impl<'a> Mender<'a> {
     }
 
     fn close(&mut self, token: Token, span: Span) {
-        let within: Vec<Open> =
-            self.open.iter().rev().take_while(|o| o.token != Token::LBrace).copied().collect();
+        let within: Vec<Open> = self
+            .open
+            .iter()
+            .rev()
+            .take_while(|o| o.token != Token::LBrace)
+            .copied()
+            .collect();
         let Some(found) = within.iter().position(|o| closing(o.token) == Some(token)) else {
             // The wrong kind of bracket, or none open.
             return match within.first() {
@@ -255,8 +305,13 @@ impl<'a> Mender<'a> {
         while at > 0 && self.out[at - 1].0 == Token::Newline {
             at -= 1;
         }
-        let before = if at > 0 { self.out[at - 1].1.after() } else { open.span.after() };
-        self.out.insert(at, (closing(open.token).unwrap_or(open.token), before));
+        let before = if at > 0 {
+            self.out[at - 1].1.after()
+        } else {
+            open.span.after()
+        };
+        self.out
+            .insert(at, (closing(open.token).unwrap_or(open.token), before));
     }
 
     fn unclosed(&mut self, open: Open, noticed: Span, why: &str) {
@@ -283,7 +338,8 @@ impl<'a> Mender<'a> {
         }
         let message = format!("`{sign}` closes nothing");
         let help = "delete it, or add the bracket that it should close";
-        self.diagnostics.push(Diagnostic::new("E0104", span, message).help(help));
+        self.diagnostics
+            .push(Diagnostic::new("E0104", span, message).help(help));
     }
 }
 

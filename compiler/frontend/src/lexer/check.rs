@@ -18,7 +18,8 @@ pub(super) struct Check<'a> {
 
 impl Check<'_> {
     fn report(&mut self, code: &'static str, span: Span, message: impl Into<String>, help: &str) {
-        self.diagnostics.push(Diagnostic::new(code, span, message).help(help));
+        self.diagnostics
+            .push(Diagnostic::new(code, span, message).help(help));
     }
 
     /// Reports what is wrong with a token.
@@ -37,7 +38,10 @@ impl Check<'_> {
 
     fn name(&mut self, span: Span) {
         if span.range().len() > MAX_NAME {
-            let shown = Span { end: span.start + 32, ..span };
+            let shown = Span {
+                end: span.start + 32,
+                ..span
+            };
             let message = format!("a name of {} characters", span.range().len());
             self.report("E0803", shown, message, &format!("the limit is {MAX_NAME}"));
         }
@@ -46,9 +50,17 @@ impl Check<'_> {
     fn number(&mut self, span: Span) {
         let text = &self.text[span.range()];
         if text.len() > MAX_NUMBER {
-            let shown = Span { end: span.start + 32, ..span };
+            let shown = Span {
+                end: span.start + 32,
+                ..span
+            };
             let message = format!("a number of {} characters", text.len());
-            return self.report("E0002", shown, message, &format!("the limit is {MAX_NUMBER}"));
+            return self.report(
+                "E0002",
+                shown,
+                message,
+                &format!("the limit is {MAX_NUMBER}"),
+            );
         }
         match number(text) {
             Ok(_) => {}
@@ -75,9 +87,18 @@ impl Check<'_> {
                 && !matches!(escaped, '\\' | '"' | 'n' | 't')
             {
                 let start = span.start + at as u32;
-                let place = Span { start, end: start + 1 + escaped.len_utf8() as u32, ..span };
+                let place = Span {
+                    start,
+                    end: start + 1 + escaped.len_utf8() as u32,
+                    ..span
+                };
                 let message = format!("unknown escape `\\{}`", escape(&escaped.to_string()));
-                self.report("E0006", place, message, "the escapes are `\\\\`, `\\\"`, `\\n` and `\\t`");
+                self.report(
+                    "E0006",
+                    place,
+                    message,
+                    "the escapes are `\\\\`, `\\\"`, `\\n` and `\\t`",
+                );
             }
         }
     }
@@ -88,7 +109,14 @@ impl Check<'_> {
         let hidden = |&(_, c): &(usize, char)| is_hidden(c) && !matches!(c, '\t' | '\r');
         if let Some((at, c)) = text.char_indices().find(hidden) {
             let start = span.start + at as u32;
-            self.hidden(c, Span { start, end: start + c.len_utf8() as u32, ..span });
+            self.hidden(
+                c,
+                Span {
+                    start,
+                    end: start + c.len_utf8() as u32,
+                    ..span
+                },
+            );
         }
     }
 
@@ -109,24 +137,41 @@ impl Check<'_> {
         self.unread.push(span.start);
         let rest = &self.text[span.start as usize..];
         let line = rest.find('\n').unwrap_or(rest.len());
-        let Some(c) = rest.chars().next() else { return span.end };
-        let one = Span { end: span.start + c.len_utf8() as u32, ..span };
+        let Some(c) = rest.chars().next() else {
+            return span.end;
+        };
+        let one = Span {
+            end: span.start + c.len_utf8() as u32,
+            ..span
+        };
         if c == '"' {
             // What may close brackets around the string is left out of it.
             let text = rest[..line].trim_end_matches([' ', '\r', '{', ')', ']', ',']);
-            let whole = Span { end: span.start + text.len().max(1) as u32, ..span };
+            let whole = Span {
+                end: span.start + text.len().max(1) as u32,
+                ..span
+            };
             let shown = if whole.range().len() > 64 { one } else { whole };
             let message = "this string does not end on its line";
             self.report("E0003", shown, message, "close it with `\"`");
             return whole.end;
         }
         if c == '#' {
-            self.report("E0007", one, "`#` does not start a comment", "comments start with `//`");
+            self.report(
+                "E0007",
+                one,
+                "`#` does not start a comment",
+                "comments start with `//`",
+            );
             return span.start + line as u32;
         }
         if is_hidden(c) {
             // A run of them is one finding.
-            let run: usize = rest.chars().take_while(|&c| is_hidden(c) && c != '\n').map(char::len_utf8).sum();
+            let run: usize = rest
+                .chars()
+                .take_while(|&c| is_hidden(c) && c != '\n')
+                .map(char::len_utf8)
+                .sum();
             self.hidden(c, one);
             return span.start + run as u32;
         }
@@ -134,7 +179,9 @@ impl Check<'_> {
             '&' => "write `and`",
             '|' => "write `or`",
             '^' => "for powers write `pow(x, n)`; for bits, `xor(a, b)`",
-            '\'' | '`' | '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' => "strings stand in plain double quotes, `\"`",
+            '\'' | '`' | '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' => {
+                "strings stand in plain double quotes, `\"`"
+            }
             '\u{2212}' | '\u{2013}' | '\u{2014}' => "the minus sign is `-`",
             '\u{d7}' | '\u{b7}' => "multiplication is `*`",
             '\u{f7}' => "division is `/`",
@@ -178,7 +225,10 @@ impl Check<'_> {
             Token::StarStar => "powers are written `pow(x, n)`",
             _ => "ranges leave out their end: write `lo..hi + 1`",
         };
-        let message = format!("`{}` is not an operator of this language", &self.text[span.range()]);
+        let message = format!(
+            "`{}` is not an operator of this language",
+            &self.text[span.range()]
+        );
         self.report("E0108", span, message, help);
     }
 }
@@ -200,7 +250,11 @@ enum Bad {
 
 /// The value of a number; `None` for one that has been reported.
 pub fn number_value(text: &str) -> Option<Number> {
-    if text.len() > MAX_NUMBER { None } else { number(text).ok() }
+    if text.len() > MAX_NUMBER {
+        None
+    } else {
+        number(text).ok()
+    }
 }
 
 fn number(text: &str) -> Result<Number, Bad> {
@@ -213,17 +267,23 @@ fn number(text: &str) -> Result<Number, Bad> {
     if radix != 10 {
         let digits = &digits[2..];
         if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-            return Err(Bad::Form("after `0x` stand hexadecimal digits, after `0b` binary ones"));
+            return Err(Bad::Form(
+                "after `0x` stand hexadecimal digits, after `0b` binary ones",
+            ));
         }
         let value = u64::from_str_radix(digits, radix);
-        return value.map(Number::Int).map_err(|_| Bad::Large("the largest is 0xffffffffffffffff"));
+        return value
+            .map(Number::Int)
+            .map_err(|_| Bad::Large("the largest is 0xffffffffffffffff"));
     }
     if digits.chars().all(|c| c.is_ascii_digit()) {
         if digits.len() > 1 && digits.starts_with('0') {
             return Err(Bad::Form("leave out the leading zeros"));
         }
         let value = digits.parse();
-        return value.map(Number::Int).map_err(|_| Bad::Large("the largest whole number is 18446744073709551615"));
+        return value
+            .map(Number::Int)
+            .map_err(|_| Bad::Large("the largest whole number is 18446744073709551615"));
     }
     let form = "numbers have no suffix: for another type write a cast such as `f32(1.5)`";
     let exponent_only = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
@@ -232,7 +292,9 @@ fn number(text: &str) -> Result<Number, Bad> {
     }
     match digits.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(Number::Float(value)),
-        Ok(_) => Err(Bad::Large("the largest number is about 1.8e308; infinity is `inf`")),
+        Ok(_) => Err(Bad::Large(
+            "the largest number is about 1.8e308; infinity is `inf`",
+        )),
         Err(_) => Err(Bad::Form(form)),
     }
 }

@@ -31,7 +31,9 @@ impl Parser<'_> {
                 Ok(stmt) => stmts.push(stmt),
                 Err(Failed) if self.stopped => return Err(Failed),
                 Err(Failed) => {
-                    let kind = StmtKind::Error { binds: self.bound_by(start) };
+                    let kind = StmtKind::Error {
+                        binds: self.bound_by(start),
+                    };
                     let span = self.tokens[start].1.to(self.last_span());
                     stmts.push(Stmt { kind, span });
                     self.skip_statement();
@@ -40,11 +42,18 @@ impl Parser<'_> {
         }
         let end = self.close(Token::RBrace, open, false)?;
         let tail = match stmts.pop_if(|last| is_tail(last)) {
-            Some(Stmt { kind: StmtKind::Expr(value), .. }) => Some(value),
+            Some(Stmt {
+                kind: StmtKind::Expr(value),
+                ..
+            }) => Some(value),
             Some(Stmt { span, .. }) => Some(Expr::new(ExprKind::Error, span)),
             None => None,
         };
-        Ok(Block { stmts, tail, span: open.to(end) })
+        Ok(Block {
+            stmts,
+            tail,
+            span: open.to(end),
+        })
     }
 
     /// A statement, and that its line ends there.
@@ -89,7 +98,11 @@ impl Parser<'_> {
         let mut names = Vec::new();
         let word = |at: usize| {
             let (token, span) = self.tokens[at];
-            if token == Token::Name { &self.text[span.range()] } else { "" }
+            if token == Token::Name {
+                &self.text[span.range()]
+            } else {
+                ""
+            }
         };
         if word(start) != "let" {
             return names;
@@ -97,7 +110,10 @@ impl Parser<'_> {
         for at in start + 1..self.tokens.len() {
             let (token, span) = self.tokens[at];
             match token {
-                Token::Name => names.push(Ident { name: aiai_ir::Sym::new(word(at)), span }),
+                Token::Name => names.push(Ident {
+                    name: aiai_ir::Sym::new(word(at)),
+                    span,
+                }),
                 Token::LParen | Token::RParen | Token::Comma => {}
                 _ => break,
             }
@@ -123,14 +139,18 @@ impl Parser<'_> {
             }
             _ => StmtKind::Expr(self.rhs()?),
         };
-        Ok(Stmt { kind, span: start.to(self.last_span()) })
+        Ok(Stmt {
+            kind,
+            span: start.to(self.last_span()),
+        })
     }
 
     fn let_statement(&mut self) -> Parsed<StmtKind> {
         self.advance();
         if self.word() == "mut" && self.peek_at(1) == Token::Name {
             let diagnostic = Diagnostic::new("E0108", self.span(), "values are never changed");
-            let help = "delete `mut`; to change a value, bind a new one, or carry it through a loop";
+            let help =
+                "delete `mut`; to change a value, bind a new one, or carry it through a loop";
             return Err(self.report(diagnostic.help(help)));
         }
         if self.peek() == Token::Name && self.peek_at(1) == Token::LBracket {
@@ -139,7 +159,11 @@ impl Parser<'_> {
             let (indices, _) = self.items(Token::RBracket, open, |p| p.binder())?;
             self.expect(Token::Eq)?;
             let value = self.rhs()?;
-            return Ok(StmtKind::IndexLet { name, indices, value });
+            return Ok(StmtKind::IndexLet {
+                name,
+                indices,
+                value,
+            });
         }
         let pattern = self.pattern()?;
         if self.peek() == Token::Colon {
@@ -169,7 +193,11 @@ impl Parser<'_> {
             self.dots()?;
             range = Some((lo, self.dim_expr()?));
         }
-        Ok(Binder { name, range, span: name.span.to(self.last_span()) })
+        Ok(Binder {
+            name,
+            range,
+            span: name.span.to(self.last_span()),
+        })
     }
 
     pub(super) fn pattern(&mut self) -> Parsed<Pattern> {
@@ -177,14 +205,20 @@ impl Parser<'_> {
             let start = p.span();
             if p.accept(Token::LParen) {
                 let (parts, end) = p.items(Token::RParen, start, |p| p.pattern())?;
-                return Ok(Pattern { kind: PatternKind::Tuple(parts), span: start.to(end) });
+                return Ok(Pattern {
+                    kind: PatternKind::Tuple(parts),
+                    span: start.to(end),
+                });
             }
             let name = p.ident("a name or a tuple of names")?;
             let kind = match name.name.as_str() {
                 "_" => PatternKind::Wildcard,
                 _ => PatternKind::Name(name),
             };
-            Ok(Pattern { kind, span: name.span })
+            Ok(Pattern {
+                kind,
+                span: name.span,
+            })
         })
     }
 }

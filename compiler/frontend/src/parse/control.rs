@@ -91,9 +91,13 @@ impl Parser<'_> {
             _ => vec![source],
         };
         if over.len() != vars.len() {
-            let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-            let message =
-                format!("{} for {}", count(vars.len(), "name"), count(over.len(), "value"));
+            let count =
+                |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+            let message = format!(
+                "{} for {}",
+                count(vars.len(), "name"),
+                count(over.len(), "value")
+            );
             let names = vars[0].span.to(vars[vars.len() - 1].span);
             let diagnostic = Diagnostic::new("E0116", names, message);
             return Err(self.report(diagnostic.related(span, "one name for each of these")));
@@ -146,6 +150,10 @@ impl Parser<'_> {
             return Err(self.report(diagnostic.help("name the values: `grad (net, x) { ... }`")));
         }
         let body = self.block()?;
-        Ok(ExprKind::Grad(Box::new(Grad { targets, tuple, body })))
+        Ok(ExprKind::Grad(Box::new(Grad {
+            targets,
+            tuple,
+            body,
+        })))
     }
 }

@@ -37,7 +37,10 @@ impl Parser<'_> {
     /// The next token; behind the last one if the line ends there, where the missing piece belongs.
     pub(super) fn here(&self) -> Span {
         let last = self.last_span();
-        let gap = self.text.get(last.end as usize..self.span().start as usize).unwrap_or("");
+        let gap = self
+            .text
+            .get(last.end as usize..self.span().start as usize)
+            .unwrap_or("");
         if matches!(self.peek(), Token::Newline | Token::End) || gap.contains('\n') {
             last.after()
         } else {
@@ -55,7 +58,10 @@ impl Parser<'_> {
             Diagnostic::new("E0101", self.here(), message).label(format!("expected {wanted}"));
         if wanted == "an expression" && self.at > 0 && self.peek() != Token::Name {
             let (before, span) = self.tokens[self.at - 1];
-            if matches!(before, Token::Plus | Token::Minus | Token::Star | Token::Slash | Token::At) {
+            if matches!(
+                before,
+                Token::Plus | Token::Minus | Token::Star | Token::Slash | Token::At
+            ) {
                 let text = format!("`{}` needs a right side", &self.text[span.range()]);
                 diagnostic = diagnostic.related(span, text);
             }
@@ -74,30 +80,46 @@ impl Parser<'_> {
     /// A finding for a slip that people bring along from other languages.
     fn slip(&self) -> Option<Diagnostic> {
         let (code, message, help) = match (self.peek(), self.word()) {
-            (Token::Semicolon, _) => {
-                ("E0109", "unexpected `;`", "statements end at the end of their line: delete it")
-            }
-            (Token::OpAssign, _) => {
-                ("E0106", "values are never changed", "bind a new one: `let x = x + 1`")
-            }
-            (Token::Eq, _) => ("E0101", "unexpected `=`", "to compare, write `==`; to bind, `let`"),
+            (Token::Semicolon, _) => (
+                "E0109",
+                "unexpected `;`",
+                "statements end at the end of their line: delete it",
+            ),
+            (Token::OpAssign, _) => (
+                "E0106",
+                "values are never changed",
+                "bind a new one: `let x = x + 1`",
+            ),
+            (Token::Eq, _) => (
+                "E0101",
+                "unexpected `=`",
+                "to compare, write `==`; to bind, `let`",
+            ),
             (Token::DotDotEq, _) => return None,
             (_, "def" | "func" | "function" | "fun") => {
                 ("E0108", "functions are not declared this way", "write `fn`")
             }
-            (_, "return") if self.peek_at(1) != Token::LParen => {
-                ("E0108", "there is no `return`", "the last expression of a block is its value")
-            }
-            (_, "class" | "struct") if self.peek_at(1) == Token::Name => {
-                ("E0108", "records are not declared this way", "write `module`")
-            }
-            (_, "import" | "from") if self.peek_at(1) == Token::Name => {
-                ("E0108", "files are not named this way", "write `use file: Name`")
-            }
+            (_, "return") if self.peek_at(1) != Token::LParen => (
+                "E0108",
+                "there is no `return`",
+                "the last expression of a block is its value",
+            ),
+            (_, "class" | "struct") if self.peek_at(1) == Token::Name => (
+                "E0108",
+                "records are not declared this way",
+                "write `module`",
+            ),
+            (_, "import" | "from") if self.peek_at(1) == Token::Name => (
+                "E0108",
+                "files are not named this way",
+                "write `use file: Name`",
+            ),
             (_, "elif" | "elseif") => ("E0108", "unexpected `elif`", "write `else if`"),
-            (_, "lambda") => {
-                ("E0108", "there are no anonymous functions", "declare a function with `fn`")
-            }
+            (_, "lambda") => (
+                "E0108",
+                "there are no anonymous functions",
+                "declare a function with `fn`",
+            ),
             _ => return None,
         };
         Some(Diagnostic::new(code, self.span(), message).help(help))

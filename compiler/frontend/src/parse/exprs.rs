@@ -222,7 +222,11 @@ impl Parser<'_> {
         }
         self.dots()?;
         let hi = self.expr()?;
-        let step = if self.accept_word("by") { Some(self.expr()?) } else { None };
+        let step = if self.accept_word("by") {
+            Some(self.expr()?)
+        } else {
+            None
+        };
         let span = lo.span.to(self.last_span());
         Ok(IndexArg::Range { lo, hi, step, span })
     }
@@ -283,8 +287,14 @@ impl Parser<'_> {
         let text = &self.text[self.advance().range()];
         let name = || Sym::new(text);
         match number_value(text) {
-            Some(Number::Int(value)) => ExprKind::Int { value, text: name() },
-            Some(Number::Float(value)) => ExprKind::Float { value, text: name() },
+            Some(Number::Int(value)) => ExprKind::Int {
+                value,
+                text: name(),
+            },
+            Some(Number::Float(value)) => ExprKind::Float {
+                value,
+                text: name(),
+            },
             None => ExprKind::Error,
         }
     }
@@ -293,7 +303,10 @@ impl Parser<'_> {
     fn parenthesised(&mut self) -> Parsed<Expr> {
         let open = self.advance();
         if self.accept(Token::RParen) {
-            return Ok(Expr::new(ExprKind::Tuple(Vec::new()), open.to(self.last_span())));
+            return Ok(Expr::new(
+                ExprKind::Tuple(Vec::new()),
+                open.to(self.last_span()),
+            ));
         }
         let first = self.rhs()?;
         if self.peek() != Token::Comma {

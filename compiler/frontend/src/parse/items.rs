@@ -63,7 +63,10 @@ impl Parser<'_> {
             "rules" => Item::Rules(self.rules(doc)?),
             _ => return Err(self.not_an_item()),
         };
-        if !matches!(self.peek(), Token::Newline | Token::Semicolon | Token::End | Token::Doc) {
+        if !matches!(
+            self.peek(),
+            Token::Newline | Token::Semicolon | Token::End | Token::Doc
+        ) {
             return Err(self.unexpected("the end of the line"));
         }
         Ok(item)
@@ -209,7 +212,10 @@ impl Parser<'_> {
             LeafInit::None
         };
         let span = start.to(self.last_span());
-        if !matches!(self.peek(), Token::Newline | Token::Semicolon | Token::RBrace | Token::Doc) {
+        if !matches!(
+            self.peek(),
+            Token::Newline | Token::Semicolon | Token::RBrace | Token::Doc
+        ) {
             return Err(self.unexpected("the end of the line"));
         }
         Ok(match kind {
@@ -236,7 +242,8 @@ impl Parser<'_> {
             Some(_) => format!("`{}` cannot stand in a module", self.word()),
             None => format!("expected a member of the module, found {}", self.found()),
         };
-        let help = "members are `param`, `state`, `field`, `fn`, and submodules `name: Module<...>`";
+        let help =
+            "members are `param`, `state`, `field`, `fn`, and submodules `name: Module<...>`";
         let diagnostic = Diagnostic::new("E0105", self.here(), message);
         self.report(diagnostic.help(help))
     }
@@ -284,7 +291,11 @@ impl Parser<'_> {
             self.advance();
             return self.ty().map(Some);
         }
-        if self.accept(Token::Arrow) { self.ty().map(Some) } else { Ok(None) }
+        if self.accept(Token::Arrow) {
+            self.ty().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn prop(&mut self, doc: Doc) -> Parsed<Prop> {
@@ -350,8 +361,14 @@ impl Parser<'_> {
 
     fn untyped(&mut self, name: Ident) -> Failed {
         let (message, help) = match name.name.as_str() {
-            "self" => ("`self` is not a parameter", "delete it: in a module, `self` is always there"),
-            _ => ("a parameter without a type", "types are written at signatures: `x: f32[N]`"),
+            "self" => (
+                "`self` is not a parameter",
+                "delete it: in a module, `self` is always there",
+            ),
+            _ => (
+                "a parameter without a type",
+                "types are written at signatures: `x: f32[N]`",
+            ),
         };
         self.report(Diagnostic::new("E0115", name.span, message).help(help))
     }
@@ -454,7 +471,10 @@ impl Parser<'_> {
         if self.accept(Token::FatArrow) {
             return Ok(());
         }
-        let message = format!("expected `=>` between the sides of the rule, found {}", self.found());
+        let message = format!(
+            "expected `=>` between the sides of the rule, found {}",
+            self.found()
+        );
         let mut diagnostic = Diagnostic::new("E0118", self.here(), message);
         if matches!(self.peek(), Token::Arrow | Token::Eq | Token::EqEq) {
             diagnostic = diagnostic.help("write `=>`");
@@ -471,11 +491,13 @@ impl Parser<'_> {
                 self.advance();
                 let open = self.expect(Token::LParen)?;
                 let bound = match self.peek() {
-                    Token::Int | Token::Float => match number_value(&self.text[self.advance().range()]) {
-                        Some(Number::Int(value)) => value as f64,
-                        Some(Number::Float(value)) => value,
-                        None => 0.0,
-                    },
+                    Token::Int | Token::Float => {
+                        match number_value(&self.text[self.advance().range()]) {
+                            Some(Number::Int(value)) => value as f64,
+                            Some(Number::Float(value)) => value,
+                            None => 0.0,
+                        }
+                    }
                     _ => return Err(self.unexpected("a number of ulp")),
                 };
                 self.expect_word("ulp")?;
@@ -485,7 +507,9 @@ impl Parser<'_> {
             _ => {
                 let message = format!("expected the class of the rule, found {}", self.found());
                 let diagnostic = Diagnostic::new("E0118", self.here(), message);
-                return Err(self.report(diagnostic.help("a class is `exact`, `real` or `approx(n ulp)`")));
+                return Err(
+                    self.report(diagnostic.help("a class is `exact`, `real` or `approx(n ulp)`"))
+                );
             }
         };
         if !matches!(kind, RuleClassKind::Approx(_)) {

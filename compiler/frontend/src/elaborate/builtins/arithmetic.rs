@@ -13,7 +13,11 @@ pub(super) fn unary(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opti
     if let Some(folded) = fold(kind, &val) {
         return Some(folded);
     }
-    let want = if kind.is_float_only() { call.hint.filter(|h| h.is_float()).or(Some(DType::F32)) } else { None };
+    let want = if kind.is_float_only() {
+        call.hint.filter(|h| h.is_float()).or(Some(DType::F32))
+    } else {
+        None
+    };
     let x = this.tensor(cx, val, want, span)?;
     Some(this.apply(cx, Op::Unary { kind }, &[x], call.span))
 }
@@ -69,10 +73,24 @@ pub(super) fn clamp(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opti
     let high = this.operand_arg(call, "high")?;
     let span = call.span;
     let (a, b) = this.meet(cx, x, low, "clamp", span)?;
-    let raised = this.apply(cx, Op::Binary { kind: BinaryKind::Max }, &[a, b], span);
+    let raised = this.apply(
+        cx,
+        Op::Binary {
+            kind: BinaryKind::Max,
+        },
+        &[a, b],
+        span,
+    );
     let raised = Operand { val: raised, span };
     let (a, b) = this.meet(cx, raised, high, "clamp", span)?;
-    Some(this.apply(cx, Op::Binary { kind: BinaryKind::Min }, &[a, b], span))
+    Some(this.apply(
+        cx,
+        Op::Binary {
+            kind: BinaryKind::Min,
+        },
+        &[a, b],
+        span,
+    ))
 }
 
 /// A value whose derivative is taken to be zero.

@@ -15,7 +15,11 @@ pub(super) fn assert(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
     let mut value = this.tensor(cx, val, Some(DType::Bool), span)?;
     let ty = cx.b.ty(value).clone();
     if ty.dtype() != DType::Bool {
-        this.report(Diagnostic::new("E0302", span, format!("expected truth values, got `{ty}`")));
+        this.report(Diagnostic::new(
+            "E0302",
+            span,
+            format!("expected truth values, got `{ty}`"),
+        ));
         return None;
     }
     if ty.rank() > 0 {
@@ -38,8 +42,17 @@ pub(super) fn assert_close(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) 
     };
     let a = this.operand_arg(call, "a")?;
     let b = this.operand_arg(call, "b")?;
-    let message = format!("{} is close to {}", this.sources.text(a.span), this.sources.text(b.span));
+    let message = format!(
+        "{} is close to {}",
+        this.sources.text(a.span),
+        this.sources.text(b.span)
+    );
     let (x, y) = this.meet(cx, a, b, "assert_close", call.span)?;
     let (rtol, atol) = (cx.b.scalar(DType::F64, tol), cx.b.scalar(DType::F64, tol));
-    Some(this.apply(cx, Op::AssertClose { message }, &[x, y, rtol, atol], call.span))
+    Some(this.apply(
+        cx,
+        Op::AssertClose { message },
+        &[x, y, rtol, atol],
+        call.span,
+    ))
 }

@@ -62,7 +62,11 @@ pub(super) fn iota(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Optio
         this.missing(call, "one dimension, `iota::<N>()`");
         return None;
     }
-    let op = Op::Iota { dtype: dtype.unwrap_or(DType::I64), shape, axis: 0 };
+    let op = Op::Iota {
+        dtype: dtype.unwrap_or(DType::I64),
+        shape,
+        axis: 0,
+    };
     Some(this.apply(cx, op, &[], call.span))
 }
 
@@ -123,9 +127,18 @@ impl Elaborator<'_> {
         let (zero, one, two) = (Dim::from(0), Dim::from(1), Dim::from(2));
         let outer = cx.b.loc;
         cx.b.loc = Some(self.sources.loc(span));
-        let words = cx.b.value(Op::RandomBits { shape: vec![two, two] }, &[key]);
+        let words = cx.b.value(
+            Op::RandomBits {
+                shape: vec![two, two],
+            },
+            &[key],
+        );
         let row = |at: Dim, cx: &mut Cx| {
-            let op = Op::Slice { starts: vec![at, zero], limits: vec![at + one, two], strides: vec![one; 2] };
+            let op = Op::Slice {
+                starts: vec![at, zero],
+                limits: vec![at + one, two],
+                strides: vec![one; 2],
+            };
             let row = cx.b.value(op, &[words]);
             cx.b.reshape(row, &[two])
         };

@@ -17,7 +17,9 @@ pub(super) fn reshape(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Op
         let message = format!("`{ty}` has `{have}` elements, the shape `{want}`");
         let mut diagnostic = Diagnostic::new("E0301", at, message);
         if have.as_const().is_none() || want.as_const().is_none() {
-            diagnostic = diagnostic.help("say in a `where` clause that they are equal, or split axes so that they are");
+            diagnostic = diagnostic.help(
+                "say in a `where` clause that they are equal, or split axes so that they are",
+            );
         }
         this.report(diagnostic);
         return None;
@@ -62,7 +64,9 @@ pub(super) fn broadcast(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> 
     let own = cx.shape(x);
     let skip = shape.len().checked_sub(own.len());
     let fits = skip.is_some_and(|skip| {
-        own.iter().zip(&shape[skip..]).all(|(a, b)| a.is_const(1) || cx.equal(*a, *b))
+        own.iter()
+            .zip(&shape[skip..])
+            .all(|(a, b)| a.is_const(1) || cx.equal(*a, *b))
     });
     if !fits {
         let message = format!("`{}` does not broadcast to {shape:?}", cx.b.ty(x));
@@ -75,14 +79,18 @@ pub(super) fn broadcast(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> 
 pub(super) fn pad(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option<Val> {
     let (x, _) = this.tensor_arg(cx, call, "x")?;
     let rank = cx.b.ty(x).rank();
-    let axes = this.axes_arg(call, rank)?.unwrap_or_else(|| (0..rank).collect());
+    let axes = this
+        .axes_arg(call, rank)?
+        .unwrap_or_else(|| (0..rank).collect());
     let zero = Dim::from(0);
     let before = this.dim_arg(cx, call, "before")?.unwrap_or(zero);
     let after = this.dim_arg(cx, call, "after")?.unwrap_or(zero);
     for amount in [before, after] {
         if amount.as_const().is_some_and(|n| n < 0) {
             let message = format!("padding by {amount}");
-            this.report(Diagnostic::new("E0404", call.span, message).help("slices take elements away"));
+            this.report(
+                Diagnostic::new("E0404", call.span, message).help("slices take elements away"),
+            );
             return None;
         }
     }
@@ -95,8 +103,15 @@ pub(super) fn pad(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option
     if before == zero && after == zero {
         return Some(Val::Tensor(x));
     }
-    let amount = |by: Dim| (0..rank).map(|k| if axes.contains(&k) { by } else { zero }).collect();
-    let op = Op::Pad { low: amount(before), high: amount(after) };
+    let amount = |by: Dim| {
+        (0..rank)
+            .map(|k| if axes.contains(&k) { by } else { zero })
+            .collect()
+    };
+    let op = Op::Pad {
+        low: amount(before),
+        high: amount(after),
+    };
     Some(this.apply(cx, op, &[x, value], call.span))
 }
 
@@ -109,7 +124,11 @@ pub(super) fn concat(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
     let parts = match val {
         Val::Tuple(parts) if !parts.is_empty() => parts,
         other => {
-            let message = format!("`{}` takes a tuple of tensors, got {}", call.name, other.kind());
+            let message = format!(
+                "`{}` takes a tuple of tensors, got {}",
+                call.name,
+                other.kind()
+            );
             this.report(Diagnostic::new("E0304", at, message));
             return None;
         }
@@ -178,7 +197,10 @@ pub(super) fn update(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
     };
     let window = this.tensor(cx, window, Some(dtype), window_span)?;
     if cx.b.ty(window).dtype() != dtype {
-        let message = format!("a window of {} in a tensor of {dtype}", cx.b.ty(window).dtype());
+        let message = format!(
+            "a window of {} in a tensor of {dtype}",
+            cx.b.ty(window).dtype()
+        );
         this.report(Diagnostic::new("E0302", window_span, message));
         return None;
     }
@@ -212,11 +234,23 @@ pub(super) fn scatter(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Op
         && got.iter().zip(&expected).all(|(a, b)| cx.equal(*a, *b))
         && cx.b.ty(updates).dtype() == cx.b.ty(x).dtype();
     if !fits {
-        let message = format!("the updates have type `{}`, expected {} {expected:?}", cx.b.ty(updates), cx.b.ty(x).dtype());
+        let message = format!(
+            "the updates have type `{}`, expected {} {expected:?}",
+            cx.b.ty(updates),
+            cx.b.ty(x).dtype()
+        );
         this.report(Diagnostic::new("E0301", updates_span, message));
         return None;
     }
     let index = cx.b.cast(index, DType::I64);
     let updates = cx.b.reshape(updates, &expected);
-    Some(this.apply(cx, Op::Scatter { axes: vec![0], kind }, &[x, index, updates], call.span))
+    Some(this.apply(
+        cx,
+        Op::Scatter {
+            axes: vec![0],
+            kind,
+        },
+        &[x, index, updates],
+        call.span,
+    ))
 }
