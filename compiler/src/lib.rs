@@ -1,1 +1,79 @@
-//! The aiai command line and driver.
+//! The `aiai` command line and driver: options, files, reports. Algorithms live in the layers below.
+
+pub mod cli;
+mod commands;
+mod driver;
+mod files;
+mod output;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// How a command ended, as its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    /// A finding or a failed test.
+    Finding,
+    /// Wrong usage, or a diagnostic in the input.
+    BadInput,
+    /// A missing driver, an unwritable file.
+    Environment,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        ExitCode::from(match outcome {
+            Outcome::Success => 0,
+            Outcome::Finding => 1,
+            Outcome::BadInput => 2,
+            Outcome::Environment => 3,
+        })
+    }
+}
+
+/// An error with the exit code that it asks for.
+#[derive(Debug)]
+pub struct Failure {
+    pub outcome: Outcome,
+    pub message: String,
+}
+
+impl Failure {
+    /// Wrong usage, or bad input that has no place in a source file.
+    pub fn input(message: impl Into<String>) -> Failure {
+        Failure {
+            outcome: Outcome::BadInput,
+            message: message.into(),
+        }
+    }
+
+    /// Something about the machine or its files.
+    pub fn environment(message: impl Into<String>) -> Failure {
+        Failure {
+            outcome: Outcome::Environment,
+            message: message.into(),
+        }
+    }
+}
+
+/// What commands return: how they ended, or why they could not go on.
+pub type Ended = Result<Outcome, Failure>;
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    output::quiet_pipes();
+    let args = cli::Cli::parse();
+    match commands::run(&args) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            // Diagnostics have been printed already; they come with an empty message.
+            if !failure.message.is_empty() {
+                eprintln!("aiai: {}", failure.message);
+            }
+            failure.outcome.into()
+        }
+    }
+}

@@ -1,2 +1,7 @@
 //! The `aiai` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aiai::main()
+}

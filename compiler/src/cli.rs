@@ -1,0 +1,135 @@
+//! The command line: what can be asked for.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A compiler for machine-learning models.
+#[derive(Debug, Parser)]
+#[command(name = "aiai", version, about, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 success, 1 a finding or a failed test, 2 wrong usage or a \
+diagnostic in the input, 3 the environment."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options that mean the same everywhere.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Print results as JSON on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What executes a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// The reference evaluator: slow, exact, the referee of all others.
+    Interp,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check programs: syntax, names, types, shapes.
+    #[command(after_help = "Example: aiai check model.aiai --json")]
+    Check {
+        /// Files to check.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Write programs in the canonical format.
+    #[command(after_help = "Example: aiai fmt --check src/*.aiai")]
+    Fmt {
+        /// Change nothing; exit 1 where a file would change.
+        #[arg(long)]
+        check: bool,
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Explain an error code.
+    #[command(after_help = "Example: aiai explain E0301")]
+    Explain {
+        /// A code such as E0301; without one, the list of codes.
+        code: Option<String>,
+    },
+    /// Run the tests and properties of programs.
+    #[command(after_help = "Example: aiai test model.aiai --filter softmax --cases 100")]
+    Test {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Only those whose name contains this.
+        #[arg(long)]
+        filter: Option<String>,
+        /// How many inputs each property is tried on.
+        #[arg(long, default_value_t = 50)]
+        cases: u32,
+        /// What the inputs are drawn from.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Run a function of a program.
+    #[command(
+        after_help = "Examples:\n  aiai run model.aiai:main --arg x=[1,2,3]\n  \
+aiai run model.aiai:main --random 7 --dim N=4 --json"
+    )]
+    Run(RunArgs),
+    /// Print a program as the compiler sees it.
+    #[command(after_help = "Example: aiai emit model.aiai:main --ir tensor --after differentiate")]
+    Emit {
+        /// FILE or FILE:FUNCTION.
+        target: String,
+        /// Which form.
+        #[arg(long, value_enum, default_value_t = Form::Tensor)]
+        ir: Form,
+        /// Stop behind this pass; `source` is before any.
+        #[arg(long)]
+        after: Option<String>,
+        /// Give a dimension a size: NAME=SIZE.
+        #[arg(long = "dim", value_name = "NAME=SIZE")]
+        dims: Vec<String>,
+        /// Show the place in the source behind every op.
+        #[arg(long)]
+        locations: bool,
+    },
+    /// Say what this build can do on this machine.
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// FILE or FILE:FUNCTION; the function is `main` where none is named.
+    pub target: String,
+    /// Give a parameter a value: a number, nested lists of numbers.
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    pub args: Vec<String>,
+    /// Give a dimension a size: NAME=SIZE.
+    #[arg(long = "dim", value_name = "NAME=SIZE")]
+    pub dims: Vec<String>,
+    /// Draw parameters that are not given from this seed.
+    #[arg(long, value_name = "SEED")]
+    pub random: Option<u64>,
+    /// What executes the program.
+    #[arg(long, value_enum, default_value_t = Backend::Interp)]
+    pub backend: Backend,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// Whole tensors.
+    Tensor,
+}

@@ -1,0 +1,44 @@
+//! One file per command.
+
+use crate::Ended;
+use crate::cli::{Cli, Command};
+
+mod check;
+mod doctor;
+mod emit;
+mod explain;
+mod fmt;
+mod run;
+mod test;
+
+/// Runs the command that was asked for.
+pub fn run(cli: &Cli) -> Ended {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Check { files } => check::run(files, global),
+        Command::Fmt { check, files } => fmt::run(*check, files, global),
+        Command::Explain { code } => explain::run(code.as_deref(), global),
+        Command::Test {
+            files,
+            filter,
+            cases,
+            seed,
+        } => {
+            let options = test::Options {
+                filter: filter.as_deref(),
+                cases: *cases,
+                seed: *seed,
+            };
+            test::run(files, &options, global)
+        }
+        Command::Run(args) => run::run(args, global),
+        Command::Emit {
+            target,
+            ir,
+            after,
+            dims,
+            locations,
+        } => emit::run(target, *ir, after.as_deref(), dims, *locations, global),
+        Command::Doctor => doctor::run(global),
+    }
+}

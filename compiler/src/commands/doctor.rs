@@ -1,0 +1,28 @@
+//! `aiai doctor`
+
+use crate::cli::Global;
+use crate::{Ended, Outcome, output};
+
+pub fn run(global: &Global) -> Ended {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let library: Vec<&str> = aiai_frontend::stdlib::FILES.iter().map(|f| f.0).collect();
+    if global.json {
+        let value = serde_json::json!({
+            "schema": 1,
+            "version": env!("CARGO_PKG_VERSION"),
+            "target": std::env::consts::ARCH,
+            "threads": threads,
+            "backends": ["interp"],
+            "library": library,
+        });
+        output::print(&value.to_string());
+        return Ok(Outcome::Success);
+    }
+    output::print(&format!(
+        "aiai {}\nprocessor  {}, {threads} threads\nbackends   interp\nlibrary    {} files",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        library.len(),
+    ));
+    Ok(Outcome::Success)
+}

@@ -1,0 +1,220 @@
+//! `aiai test`: tests run once, properties on random inputs; a counterexample is made small.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use aiai_frontend::elaborate::{Entry, Program, TestKind};
+use aiai_ir::eval::{self, Array, EvalError};
+use aiai_ir::{Dim, Sym};
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::values::{self, Stream};
+use crate::{Ended, Failure, Outcome, driver, output};
+
+pub struct Options<'a> {
+    pub filter: Option<&'a str>,
+    pub cases: u32,
+    pub seed: u64,
+}
+
+/// How one test ended.
+struct Verdict {
+    name: String,
+    cases: u32,
+    /// Message, and the input that brought it about.
+    failure: Option<(String, String)>,
+}
+
+pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
+    let (mut passed, mut failed) = (0, 0);
+    let mut reports = Vec::new();
+    for file in files {
+        let program = driver::load(file, global)?;
+        for (index, (kind, name)) in program.tests().into_iter().enumerate() {
+            if kind == TestKind::Bench || options.filter.is_some_and(|f| !name.contains(f)) {
+                continue;
+            }
+            let verdict = one(&program, index, kind, name, options, global)?;
+            if verdict.failure.is_some() {
+                failed += 1
+            } else {
+                passed += 1
+            }
+            if !global.json {
+                print(&file.display().to_string(), &verdict);
+            }
+            let (message, input) = verdict.failure.unwrap_or_default();
+            reports.push(json!({
+                "file": file.display().to_string(), "name": verdict.name, "cases": verdict.cases,
+                "passed": message.is_empty(), "message": message, "input": input,
+            }));
+        }
+    }
+    if global.json {
+        let summary = json!({"schema": 1, "passed": passed, "failed": failed, "seed": options.seed, "tests": reports});
+        output::print(&summary.to_string());
+    } else {
+        output::print(&format!("{passed} passed, {failed} failed"));
+    }
+    Ok(if failed == 0 {
+        Outcome::Success
+    } else {
+        Outcome::Finding
+    })
+}
+
+fn print(file: &str, verdict: &Verdict) {
+    match &verdict.failure {
+        None => output::print(&format!("ok      {file}: {}", verdict.name)),
+        Some((message, input)) => {
+            let input = if input.is_empty() {
+                String::new()
+            } else {
+                format!("\n        with {input}")
+            };
+            output::print(&format!(
+                "FAILED  {file}: {}\n        {message}{input}",
+                verdict.name
+            ));
+        }
+    }
+}
+
+fn one(
+    program: &Program,
+    index: usize,
+    kind: TestKind,
+    name: String,
+    options: &Options,
+    global: &Global,
+) -> Result<Verdict, Failure> {
+    let mut verdict = Verdict {
+        name,
+        cases: 0,
+        failure: None,
+    };
+    let ranks = if kind == TestKind::Prop { 3 } else { 1 };
+    let mut entries = Vec::new();
+    for rank in 0..ranks {
+        let mut entry = program.test_entry(index, rank).map_err(|found| {
+            driver::report(program, &found, global);
+            Failure {
+                outcome: Outcome::BadInput,
+                message: String::new(),
+            }
+        })?;
+        driver::optimize(&mut entry, &aiai_passes::Options::default())?;
+        entries.push(entry);
+    }
+    let cases = if kind == TestKind::Prop {
+        options.cases
+    } else {
+        1
+    };
+    for case in 0..cases {
+        let entry = &entries[case as usize % entries.len()];
+        let mut stream = Stream::new(options.seed.wrapping_add(u64::from(case)));
+        let sizes = draw_sizes(entry, &mut stream, 5);
+        if !admitted(entry, &sizes) {
+            continue;
+        }
+        verdict.cases += 1;
+        let args = draw_args(entry, &sizes, &mut stream)?;
+        if let Err(e) = execute(entry, &args) {
+            let (e, args) = smaller(entry, options.seed.wrapping_add(u64::from(case)), e, args);
+            verdict.failure = Some((message(&e), describe(entry, &args)));
+            break;
+        }
+    }
+    Ok(verdict)
+}
+
+fn execute(entry: &Entry, args: &[Array]) -> Result<(), EvalError> {
+    eval::run(&entry.module, entry.name, args, &eval::Options::default()).map(|_| ())
+}
+
+fn message(e: &EvalError) -> String {
+    let place = e.loc.map_or(String::new(), |l| {
+        format!("{}:{}:{}: ", l.file, l.line, l.column)
+    });
+    format!("{place}{}", e.message)
+}
+
+fn draw_sizes(entry: &Entry, stream: &mut Stream, below: u32) -> BTreeMap<Sym, i64> {
+    let dims = entry
+        .module
+        .get(entry.name)
+        .map(|f| f.dims())
+        .unwrap_or_default();
+    dims.into_iter()
+        .map(|sym| (sym, (stream.unit() * f64::from(below)) as i64))
+        .collect()
+}
+
+fn admitted(entry: &Entry, sizes: &BTreeMap<Sym, i64>) -> bool {
+    let holds = |(dim, relation): &(Dim, aiai_ir::Relation)| {
+        dim.eval(&|s| sizes.get(&s).copied())
+            .is_some_and(|value| relation.holds(value))
+    };
+    entry.signature.constraints.iter().all(holds)
+}
+
+fn draw_args(
+    entry: &Entry,
+    sizes: &BTreeMap<Sym, i64>,
+    stream: &mut Stream,
+) -> Result<Vec<Array>, Failure> {
+    let mut out = Vec::new();
+    for ((name, _, leaves), domain) in entry.signature.params.iter().zip(&entry.signature.domains) {
+        let (low, high) = domain.unwrap_or((-1.0, 1.0));
+        for leaf in leaves {
+            let shape: Option<Vec<usize>> = leaf
+                .shape
+                .iter()
+                .map(|d| usize::try_from(d.eval(&|s| sizes.get(&s).copied())?).ok())
+                .collect();
+            let shape = shape.ok_or_else(|| {
+                Failure::input(format!("`{name}` has a shape that cannot be drawn"))
+            })?;
+            out.push(stream.array(leaf.dtype, shape, low, high));
+        }
+    }
+    Ok(out)
+}
+
+/// A failing input that is smaller: fewer elements, at most 200 tries.
+fn smaller(
+    entry: &Entry,
+    seed: u64,
+    error: EvalError,
+    args: Vec<Array>,
+) -> (EvalError, Vec<Array>) {
+    let weight = |args: &[Array]| args.iter().map(Array::len).sum::<usize>();
+    let mut best = (error, args);
+    for attempt in 0..200u64 {
+        let mut stream = Stream::new(seed ^ (attempt + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let sizes = draw_sizes(entry, &mut stream, 1 + (attempt % 4) as u32);
+        if !admitted(entry, &sizes) {
+            continue;
+        }
+        let Ok(args) = draw_args(entry, &sizes, &mut stream) else {
+            continue;
+        };
+        if weight(&args) < weight(&best.1) {
+            if let Err(e) = execute(entry, &args) {
+                best = (e, args);
+            }
+        }
+    }
+    best
+}
+
+fn describe(entry: &Entry, args: &[Array]) -> String {
+    let names = entry.signature.params.iter().flat_map(|p| &p.2);
+    let parts: Vec<String> = names
+        .zip(args)
+        .map(|(leaf, array)| format!("{} = {}", leaf.path, values::to_json(array)))
+        .collect();
+    parts.join(", ")
+}

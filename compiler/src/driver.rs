@@ -1,0 +1,106 @@
+//! From a file to a checked program, to IR, to results.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aiai_frontend::diagnostics::{Diagnostics, render, to_json};
+use aiai_frontend::elaborate::{Entry, Program, check};
+
+use crate::cli::Global;
+use crate::files::{Disk, read_text};
+use crate::output;
+use crate::{Failure, Outcome};
+
+/// Reads and checks a file. Findings are printed; where there are any, the program is not usable.
+pub fn load(path: &Path, global: &Global) -> Result<Program, Failure> {
+    let program = parse(path)?;
+    if program.diagnostics.is_empty() {
+        return Ok(program);
+    }
+    report(&program, &program.diagnostics, global);
+    Err(Failure {
+        outcome: Outcome::BadInput,
+        message: String::new(),
+    })
+}
+
+/// Reads and checks a file, whatever is found.
+pub fn parse(path: &Path) -> Result<Program, Failure> {
+    let text = read_text(path)?;
+    Ok(check(&path.to_string_lossy(), &text, &Disk))
+}
+
+/// Prints findings: as JSON to standard output, or as text to standard error.
+pub fn report(program: &Program, found: &Diagnostics, global: &Global) {
+    if global.json {
+        output::print(&to_json(found, &program.sources));
+        return;
+    }
+    let color = output::colored(global);
+    for diagnostic in found.iter() {
+        eprintln!("{}", render(diagnostic, &program.sources, color));
+    }
+    let count = found.count() + found.omitted;
+    let noun = if count == 1 { "error" } else { "errors" };
+    eprintln!("{count} {noun}; `aiai explain CODE` says more");
+}
+
+/// `FILE` or `FILE:FUNCTION`.
+pub fn split_target(target: &str) -> (PathBuf, Option<&str>) {
+    match target.rsplit_once(':') {
+        Some((file, function)) if !function.contains(['/', '\\', '.']) => {
+            (file.into(), Some(function))
+        }
+        _ => (target.into(), None),
+    }
+}
+
+/// `NAME=SIZE` pairs.
+pub fn parse_dims(dims: &[String]) -> Result<BTreeMap<String, i64>, Failure> {
+    let mut out = BTreeMap::new();
+    for dim in dims {
+        let parsed = dim
+            .split_once('=')
+            .and_then(|(n, s)| Some((n.to_owned(), s.parse::<i64>().ok()?)));
+        match parsed {
+            Some((name, size)) if size >= 0 => {
+                out.insert(name, size);
+            }
+            _ => return Err(Failure::input(format!("`--dim {dim}`: expected NAME=SIZE"))),
+        }
+    }
+    Ok(out)
+}
+
+/// A function of a program as IR.
+pub fn entry(
+    program: &Program,
+    name: &str,
+    dims: &BTreeMap<String, i64>,
+    global: &Global,
+) -> Result<Entry, Failure> {
+    program.entry(name, dims).map_err(|found| {
+        report(program, &found, global);
+        Failure {
+            outcome: Outcome::BadInput,
+            message: String::new(),
+        }
+    })
+}
+
+/// Takes an entry to primitives.
+pub fn optimize(entry: &mut Entry, options: &aiai_passes::Options) -> Result<(), Failure> {
+    match aiai_passes::optimize(&mut entry.module, entry.name, options) {
+        Ok(_) => Ok(()),
+        Err(aiai_passes::PassError::Differentiate(e)) => {
+            let place = e.loc.map_or(String::new(), |l| {
+                format!("{}:{}:{}: ", l.file, l.line, l.column)
+            });
+            Err(Failure::input(format!("{place}{}", e.message)))
+        }
+        Err(e) => Err(Failure {
+            outcome: Outcome::Environment,
+            message: e.to_string(),
+        }),
+    }
+}
