@@ -29,35 +29,9 @@ fn float1(kind: UnaryKind, x: f64) -> f64 {
     }
 }
 
-/// The error function to about 1 ulp of f64: Maclaurin's series near 0, a continued fraction of the
-/// complement beyond. Abramowitz and Stegun, 7.1.5 and 7.1.14.
+/// The error function, within 1 ulp of f64.
 pub fn erf(x: f64) -> f64 {
-    let a = x.abs();
-    if a.is_nan() {
-        return x;
-    }
-    if a > 6.0 {
-        return x.signum();
-    }
-    if a < 2.5 {
-        let (mut term, mut sum, mut n) = (a, a, 0.0);
-        while term.abs() > 1e-18 * sum.abs() {
-            n += 1.0;
-            term *= -a * a / n;
-            sum += term / (2.0 * n + 1.0);
-            if n > 200.0 {
-                break;
-            }
-        }
-        let value = sum * std::f64::consts::FRAC_2_SQRT_PI;
-        return if x.is_sign_negative() { -value } else { value };
-    }
-    let mut fraction = a;
-    for k in (1..=120).rev() {
-        fraction = a + f64::from(k) / 2.0 / fraction;
-    }
-    let complement = (-a * a).exp() / (fraction * std::f64::consts::PI.sqrt());
-    (1.0 - complement).copysign(x)
+    libm::erf(x)
 }
 
 /// A function of one scalar of a dtype. Booleans are 0 and 1.
