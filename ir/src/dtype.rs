@@ -137,3 +137,15 @@ impl FromStr for DType {
         DType::ALL.into_iter().find(|d| d.name() == text).ok_or(())
     }
 }
+
+/// x in f32, rounded to odd: a further rounding to f16 or bf16 then gives what one rounding of x would.
+/// Boldo and Melquiond, 2008.
+pub(crate) fn round_to_odd(x: f64) -> f32 {
+    let near = x as f32;
+    let back = f64::from(near);
+    if back == x || x.is_nan() {
+        return near;
+    }
+    let toward_zero = near.to_bits() - u32::from(back.abs() > x.abs());
+    f32::from_bits(toward_zero | 1)
+}

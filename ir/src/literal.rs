@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 
+use crate::dtype::round_to_odd;
 use crate::{DType, Dim, Type};
 
 /// A constant tensor. Elements lie in row-major order, little-endian.
@@ -116,8 +117,8 @@ fn encode(dtype: DType, value: Scalar, out: &mut Vec<u8>) {
         DType::I16 | DType::U16 => out.extend((int as u16).to_le_bytes()),
         DType::I32 | DType::U32 => out.extend((int as u32).to_le_bytes()),
         DType::I64 | DType::U64 => out.extend(int.to_le_bytes()),
-        DType::F16 => out.extend(f16::from_f64(float).to_le_bytes()),
-        DType::BF16 => out.extend(bf16::from_f64(float).to_le_bytes()),
+        DType::F16 => out.extend(f16::from_f32(round_to_odd(float)).to_le_bytes()),
+        DType::BF16 => out.extend(bf16::from_f32(round_to_odd(float)).to_le_bytes()),
         DType::F32 => out.extend((float as f32).to_le_bytes()),
         DType::F64 => out.extend(float.to_le_bytes()),
     }

@@ -107,14 +107,14 @@ macro_rules! ops {
             }
 
             /// Reads the attributes of the op called `mnemonic`; `None` for an unknown name.
-            pub(crate) fn parse(mnemonic: &str, parser: &mut Parser) -> Option<Result<Op, ParseError>> {
-                match mnemonic {
-                    $( $mnemonic => Some((|| {
-                        let op = Op::$variant $({ $($attr: parser.attribute(stringify!($attr))?),+ })?;
-                        Ok(op)
-                    })()), )+
-                    _ => None,
-                }
+            pub(crate) fn parse(mnemonic: &str, parser: &mut Parser) -> Result<Option<Op>, ParseError> {
+                let op = match mnemonic {
+                    $( $mnemonic => Op::$variant $({
+                        $($attr: parser.attribute(stringify!($attr))?),+
+                    })?, )+
+                    _ => return Ok(None),
+                };
+                Ok(Some(op))
             }
         }
     };

@@ -201,10 +201,10 @@ fn smaller(
         let Ok(args) = draw_args(entry, &sizes, &mut stream) else {
             continue;
         };
-        if weight(&args) < weight(&best.1) {
-            if let Err(e) = execute(entry, &args) {
-                best = (e, args);
-            }
+        if weight(&args) < weight(&best.1)
+            && let Err(e) = execute(entry, &args)
+        {
+            best = (e, args);
         }
     }
     best

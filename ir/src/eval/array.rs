@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use crate::dtype::round_to_odd;
 use crate::{DType, Literal, Scalar};
 
 /// Elements in row-major order.
@@ -200,8 +201,8 @@ pub(super) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
 /// The value of the float dtype nearest to x, ties to even.
 pub fn round(dtype: DType, x: f64) -> f64 {
     match dtype {
-        DType::F16 => f16::from_f64(x).to_f64(),
-        DType::BF16 => bf16::from_f64(x).to_f64(),
+        DType::F16 => f16::from_f32(round_to_odd(x)).to_f64(),
+        DType::BF16 => bf16::from_f32(round_to_odd(x)).to_f64(),
         DType::F32 => f64::from(x as f32),
         DType::F64
         | DType::Bool

@@ -110,7 +110,7 @@ pub(super) fn assert_close(x: &[Array], message: &str) -> Result<Vec<Array>> {
     let (rtol, atol) = (x[2].to_f64()[0], x[3].to_f64()[0]);
     for (at, (p, q)) in a.iter().zip(&b).enumerate() {
         let same = p == q || (p.is_nan() && q.is_nan());
-        if !same && !((p - q).abs() <= atol + rtol * q.abs()) {
+        if !same && ((p - q).is_nan() || (p - q).abs() > atol + rtol * q.abs()) {
             let mut place = Vec::new();
             let mut rest = at;
             for &size in x[0].shape.iter().rev() {

@@ -478,13 +478,16 @@ impl Parser<'_> {
     }
 
     fn region(&mut self, function: &mut Function) -> Result<Region, ParseError> {
-        let mut region = Region::default();
-        region.args = self.list("(", ")", |p| {
+        let args = self.list("(", ")", |p| {
             let (number, ty) = p.definition()?;
             let value = function.new_value(ty);
             p.bind(number, value)?;
             Ok(value)
         })?;
+        let mut region = Region {
+            args,
+            ..Region::default()
+        };
         self.expect("{")?;
         self.block(function, &mut region, "yield")?;
         Ok(region)
@@ -501,15 +504,12 @@ impl Parser<'_> {
             return Ok(Op::Compare { kind });
         }
         let braces = matches!(self.peek(), Token::Mark("{"));
-        match Op::parse(name, self) {
-            Some(op) => {
-                let op = op?;
-                if braces {
-                    self.expect("}")?;
-                }
-                Ok(op)
-            }
-            None => Err(self.error(format!("unknown op `{name}`"))),
+        let Some(op) = Op::parse(name, self)? else {
+            return Err(self.error(format!("unknown op `{name}`")));
+        };
+        if braces {
+            self.expect("}")?;
         }
+        Ok(op)
     }
 }

@@ -32,6 +32,8 @@ pub struct Cx<'f> {
     pub requires: Vec<Require>,
     vars: HashMap<Sym, Vec<Variable>>,
     log: Vec<Sym>,
+    /// Per open loop, the first value that is defined inside it.
+    pub floors: Vec<u32>,
     /// Keys that have been used, and values given away to an `own` parameter, with the place.
     pub spent: HashMap<Value, Span>,
     /// Per open loop, what `emit` gave.
@@ -51,6 +53,7 @@ impl<'f> Cx<'f> {
             requires: Vec::new(),
             vars: HashMap::new(),
             log: Vec::new(),
+            floors: Vec::new(),
             spent: HashMap::new(),
             emits: Vec::new(),
             indices: Vec::new(),

@@ -217,6 +217,7 @@ impl Elaborator<'_> {
         let ty = self.type_of(cx, &init);
         let mut args = vec![Type::scalar(DType::I64)];
         args.extend(init.leaves().iter().map(|&v| cx.b.ty(v).clone()));
+        cx.floors.push(cx.b.function.value_count() as u32);
         let values = cx.b.begin_region(&args);
         let mark = cx.enter();
         cx.bind(scan.var.name, Val::Tensor(values[0]), scan.var.span);
@@ -227,6 +228,7 @@ impl Elaborator<'_> {
         cx.emits.push(None);
         let next = self.loop_body(cx, &scan.body, &init, scan.carry.is_some());
         let emitted = cx.emits.pop().flatten();
+        cx.floors.pop();
         cx.leave(mark);
         let mut yields = next.leaves();
         if let Some((val, _)) = &emitted {

@@ -138,7 +138,14 @@ impl Elaborator<'_> {
                 other => {
                     let message = format!("{} that nothing uses", other.kind());
                     let diagnostic = Diagnostic::new("E0304", value.span, message);
-                    self.report(diagnostic.help("bind it with `let`, or make it the last line"));
+                    let help = match &value.kind {
+                        ExprKind::Unary { op: crate::ast::UnaryOp::Neg, .. } => {
+                            "a line that starts with `-` is a new statement; to go on with a \
+                             subtraction, end the line before with the `-`"
+                        }
+                        _ => "bind it with `let`, or make it the last line",
+                    };
+                    self.report(diagnostic.help(help));
                 }
             },
             StmtKind::Error { binds } => {
@@ -209,7 +216,15 @@ impl Elaborator<'_> {
             },
             other => {
                 let message = format!("{} has no field `{}`", other.kind(), field.name);
-                self.error("E0206", field.span, message)
+                let diagnostic = Diagnostic::new("E0206", field.span, message);
+                self.fail(match field.name.as_str() {
+                    "T" => diagnostic.help("write `transpose(x)`"),
+                    "shape" | "size" | "ndim" => {
+                        diagnostic.help("the names in its type are its sizes: `N` is an `i64`")
+                    }
+                    "dtype" => diagnostic.help("dtypes are known when compiling: write a parameter `T: float`"),
+                    _ => diagnostic,
+                })
             }
         }
     }

@@ -26,6 +26,10 @@ impl Elaborator<'_> {
             let val = self.expr(cx, target, None);
             match val {
                 Val::Poison => return Val::Poison,
+                Val::Tensor(v) if !cx.b.ty(v).dtype().is_float() => {
+                    let message = format!("`{}` is `{}`: only floats have gradients", name.name, cx.b.ty(v));
+                    return self.error("E0601", target.span, message);
+                }
                 Val::Tensor(_) | Val::Record(_) | Val::List(_) => targets.push((name, val)),
                 other => {
                     let message = format!("{} has no gradient", other.kind());
@@ -143,10 +147,10 @@ impl Elaborator<'_> {
         for (_, val) in targets {
             self.for_each_differentiable(cx, val, &mut |value| {
                 // A leaf that the block does not use has a zero gradient, made below.
-                if let Some(at) = operands.iter().position(|v| *v == value) {
-                    if !wrt.contains(&at) {
-                        wrt.push(at);
-                    }
+                if let Some(at) = operands.iter().position(|v| *v == value)
+                    && !wrt.contains(&at)
+                {
+                    wrt.push(at);
                 }
             });
         }

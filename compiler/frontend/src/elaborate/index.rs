@@ -176,6 +176,14 @@ impl Elaborator<'_> {
             return !matches!(val, Some(Val::Poison));
         };
         let shape = cx.shape(value);
+        let whole = args.iter().all(|arg| matches!(arg, IndexArg::At(_)));
+        if shape.len() != args.len() && whole {
+            let ty = cx.b.ty(value).clone();
+            let span = base.span.to(args.last().map_or(base.span, IndexArg::span));
+            let message = format!("`{ty}` has {} axes, accessed by {}", shape.len(), args.len());
+            self.report(Diagnostic::new("E0301", span, message));
+            return false;
+        }
         if shape.len() != args.len() {
             return true;
         }
@@ -668,10 +676,10 @@ impl Elaborator<'_> {
         let mut work = vec![expr];
         while let Some(expr) = work.pop() {
             match &expr.kind {
-                ExprKind::Name(name) => {
-                    if cx.indices.iter().any(|i| i.visible && i.name == name.name) {
-                        return true;
-                    }
+                ExprKind::Name(name)
+                    if cx.indices.iter().any(|i| i.visible && i.name == name.name) =>
+                {
+                    return true;
                 }
                 ExprKind::Reduce(_) => return true,
                 _ => {}

@@ -160,6 +160,9 @@ impl Elaborator<'_> {
                     None => (Val::Poison, span),
                 },
             };
+            if !self.rank_fits(cx, param, &val, at, def.name) {
+                poisoned = true;
+            }
             poisoned |= val.is_poison();
             if !param.constant && !val.is_poison() {
                 self.unify(cx, &param.ty, &val, &mut env);
@@ -398,6 +401,27 @@ impl Elaborator<'_> {
             }
         }
         Some(places)
+    }
+
+    /// Whether a tensor has as many axes as the parameter asks for; reported if not.
+    fn rank_fits(&mut self, cx: &Cx, param: &Param, val: &Val, at: Span, function: Ident) -> bool {
+        let (TypeKind::Tensor { elem, dims }, Val::Tensor(value)) = (&param.ty.kind, val) else {
+            return true;
+        };
+        let found = cx.b.ty(*value).clone();
+        let fixed = dims.iter().filter(|dim| matches!(dim, TypeDim::Dim(_))).count();
+        let fits = if fixed == dims.len() { found.rank() == fixed } else { found.rank() >= fixed };
+        if !fits {
+            let written = self.sources.text(param.ty.span).to_owned();
+            let message = format!("parameter `{}` of `{}` is `{written}`, got `{found}`", param.name.name, function.name);
+            let axes = |n: usize| format!("{n} {}", if n == 1 { "axis" } else { "axes" });
+            let least = if fixed == dims.len() { "" } else { "at least " };
+            let diagnostic = Diagnostic::new("E0301", at, message)
+                .label(format!("this has {}", axes(found.rank())))
+                .related(param.span, format!("declared with {least}{} of `{}`", axes(fixed), elem.name));
+            self.report(diagnostic);
+        }
+        fits
     }
 
     fn bind_generics(
@@ -771,6 +795,12 @@ impl Elaborator<'_> {
     pub(crate) fn spend_keys(&mut self, cx: &mut Cx, val: &Val, at: Span) {
         match val {
             Val::Key(value) => {
+                let outside = cx.floors.last().is_some_and(|&floor| value.0 < floor);
+                if outside && !cx.spent.contains_key(value) {
+                    let message = "a key from outside of the loop is used in every iteration";
+                    let help = "carry it: `with (x, key) = (x0, key)`, and split it in the body";
+                    self.report(Diagnostic::new("E0502", at, message).help(help));
+                }
                 cx.spent.insert(*value, at);
             }
             Val::Tuple(parts) | Val::List(parts) => {

@@ -191,7 +191,7 @@ impl Program {
                         .map(|p| self.sources.file(FileId(p.0 as u32)).name.to_string())
                         .collect();
                     let message = format!("files use each other in a circle: {}", names.join(", "));
-                    if let Some(span) = uses.last() {
+                    if let Some(span) = uses.collect::<Vec<_>>().last().copied() {
                         self.diagnostics
                             .push(Diagnostic::new("E0203", span, message));
                     }
@@ -211,7 +211,10 @@ impl Program {
     }
 
     /// Runs `work` on a fresh elaborator, on a stack that nested programs fit on.
-    pub(crate) fn elaborated<'p>(&'p self, work: impl FnOnce(&mut Elaborator<'p>) + Send) -> Diagnostics {
+    pub(crate) fn elaborated<'p>(
+        &'p self,
+        work: impl FnOnce(&mut Elaborator<'p>) + Send,
+    ) -> Diagnostics {
         const STACK: usize = 1 << 30;
         std::thread::scope(|scope| {
             let run = || {

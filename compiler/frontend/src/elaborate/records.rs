@@ -139,14 +139,13 @@ impl Elaborator<'_> {
     ) -> Option<Val> {
         let def = self.modules[module].def;
         for member in &def.members {
-            if let Member::Leaf(leaf) = member {
-                if let (true, LeafInit::Value(value)) =
+            if let Member::Leaf(leaf) = member
+                && let (true, LeafInit::Value(value)) =
                     (leaf.names.iter().any(|n| n.name == name), &leaf.init)
-                {
-                    let val = self.expr(cx, value, None);
-                    let what = format!("the default of `{name}`");
-                    return self.fit(cx, val, ty, value.span, &what, leaf.span);
-                }
+            {
+                let val = self.expr(cx, value, None);
+                let what = format!("the default of `{name}`");
+                return self.fit(cx, val, ty, value.span, &what, leaf.span);
             }
         }
         let message = format!("the field `{name}` of `{}` is missing", def.name.name);

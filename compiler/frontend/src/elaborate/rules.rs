@@ -32,11 +32,17 @@ impl Program {
     pub fn rules(&self, rank: usize) -> Result<RuleSet, Diagnostics> {
         let mut set = RuleSet::default();
         let found = self.elaborated(|e| {
-            let Some(root) = self.own_files().next() else { return };
+            let Some(root) = self.own_files().next() else {
+                return;
+            };
             set.rules = e.rules_of(&root.items, rank);
             set.module = std::mem::take(&mut e.module);
         });
-        if found.is_empty() { Ok(set) } else { Err(found) }
+        if found.is_empty() {
+            Ok(set)
+        } else {
+            Err(found)
+        }
     }
 }
 
@@ -48,7 +54,12 @@ impl Elaborator<'_> {
             let group = match item {
                 Item::Rule(rule) => std::slice::from_ref(rule),
                 Item::Rules(group) => group.rules.as_slice(),
-                Item::Use(_) | Item::Module(_) | Item::Fn(_) | Item::Test(_) | Item::Prop(_) | Item::Bench(_) => &[],
+                Item::Use(_)
+                | Item::Module(_)
+                | Item::Fn(_)
+                | Item::Test(_)
+                | Item::Prop(_)
+                | Item::Bench(_) => &[],
             };
             rules.extend(group.iter().filter_map(|rule| self.rule(rule, rank)));
         }
@@ -72,7 +83,9 @@ impl Elaborator<'_> {
         }
         let class = match rule.class.kind {
             RuleClassKind::Exact => FloatClass::Exact,
-            RuleClassKind::Real => FloatClass::Real { finite: rule.class.finite },
+            RuleClassKind::Real => FloatClass::Real {
+                finite: rule.class.finite,
+            },
             RuleClassKind::Approx(ulp) => FloatClass::Approx { ulp },
         };
         Some(Rule {
@@ -119,12 +132,18 @@ impl Elaborator<'_> {
         let val = match val {
             Val::Poison => return None,
             // A side that is nothing but a number.
-            Val::Dim(_) | Val::Float(_) | Val::Bool(_) => Val::Tensor(self.tensor(&mut cx, val, None, expr.span)?),
+            Val::Dim(_) | Val::Float(_) | Val::Bool(_) => {
+                Val::Tensor(self.tensor(&mut cx, val, None, expr.span)?)
+            }
             val => val,
         };
         let ty = self.type_of(&cx, &val);
         self.finish(cx, &val, &ty);
-        Some(Side { function, ty, guard })
+        Some(Side {
+            function,
+            ty,
+            guard,
+        })
     }
 
     /// Whether the left side has every parameter that the right side uses.
@@ -140,9 +159,12 @@ impl Elaborator<'_> {
                 unbound = Some((name, span));
             }
         });
-        let Some((name, span)) = unbound else { return true };
+        let Some((name, span)) = unbound else {
+            return true;
+        };
         let message = format!("`{name}` does not stand on the left side");
-        let diagnostic = Diagnostic::new("E0702", span, message).related(rule.lhs.span, "the left side");
+        let diagnostic =
+            Diagnostic::new("E0702", span, message).related(rule.lhs.span, "the left side");
         self.report(diagnostic.help("a match of the left side must say what every parameter is"));
         false
     }
@@ -150,14 +172,24 @@ impl Elaborator<'_> {
 
 /// The environment of a rule: packs and `..` stand for `rank` dimensions.
 fn rule_env(rule: &ast::Rule, rank: usize) -> Env {
-    let mut env = Env { open: true, ..Env::default() };
-    let shape = |name: &str| -> Vec<Dim> { (0..rank).map(|i| Dim::sym(format!("{name}{i}").as_str())).collect() };
+    let mut env = Env {
+        open: true,
+        ..Env::default()
+    };
+    let shape = |name: &str| -> Vec<Dim> {
+        (0..rank)
+            .map(|i| Dim::sym(format!("{name}{i}").as_str()))
+            .collect()
+    };
     env.rest = Some(shape("_"));
     for param in &rule.params {
-        let TypeKind::Tensor { dims, .. } = &param.ty.kind else { continue };
+        let TypeKind::Tensor { dims, .. } = &param.ty.kind else {
+            continue;
+        };
         for dim in dims {
             if let TypeDim::Pack(name) = dim {
-                env.bound.insert(name.name, GArg::Pack(shape(name.name.as_str())));
+                env.bound
+                    .insert(name.name, GArg::Pack(shape(name.name.as_str())));
             }
         }
     }
@@ -192,7 +224,9 @@ fn names(expr: &Expr, visit: &mut impl FnMut(Sym, Span)) {
             names(lhs, visit);
             names(rhs, visit);
         }
-        ExprKind::Tuple(parts) | ExprKind::Array(parts) => parts.iter().for_each(|part| names(part, visit)),
+        ExprKind::Tuple(parts) | ExprKind::Array(parts) => {
+            parts.iter().for_each(|part| names(part, visit))
+        }
         ExprKind::Paren(inner) => names(inner, visit),
         ExprKind::Reduce(reduce) => names(&reduce.body, visit),
         _ => {}

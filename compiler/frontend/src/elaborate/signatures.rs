@@ -8,8 +8,8 @@ use aiai_ir::Sym;
 use super::Elaborator;
 use super::value::GArg;
 use crate::ast::{
-    BinaryOp, Constraint, Expr, ExprKind, Function, GenericArg, GenericParam, Ident, Item, Member, Module, Param,
-    TypeDim, TypeExpr, TypeKind,
+    BinaryOp, Constraint, Expr, ExprKind, Function, GenericArg, GenericParam, Ident, Item, Member,
+    Module, Param, TypeDim, TypeExpr, TypeKind,
 };
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -31,7 +31,10 @@ impl Elaborator<'_> {
                 Item::Prop(def) | Item::Bench(def) => self.distinct_params(&def.params),
                 Item::Rule(def) => self.distinct_params(&def.params),
                 Item::Rules(group) => {
-                    group.rules.iter().for_each(|rule| self.distinct_params(&rule.params));
+                    group
+                        .rules
+                        .iter()
+                        .for_each(|rule| self.distinct_params(&rule.params));
                 }
                 Item::Use(_) | Item::Test(_) => {}
             }
@@ -66,7 +69,12 @@ impl Elaborator<'_> {
     fn check_signature(&mut self, def: &Function, owner: &[GenericParam]) {
         self.distinct_params(&def.params);
         let mut bound: HashSet<Sym> = HashSet::new();
-        bound.extend(owner.iter().chain(&def.generics).map(|generic| generic.name.name));
+        bound.extend(
+            owner
+                .iter()
+                .chain(&def.generics)
+                .map(|generic| generic.name.name),
+        );
         for param in &def.params {
             if param.constant {
                 bound.insert(param.name.name);
@@ -74,7 +82,9 @@ impl Elaborator<'_> {
             binds(&param.ty, &mut bound);
         }
         let mut used = Vec::new();
-        def.params.iter().for_each(|param| uses(&param.ty, &mut used));
+        def.params
+            .iter()
+            .for_each(|param| uses(&param.ty, &mut used));
         def.ret.iter().for_each(|ret| uses(ret, &mut used));
         for constraint in &def.constraints {
             if let Constraint::Compare { lhs, rhs, .. } = constraint {
@@ -91,17 +101,27 @@ impl Elaborator<'_> {
                 continue;
             }
             let message = format!("the dimension `{}` is bound by no parameter", name.name);
-            let help = format!("let the caller give it, `fn {}<{}>(...)`, or name it in the type of a parameter", def.name.name, name.name);
+            let help = format!(
+                "let the caller give it, `fn {}<{}>(...)`, or name it in the type of a parameter",
+                def.name.name, name.name
+            );
             self.report(Diagnostic::new("E0305", name.span, message).help(help));
         }
     }
 
     /// Whether the `where` of a module holds for these arguments, as far as they are numbers.
-    pub(crate) fn check_module_constraints(&mut self, module: usize, args: &[GArg], span: Span) -> bool {
+    pub(crate) fn check_module_constraints(
+        &mut self,
+        module: usize,
+        args: &[GArg],
+        span: Span,
+    ) -> bool {
         let def = self.modules[module].def;
         let mut env = self.module_env(module, args);
         for clause in &def.constraints {
-            let Some((relation, dim, text)) = self.constraint(clause, &mut env) else { continue };
+            let Some((relation, dim, text)) = self.constraint(clause, &mut env) else {
+                continue;
+            };
             if dim.as_const().is_some_and(|value| !relation.holds(value)) {
                 let message = format!("`{text}` does not hold for this `{}`", def.name.name);
                 let diagnostic = Diagnostic::new("E0306", span, message);
@@ -185,7 +205,12 @@ fn dim_names(dim: &Expr, used: &mut Vec<Ident>) {
         ExprKind::Name(name) => used.push(*name),
         ExprKind::Paren(inner) => dim_names(inner, used),
         ExprKind::Unary { operand, .. } => dim_names(operand, used),
-        ExprKind::Binary { op: BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem, lhs, rhs, .. } => {
+        ExprKind::Binary {
+            op: BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem,
+            lhs,
+            rhs,
+            ..
+        } => {
             dim_names(lhs, used);
             dim_names(rhs, used);
         }

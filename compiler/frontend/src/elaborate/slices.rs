@@ -44,14 +44,12 @@ impl Elaborator<'_> {
     }
 
     fn list_item(&mut self, cx: &mut Cx, items: &[Val], args: &[IndexArg], span: Span) -> Val {
-        if let [IndexArg::At(place)] = args {
-            if let Val::Dim(dim) = self.expr(cx, place, None) {
-                if let Some(at) = dim.as_const().and_then(|n| usize::try_from(n).ok()) {
-                    if let Some(item) = items.get(at) {
-                        return item.clone();
-                    }
-                }
-            }
+        if let [IndexArg::At(place)] = args
+            && let Val::Dim(dim) = self.expr(cx, place, None)
+            && let Some(at) = dim.as_const().and_then(|n| usize::try_from(n).ok())
+            && let Some(item) = items.get(at)
+        {
+            return item.clone();
         }
         let message = format!(
             "a list of {} modules is indexed by a known number below {}",
@@ -154,7 +152,11 @@ impl Elaborator<'_> {
             ),
             (
                 dim - hi,
-                format!("the slice ends at `{hi}`, beyond the axis of size `{dim}`"),
+                if hi - lo == Dim::from(1) {
+                    format!("position `{lo}` is beyond the axis of size `{dim}`")
+                } else {
+                    format!("the slice ends at `{hi}`, beyond the axis of size `{dim}`")
+                },
             ),
         ];
         for (left, message) in conditions {

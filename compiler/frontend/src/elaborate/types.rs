@@ -55,12 +55,30 @@ impl Elaborator<'_> {
                     return Ty::Error;
                 };
                 match self.resolve_dims(dims, env) {
+                    Some(shape) if !self.size_fits(dtype, &shape, written.span) => Ty::Error,
                     Some(shape) => Ty::Tensor { dtype, shape },
                     None => Ty::Error,
                 }
             }
             TypeKind::Named { name, args } => self.resolve_named(*name, args, written.span, env),
         }
+    }
+
+    /// Whether a tensor of this shape can be counted in bytes; reported if not.
+    pub(crate) fn size_fits(&mut self, dtype: DType, shape: &[Dim], span: Span) -> bool {
+        let sizes = shape.iter().filter_map(|dim| dim.as_const()).map(|size| size.max(0));
+        let fits = if shape.iter().any(|dim| dim.as_const() == Some(0)) {
+            true
+        } else {
+            let bytes = i64::try_from(dtype.bytes()).unwrap_or(i64::MAX);
+            sizes.map(Some).fold(Some(bytes), |a, b| a?.checked_mul(b?)).is_some()
+        };
+        if !fits {
+            let sizes: Vec<String> = shape.iter().map(Dim::to_string).collect();
+            let message = format!("`{dtype}[{}]` has more than 2^63 bytes", sizes.join(", "));
+            self.report(Diagnostic::new("E0802", span, message));
+        }
+        fits
     }
 
     fn resolve_dims(&mut self, dims: &[TypeDim], env: &mut Env) -> Option<Vec<Dim>> {

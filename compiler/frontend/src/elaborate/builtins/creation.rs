@@ -12,6 +12,9 @@ pub(super) fn filled(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
     let (dtype, shape) = this.generic_shape(cx, call)?;
     let fill = if call.name == "ones" { 1.0 } else { 0.0 };
     let dtype = dtype.or(call.hint).unwrap_or(DType::F32);
+    if !this.size_fits(dtype, &shape, call.span) {
+        return None;
+    }
     Some(Val::Tensor(splat(cx, dtype, fill, &shape)))
 }
 
