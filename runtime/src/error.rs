@@ -99,14 +99,14 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(crate) fn io(path: &Path, source: std::io::Error) -> Error {
+    pub fn io(path: &Path, source: std::io::Error) -> Error {
         Error::Io {
             path: path.to_owned(),
             source,
         }
     }
 
-    pub(crate) fn format(path: &Path, format: &'static str, problem: impl Into<String>) -> Error {
+    pub fn format(path: &Path, format: &'static str, problem: impl Into<String>) -> Error {
         Error::Format {
             path: path.to_owned(),
             format,

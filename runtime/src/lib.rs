@@ -5,6 +5,7 @@
 pub mod abi;
 pub mod dtype;
 pub mod error;
+#[allow(clippy::excessive_precision, reason = "coefficients as they were computed, rounded once by the compiler")]
 pub mod kernels;
 pub mod memory;
 pub mod philox;
