@@ -155,9 +155,8 @@ fn codes_in_the_source_are_in_the_table() {
 
 /// Each file holds one mistake and is named for its code: that is the first finding, and at most one
 /// more follows from it.
-#[test]
-fn broken_programs() {
-    let mut files: Vec<PathBuf> = fs::read_dir(root().join("tests/broken"))
+fn broken(folder: &str, find: impl Fn(&str) -> (Diagnostics, SourceMap)) {
+    let mut files: Vec<PathBuf> = fs::read_dir(root().join("tests").join(folder))
         .expect("folder")
         .flatten()
         .map(|entry| entry.path())
@@ -171,13 +170,18 @@ fn broken_programs() {
             .unwrap_or_default()
             .to_owned();
         let text = fs::read_to_string(&path).expect("readable");
-        let (diagnostics, sources) = findings(&text);
+        let (diagnostics, sources) = find(&text);
         let shown: String = diagnostics
             .iter()
             .map(|d| render(d, &sources, false) + "\n")
             .collect();
         let codes: Vec<&str> = diagnostics.iter().map(|d| d.code).collect();
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, description => text }, {
+        insta::with_settings!({
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            snapshot_path => format!("snapshots/{folder}"),
+            description => text,
+        }, {
             insta::assert_snapshot!(name.clone(), shown);
         });
         if codes.first() != Some(&&name[..5]) || codes.len() > 2 {
@@ -185,4 +189,17 @@ fn broken_programs() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn broken_syntax() {
+    broken("broken", findings);
+}
+
+#[test]
+fn broken_meaning() {
+    broken("broken_meaning", |text| {
+        let program = check("case.aiai", text, &NoFiles);
+        (program.diagnostics, program.sources)
+    });
 }

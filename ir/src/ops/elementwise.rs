@@ -16,7 +16,7 @@ pub fn unary(operands: &[Type], kind: UnaryKind) -> Result<Type, String> {
         dtype.is_numeric()
     };
     ensure(fits, || {
-        format!("`{}` is not defined for {dtype}", kind.name())
+        format!("is not defined for {dtype}")
     })?;
     let result = if kind.is_predicate() {
         DType::Bool
@@ -37,7 +37,7 @@ pub fn binary(operands: &[Type], kind: BinaryKind) -> Result<Type, String> {
         (false, _) => dtype.is_numeric(),
     };
     ensure(fits, || {
-        format!("`{}` is not defined for {dtype}", kind.name())
+        format!("is not defined for {dtype}")
     })?;
     Ok(a.clone())
 }
