@@ -71,3 +71,37 @@ narrow_rows! {
     f16: map_f16, f16_to_f32, f32_to_f16;
     bf16: map_bf16, bf16_to_f32, f32_to_bf16;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{rows, scalar};
+
+    #[test]
+    fn every_half_round_trips() {
+        let halves: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
+        let mut wide = vec![0.0f32; halves.len()];
+        let mut back = vec![f16::ZERO; halves.len()];
+        // SAFETY: rows of one length.
+        unsafe {
+            f16_to_f32(halves.as_ptr(), wide.as_mut_ptr(), wide.len());
+            f32_to_f16(wide.as_ptr(), back.as_mut_ptr(), wide.len());
+        }
+        for (a, b) in halves.iter().zip(back) {
+            assert!(a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()));
+        }
+    }
+
+    #[test]
+    fn narrow_rows_round_once() {
+        let source: Vec<bf16> = (0..200)
+            .map(|i| bf16::from_f32(i as f32 * 0.1 - 10.0))
+            .collect();
+        let mut row = source.clone();
+        // SAFETY: in place on one row.
+        unsafe { map_bf16(rows::exp, row.as_ptr(), row.as_mut_ptr(), row.len()) };
+        for (x, y) in source.iter().zip(row) {
+            assert_eq!(y, bf16::from_f32(scalar::exp(x.to_f32())));
+        }
+    }
+}

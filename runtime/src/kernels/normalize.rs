@@ -96,3 +96,51 @@ pub unsafe fn layer_norm(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn softmax_is_a_distribution(x in prop::collection::vec(-50.0f32..50.0, 1..200)) {
+            let mut y = x.clone();
+            // SAFETY: in place on one row.
+            unsafe { softmax(y.as_ptr(), y.as_mut_ptr(), y.len()) };
+            let largest = x.iter().copied().fold(f32::MIN, f32::max);
+            let e: Vec<f64> = x.iter().map(|&v| f64::from(v - largest).exp()).collect();
+            let sum: f64 = e.iter().sum();
+            for (got, e) in y.iter().zip(e) {
+                let expected = e / sum;
+                prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * expected + 1e-38);
+            }
+        }
+
+        #[test]
+        fn layer_norm_normalises(x in prop::collection::vec(-5.0f32..5.0, 2..200)) {
+            let n = x.len();
+            let (scale, shift) = (vec![2.0f32; n], vec![3.0f32; n]);
+            let mut y = vec![0.0f32; n];
+            // SAFETY: rows of one length.
+            unsafe {
+                layer_norm(x.as_ptr(), scale.as_ptr(), shift.as_ptr(), 1e-5, y.as_mut_ptr(), n);
+            }
+            let wide: Vec<f64> = x.iter().map(|&v| v.into()).collect();
+            let mean = wide.iter().sum::<f64>() / n as f64;
+            let variance = wide.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n as f64;
+            for (got, v) in y.iter().zip(wide) {
+                let expected = (v - mean) / (variance + 1e-5).sqrt() * 2.0 + 3.0;
+                prop_assert!((f64::from(*got) - expected).abs() < 1e-4, "{got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_of_minus_infinity_is_nan_as_the_composition_is() {
+        let mut y = [f32::NEG_INFINITY; 3];
+        // SAFETY: in place on one row.
+        unsafe { softmax(y.as_ptr(), y.as_mut_ptr(), 3) };
+        assert!(y.iter().all(|v| v.is_nan()));
+    }
+}

@@ -2,19 +2,31 @@
 
 use super::{LANES, multiversion};
 
-/// Combines `n` elements: `step(lane, i)` folds element `i` into a lane, `join` combines two lanes.
+/// Folds pairs of elements of two rows of one length into the lanes and then joins these. `pad` is an
+/// element that a fold does not notice.
 #[inline(always)]
-fn lanes<T: Copy>(n: usize, start: T, step: impl Fn(T, usize) -> T, join: impl Fn(T, T) -> T) -> T {
+fn fold<T: Copy>(
+    x: &[f32],
+    y: &[f32],
+    pad: f32,
+    start: T,
+    step: impl Fn(T, f32, f32) -> T,
+    join: impl Fn(T, T) -> T,
+) -> T {
     let mut partial = [start; LANES];
-    let mut i = 0;
-    while i + LANES <= n {
-        for (l, value) in partial.iter_mut().enumerate() {
-            *value = step(*value, i + l);
+    let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (xs, ys) in x_blocks.iter().zip(y_blocks) {
+        for l in 0..LANES {
+            partial[l] = step(partial[l], xs[l], ys[l]);
         }
-        i += LANES;
     }
-    for (l, value) in partial.iter_mut().enumerate().take(n - i) {
-        *value = step(*value, i + l);
+    if !x_rest.is_empty() {
+        let (mut xs, mut ys) = ([pad; LANES], [pad; LANES]);
+        xs[..x_rest.len()].copy_from_slice(x_rest);
+        ys[..y_rest.len()].copy_from_slice(y_rest);
+        for l in 0..LANES {
+            partial[l] = step(partial[l], xs[l], ys[l]);
+        }
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -26,41 +38,32 @@ fn lanes<T: Copy>(n: usize, start: T, step: impl Fn(T, usize) -> T, join: impl F
     partial[0]
 }
 
-/// An integer that orders floats as numbers, -0 below +0; NaN is not ordered.
+/// An integer that orders floats as numbers, -0 below +0; NaN becomes `nan`.
 #[inline(always)]
-fn order_key(x: f32) -> i32 {
+fn order_key(x: f32, nan: i32) -> i32 {
     let bits = x.to_bits() as i32;
-    bits ^ ((bits >> 31) & i32::MAX)
+    let key = bits ^ ((bits >> 31) & i32::MAX);
+    if x.is_nan() { nan } else { key }
 }
 
+/// The number of an order key; both keys that stand for NaN become NaN.
 #[inline(always)]
 fn of_order_key(key: i32) -> f32 {
     f32::from_bits((key ^ ((key >> 31) & i32::MAX)) as u32)
 }
 
-/// The largest or smallest, as `better` says, of keys; NaN if any element is.
-#[inline(always)]
-fn extreme(x: &[f32], start: f32, better: impl Fn(i32, i32) -> i32) -> f32 {
-    let step = |(key, nan): (i32, i32), i: usize| {
-        (better(key, order_key(x[i])), nan | i32::from(x[i].is_nan()))
-    };
-    let start = (order_key(start), 0);
-    let (key, nan) = lanes(x.len(), start, step, |a, b| (better(a.0, b.0), a.1 | b.1));
-    if nan != 0 {
-        f32::NAN
-    } else {
-        of_order_key(key)
-    }
-}
-
 #[inline(always)]
 fn largest(x: &[f32]) -> f32 {
-    extreme(x, f32::NEG_INFINITY, i32::max)
+    let start = order_key(f32::NEG_INFINITY, 0);
+    let step = |a: i32, v: f32, _| a.max(order_key(v, i32::MAX));
+    of_order_key(fold(x, x, f32::NEG_INFINITY, start, step, i32::max))
 }
 
 #[inline(always)]
 fn smallest(x: &[f32]) -> f32 {
-    extreme(x, f32::INFINITY, i32::min)
+    let start = order_key(f32::INFINITY, 0);
+    let step = |a: i32, v: f32, _| a.min(order_key(v, i32::MIN));
+    of_order_key(fold(x, x, f32::INFINITY, start, step, i32::min))
 }
 
 multiversion! {
@@ -70,7 +73,7 @@ multiversion! {
     /// `x` has `n` elements.
     sum / sum_at => fn(x: *const f32, n: usize) -> f32 {
         let x = std::slice::from_raw_parts(x, n);
-        lanes(n, 0.0, |a, i| a + x[i], |a, b| a + b)
+        fold(x, x, 0.0, 0.0, |a, v, _| a + v, |a, b| a + b)
     }
 
     /// Sum of squares.
@@ -79,7 +82,7 @@ multiversion! {
     /// `x` has `n` elements.
     sum_squares / sum_squares_at => fn(x: *const f32, n: usize) -> f32 {
         let x = std::slice::from_raw_parts(x, n);
-        lanes(n, 0.0f32, |a, i| x[i].mul_add(x[i], a), |a, b| a + b)
+        fold(x, x, 0.0, 0.0, |a: f32, v, _| v.mul_add(v, a), |a, b| a + b)
     }
 
     /// Sum of (x - center)^2.
@@ -88,11 +91,8 @@ multiversion! {
     /// `x` has `n` elements.
     sum_centered_squares / sum_centered_squares_at => fn(x: *const f32, center: f32, n: usize) -> f32 {
         let x = std::slice::from_raw_parts(x, n);
-        let square = |a: f32, i: usize| {
-            let d = x[i] - center;
-            d.mul_add(d, a)
-        };
-        lanes(n, 0.0f32, square, |a, b| a + b)
+        let square = |a: f32, v: f32, _| (v - center).mul_add(v - center, a);
+        fold(x, x, center, 0.0, square, |a, b| a + b)
     }
 
     /// Sum of products.
@@ -101,7 +101,7 @@ multiversion! {
     /// `x` and `y` have `n` elements.
     dot / dot_at => fn(x: *const f32, y: *const f32, n: usize) -> f32 {
         let (x, y) = (std::slice::from_raw_parts(x, n), std::slice::from_raw_parts(y, n));
-        lanes(n, 0.0f32, |a, i| x[i].mul_add(y[i], a), |a, b| a + b)
+        fold(x, y, 0.0, 0.0, |a: f32, v, w| v.mul_add(w, a), |a, b| a + b)
     }
 
     /// The largest; NaN if any element is, +0 above -0; of nothing -inf.
@@ -156,4 +156,88 @@ fn position(x: &[f32], value: f32) -> i64 {
         base += LANES;
     }
     -1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Level, levels};
+    use proptest::prelude::*;
+
+    type Reduce = unsafe fn(Level, *const f32, usize) -> f32;
+
+    fn all_levels(reduce: Reduce, x: &[f32]) -> f32 {
+        // SAFETY: the row has this length; the levels are the machine's.
+        let results: Vec<f32> = levels()
+            .map(|level| unsafe { reduce(level, x.as_ptr(), x.len()) })
+            .collect();
+        assert!(
+            results.iter().all(|r| r.to_bits() == results[0].to_bits()),
+            "{results:?}"
+        );
+        results[0]
+    }
+
+    /// The order that the documentation promises, written plainly.
+    fn lane_order_sum(x: &[f32]) -> f32 {
+        let mut lanes = vec![0.0; LANES];
+        x.iter()
+            .enumerate()
+            .for_each(|(i, v)| lanes[i % LANES] += v);
+        while lanes.len() > 1 {
+            let half = lanes.split_off(lanes.len() / 2);
+            lanes.iter_mut().zip(half).for_each(|(a, b)| *a += b);
+        }
+        lanes[0]
+    }
+
+    #[test]
+    fn extremes_treat_nan_and_zeros_as_stated() {
+        assert_eq!(all_levels(max_at, &[]), f32::NEG_INFINITY);
+        assert_eq!(all_levels(min_at, &[]), f32::INFINITY);
+        assert_eq!(all_levels(sum_at, &[]), 0.0);
+        assert!(all_levels(max_at, &[-0.0, 0.0]).is_sign_positive());
+        assert!(all_levels(min_at, &[0.0, -0.0]).is_sign_negative());
+        for nan in [f32::NAN, -f32::NAN] {
+            for at in 0..40 {
+                let mut x = vec![1.0; 40];
+                x[at] = nan;
+                assert!(all_levels(max_at, &x).is_nan());
+                assert!(all_levels(min_at, &x).is_nan());
+                x.push(f32::NAN);
+                // SAFETY: the row has this length.
+                let position = unsafe { argmax(x.as_ptr(), x.len()) };
+                assert_eq!(position, at as i64);
+            }
+        }
+        // SAFETY: an empty row.
+        assert_eq!(unsafe { argmin(x_of_nothing(), 0) }, -1);
+    }
+
+    fn x_of_nothing() -> *const f32 {
+        std::ptr::NonNull::<f32>::dangling().as_ptr()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_any_length(x in prop::collection::vec(-100.0f32..100.0, 0..200)) {
+            prop_assert_eq!(all_levels(sum_at, &x), lane_order_sum(&x));
+            let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            let got = f64::from(all_levels(sum_squares_at, &x));
+            prop_assert!((got - squares).abs() <= 1e-5 * squares);
+            // SAFETY: both rows have this length.
+            let dot = unsafe { dot(x.as_ptr(), x.as_ptr(), x.len()) };
+            prop_assert_eq!(dot, got as f32);
+            let plain = |f: fn(f32, f32) -> f32, start| x.iter().copied().fold(start, f);
+            prop_assert_eq!(all_levels(max_at, &x), plain(f32::max, f32::NEG_INFINITY));
+            prop_assert_eq!(all_levels(min_at, &x), plain(f32::min, f32::INFINITY));
+            for level in levels() {
+                // SAFETY: the row has this length; the level is the machine's.
+                let at = unsafe { argmax_at(level, x.as_ptr(), x.len()) };
+                let best = plain(f32::max, f32::NEG_INFINITY);
+                let expected = x.iter().position(|&v| v == best).map_or(-1, |i| i as i64);
+                prop_assert_eq!(at, expected);
+            }
+        }
+    }
 }
