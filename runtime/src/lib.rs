@@ -5,7 +5,11 @@
 pub mod abi;
 pub mod dtype;
 pub mod error;
-#[allow(clippy::excessive_precision, reason = "coefficients as they were computed, rounded once by the compiler")]
+#[allow(
+    clippy::excessive_precision,
+    reason = "coefficients as they were computed, rounded once by the compiler"
+)]
+pub mod gemm;
 pub mod kernels;
 pub mod memory;
 pub mod philox;

@@ -62,9 +62,14 @@ static CONTROL: &[Symbol] = symbol_table! {
 
 /// Every function that compiled code may call.
 pub fn symbols() -> impl Iterator<Item = &'static Symbol> {
-    [CONTROL, exports::FUNCTIONS, exports::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        CONTROL,
+        exports::FUNCTIONS,
+        exports::ROWS,
+        crate::gemm::GEMMS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]
