@@ -1,0 +1,7 @@
+//! Generates the recogniser; a conflict in the grammar fails the build.
+
+fn main() {
+    if let Err(error) = lalrpop::process_src() {
+        panic!("the grammar: {error}");
+    }
+}
