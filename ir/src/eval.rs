@@ -284,7 +284,7 @@ impl<'a> Machine<'a> {
                 }
             }
             Op::AssertClose { message } => control::assert_close(&x, message),
-            Op::Alloc { .. }
+            Op::Alloc { .. } | Op::Free | Op::Data { .. }
             | Op::View { .. }
             | Op::Load
             | Op::Store

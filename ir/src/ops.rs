@@ -216,6 +216,10 @@ ops! {
     // ---- loop level ----
     /// A buffer of uninitialised memory that lives until the function ends.
     Alloc { dtype: DType, shape: Vec<Dim> } = "alloc", loops, Loop, Memory;
+    /// Ends the life of a buffer: nothing reads or writes it from here on.
+    Free = "free", loops, Loop, Memory;
+    /// A buffer that holds a constant; nothing writes it.
+    Data { value: Literal } = "data", loops, Loop, Pure;
     /// The same memory under another shape with as many elements.
     View { shape: Vec<Dim> } = "view", loops, Loop, Pure;
     /// `load(buffer, index_1, ..., index_rank)`.
@@ -227,7 +231,8 @@ ops! {
     For { step: i64, lanes: i64 } = "for", loops, Loop, Regions;
     /// `parallel(n)`: `body(i)` for i in 0..n in any order, about `grain` iterations to a task.
     Parallel { grain: i64 } = "parallel", loops, Loop, Regions;
-    /// A micro-kernel of the runtime, by name, on buffers and scalars.
+    /// A micro-kernel of the runtime, by name. Each address that it takes is two operands: a buffer and
+    /// the row-major position of its first element.
     Kernel { name: Sym, results: Vec<Type> } = "kernel", loops, Loop, Memory;
 }
 

@@ -117,6 +117,16 @@ impl<'a> Machine<'a> {
                 });
                 frame.buffers[node.results[0].0 as usize] = Some(frame.memory.len() - 1);
             }
+            Op::Free => {
+                let at = node.operands[0];
+                frame.memory_of(at)?.elements.fill(None);
+            }
+            Op::Data { value } => {
+                let array = Array::from_literal(value);
+                let elements = elements(&array).map(Some).collect();
+                frame.memory.push(Buffer { dtype: value.dtype, elements });
+                frame.buffers[node.results[0].0 as usize] = Some(frame.memory.len() - 1);
+            }
             Op::View { .. } => {
                 frame.buffers[node.results[0].0 as usize] =
                     frame.buffers[node.operands[0].0 as usize];

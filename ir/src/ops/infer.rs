@@ -66,6 +66,8 @@ impl Op {
             Op::Assert { message: _ } => control::assert(operands),
             Op::AssertClose { message: _ } => control::assert_close(operands),
             Op::Alloc { dtype, shape } => one(loops::alloc(operands, *dtype, shape)),
+            Op::Free => loops::free(operands),
+            Op::Data { value } => one(loops::data(operands, value)),
             Op::View { shape } => one(loops::view(operands, shape)),
             Op::Load => one(loops::load(operands)),
             Op::Store => loops::store(operands),

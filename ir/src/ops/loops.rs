@@ -3,7 +3,7 @@
 use super::RegionTypes;
 use super::infer::{ensure, exactly, index_scalar};
 use super::movement::same_count;
-use crate::{DType, Dim, Type};
+use crate::{DType, Dim, Literal, Type};
 
 fn buffer(ty: &Type) -> Result<(), String> {
     ensure(matches!(ty, Type::Buffer { .. }), || {
@@ -14,6 +14,17 @@ fn buffer(ty: &Type) -> Result<(), String> {
 pub fn alloc(operands: &[Type], dtype: DType, shape: &[Dim]) -> Result<Type, String> {
     exactly::<0>(operands)?;
     Ok(Type::buffer(dtype, shape))
+}
+
+pub fn free(operands: &[Type]) -> Result<Vec<Type>, String> {
+    let [memory] = exactly(operands)?;
+    buffer(memory)?;
+    Ok(Vec::new())
+}
+
+pub fn data(operands: &[Type], value: &Literal) -> Result<Type, String> {
+    exactly::<0>(operands)?;
+    Ok(Type::buffer(value.dtype, value.ty().shape()))
 }
 
 pub fn view(operands: &[Type], shape: &[Dim]) -> Result<Type, String> {
