@@ -90,7 +90,14 @@ impl Grid {
     /// rows where these are many or the columns few.
     pub fn new(m: usize, n: usize, whole_rows: bool) -> Grid {
         const COLUMNS: usize = 96;
-        let columns = if whole_rows { n.max(1) } else { COLUMNS };
+        const COLUMNS_OF_FEW_ROWS: usize = 512;
+        let columns = if whole_rows {
+            n.max(1)
+        } else if m <= 4 {
+            COLUMNS_OF_FEW_ROWS
+        } else {
+            COLUMNS
+        };
         let rows = if whole_rows {
             64
         } else if n <= 3 * COLUMNS {

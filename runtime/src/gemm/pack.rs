@@ -3,9 +3,6 @@
 use super::Matrix;
 use super::vector::Vector;
 
-/// Columns handled at a time where columns of B are consecutive in memory.
-const SQUARE: usize = 16;
-
 /// Packs `k` rows of `columns` columns into rows of `width` elements; the elements past `columns` up to
 /// the next whole vector become 0.
 ///
@@ -77,9 +74,18 @@ unsafe fn pack_columns<V: Vector>(
                 }
             }
         }
-        for first in (0..k).step_by(SQUARE) {
-            let last = (first + SQUARE).min(k);
-            for j in 0..columns {
+        for first in (0..k).step_by(V::LANES) {
+            let last = (first + V::LANES).min(k);
+            let mut j = 0;
+            // Whole squares where the columns are consecutive in memory.
+            while b.row_stride == 1 && j + V::LANES <= columns && last - first == V::LANES {
+                let from = b
+                    .data
+                    .wrapping_offset(j as isize * b.column_stride + first as isize);
+                V::transpose(from, b.column_stride, to.add(first * width + j), width);
+                j += V::LANES;
+            }
+            for j in j..columns {
                 let from = b.data.wrapping_offset(j as isize * b.column_stride);
                 for i in first..last {
                     *to.add(i * width + j) = *from.wrapping_offset(i as isize * b.row_stride);

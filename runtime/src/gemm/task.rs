@@ -5,16 +5,35 @@ use super::vector::{Portable, Vector};
 use super::{K_BLOCK, Matrix, Part, Product, Real, pack};
 use crate::kernels::Level;
 
-/// Vectors across a panel.
+/// Vectors across a packed panel.
 const VECTORS: usize = 3;
-/// Below so many rows B is read where it is: each element is used too seldom to be moved first.
-const ROWS_TO_PACK: usize = 5;
+/// Vectors across a panel of a single row, which uses every element of B once.
+const WIDE: usize = 16;
+/// Up to so many rows B is read where it is: an element is used too seldom to be moved first.
+const ROWS_UNPACKED: usize = 16;
 
-fn offset<T>(matrix: Matrix<*const T>, row: usize, column: usize) -> Matrix<*const T> {
+fn offset<P: Offset>(matrix: Matrix<P>, row: usize, column: usize) -> Matrix<P> {
     let by = row as isize * matrix.row_stride + column as isize * matrix.column_stride;
     Matrix {
-        data: matrix.data.wrapping_offset(by),
+        data: matrix.data.offset_by(by),
         ..matrix
+    }
+}
+
+/// Both kinds of pointers.
+trait Offset {
+    fn offset_by(self, by: isize) -> Self;
+}
+
+impl<T> Offset for *const T {
+    fn offset_by(self, by: isize) -> Self {
+        self.wrapping_offset(by)
+    }
+}
+
+impl<T> Offset for *mut T {
+    fn offset_by(self, by: isize) -> Self {
+        self.wrapping_offset(by)
     }
 }
 
@@ -28,16 +47,18 @@ unsafe fn part<V: Vector, const ROWS: usize>(
     part: Part,
     scratch: *mut V::Element,
 ) {
-    let width = VECTORS * V::LANES;
     let rows = part.rows.1 - part.rows.0;
-    for column in (part.columns.0..part.columns.1).step_by(width) {
-        let columns = width.min(part.columns.1 - column);
-        let mut first = 0;
+    let packed = rows > ROWS_UNPACKED || product.b.column_stride != 1;
+    let mut column = part.columns.0;
+    while column < part.columns.1 {
+        let left = part.columns.1 - column;
+        let wide = rows == 1 && !packed && left >= WIDE * V::LANES;
+        let width = if wide { WIDE } else { VECTORS } * V::LANES;
+        let columns = width.min(left);
         // One round even for k = 0, which stores zeros.
-        loop {
+        for first in (0..product.k.max(1)).step_by(K_BLOCK) {
             let k = K_BLOCK.min(product.k - first);
             let b = offset(product.b, first, column);
-            let packed = rows >= ROWS_TO_PACK || b.column_stride != 1;
             let panel_width = columns.next_multiple_of(V::LANES);
             if packed {
                 // SAFETY: the panel lies in B and fits the scratch memory.
@@ -55,13 +76,8 @@ unsafe fn part<V: Vector, const ROWS: usize>(
                 },
                 b_last: if packed { V::LANES } else { last },
             };
-            let c = product.c;
-            let by = part.rows.0 as isize * c.row_stride + column as isize * c.column_stride;
             let output = TileOutput {
-                c: Matrix {
-                    data: c.data.wrapping_offset(by),
-                    ..c
-                },
+                c: offset(product.c, part.rows.0, column),
                 last,
                 add: product.accumulate || first > 0,
             };
@@ -70,14 +86,12 @@ unsafe fn part<V: Vector, const ROWS: usize>(
                 match panel_width / V::LANES {
                     1 => panel::<V, ROWS, 1>(rows, input, output),
                     2 => panel::<V, ROWS, 2>(rows, input, output),
-                    _ => panel::<V, ROWS, VECTORS>(rows, input, output),
+                    VECTORS => panel::<V, ROWS, VECTORS>(rows, input, output),
+                    _ => tile::<V, 1, WIDE>(input, output),
                 }
             }
-            first += k;
-            if first >= product.k {
-                break;
-            }
         }
+        column += columns;
     }
 }
 

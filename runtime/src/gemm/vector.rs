@@ -19,6 +19,25 @@ pub(super) unsafe trait Vector: Copy {
     /// `self * b + c`.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     unsafe fn add(self, b: Self) -> Self;
+
+    /// Writes the transpose of `LANES` rows of `LANES` elements, `from_step` elements apart, to rows
+    /// `to_step` apart.
+    #[inline(always)]
+    unsafe fn transpose(
+        from: *const Self::Element,
+        from_step: isize,
+        to: *mut Self::Element,
+        to_step: usize,
+    ) {
+        for j in 0..Self::LANES {
+            for i in 0..Self::LANES {
+                // SAFETY: the caller's promise for all rows.
+                unsafe {
+                    *to.add(i * to_step + j) = *from.offset(j as isize * from_step + i as isize)
+                }
+            }
+        }
+    }
 }
 
 /// A vector of any machine: the compiler does what it can.
@@ -86,7 +105,7 @@ pub(super) mod x86 {
 
     macro_rules! avx512 {
         ($($vector:ty, $element:ty, $lanes:literal, $mask:ty: $zero:ident $splat:ident $load:ident
-           $load_mask:ident $store:ident $store_mask:ident $fma:ident $add:ident;)+) => { $(
+           $load_mask:ident $store:ident $store_mask:ident $fma:ident $add:ident $($transpose:ident)?;)+) => { $(
             // SAFETY: the intrinsics do what the methods say.
             unsafe impl Vector for $vector {
                 type Element = $element;
@@ -131,13 +150,20 @@ pub(super) mod x86 {
                     // SAFETY: see above.
                     unsafe { $add(self, b) }
                 }
+                $(
+                    #[inline(always)]
+                    unsafe fn transpose(from: *const $element, from_step: isize, to: *mut $element, to_step: usize) {
+                        // SAFETY: see above.
+                        unsafe { $transpose(from, from_step, to, to_step) }
+                    }
+                )?
             }
         )+ };
     }
 
     avx512! {
         __m512, f32, 16, __mmask16: _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps
-            _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_fmadd_ps _mm512_add_ps;
+            _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_fmadd_ps _mm512_add_ps transpose16;
         __m512d, f64, 8, __mmask8: _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd
             _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_fmadd_pd _mm512_add_pd;
     }
@@ -198,6 +224,56 @@ pub(super) mod x86 {
             _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_fmadd_ps _mm256_add_ps mask8;
         __m256d, f64, 4: _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd
             _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_fmadd_pd _mm256_add_pd mask4;
+    }
+
+    /// Transposes 16 rows of 16, in four steps of exchanging ever larger parts between rows.
+    ///
+    /// # Safety
+    /// The caller has AVX-512; all rows are valid.
+    #[inline(always)]
+    unsafe fn transpose16(from: *const f32, from_step: isize, to: *mut f32, to_step: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(from.wrapping_offset(i as isize * from_step));
+            }
+            let mut pairs = rows;
+            for i in (0..16).step_by(2) {
+                pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+                pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+            }
+            // Row 4 q + r now gets column r of every 4 by 4 block of rows 4 q to 4 q + 3.
+            let mut quads = pairs;
+            let (low, high) = (_mm512_castps_pd, _mm512_castpd_ps);
+            for q in (0..16).step_by(4) {
+                for h in 0..2 {
+                    let (a, b) = (low(pairs[q + h]), low(pairs[q + h + 2]));
+                    quads[q + 2 * h] = high(_mm512_unpacklo_pd(a, b));
+                    quads[q + 2 * h + 1] = high(_mm512_unpackhi_pd(a, b));
+                }
+            }
+            for r in 0..4 {
+                let (a, b, c, d) = (quads[r], quads[r + 4], quads[r + 8], quads[r + 12]);
+                let (ab_even, ab_odd) = (
+                    _mm512_shuffle_f32x4::<0x88>(a, b),
+                    _mm512_shuffle_f32x4::<0xdd>(a, b),
+                );
+                let (cd_even, cd_odd) = (
+                    _mm512_shuffle_f32x4::<0x88>(c, d),
+                    _mm512_shuffle_f32x4::<0xdd>(c, d),
+                );
+                let columns = [
+                    _mm512_shuffle_f32x4::<0x88>(ab_even, cd_even),
+                    _mm512_shuffle_f32x4::<0x88>(ab_odd, cd_odd),
+                    _mm512_shuffle_f32x4::<0xdd>(ab_even, cd_even),
+                    _mm512_shuffle_f32x4::<0xdd>(ab_odd, cd_odd),
+                ];
+                for (block, column) in columns.into_iter().enumerate() {
+                    _mm512_storeu_ps(to.add((4 * block + r) * to_step), column);
+                }
+            }
+        }
     }
 
     /// All bits set in the first `count` of eight lanes.
