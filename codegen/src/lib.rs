@@ -1,1 +1,3 @@
 //! Loop lowering and the Cranelift backend.
+
+pub mod lower;

@@ -1,0 +1,419 @@
+//! Lowering: from the tensor level to loops over buffers.
+//!
+//! Elementwise ops and views are not computed where they stand but where they are used, inside the
+//! loops of what uses them: that is the fusion. An op whose result must lie in memory (it is used
+//! twice, contracted, gathered, carried) gets a buffer; the buffer ends with its last use.
+//!
+//! The loop function takes the source's parameters as buffers, then its results as buffers.
+
+use std::collections::{HashMap, HashSet};
+
+use aiai_ir::{
+    BinaryKind, Builder, CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Type,
+    Value,
+};
+
+mod contract;
+mod control;
+mod elementwise;
+mod expression;
+mod movement;
+mod reduction;
+mod usage;
+
+/// Where a value of the source function is found.
+#[derive(Clone, Debug)]
+enum Place {
+    /// In memory; logical axis k is axis `axes[k]` of the buffer.
+    Buffer { buffer: Value, axes: Vec<usize> },
+    /// A scalar that has been computed.
+    Scalar(Value),
+    /// Computed where it is used.
+    Lazy,
+}
+
+/// The loop-level form of a function of primitives.
+pub fn lower(source: &Function) -> Function {
+    let mut out = Function::new(source.name);
+    out.loc = source.loc;
+    out.requires = source.requires.clone();
+    let mut lowerer = Lowerer {
+        source,
+        b: Builder::new(&mut out),
+        places: HashMap::new(),
+        nodes: HashMap::new(),
+        lazy: HashSet::new(),
+        free_at: HashMap::new(),
+        outputs: HashMap::new(),
+        memo: HashMap::new(),
+        staged: HashMap::new(),
+    };
+    lowerer.function();
+    let b = lowerer.b;
+    b.finish(&[], &[]);
+    out
+}
+
+struct Lowerer<'a> {
+    source: &'a Function,
+    b: Builder<'a>,
+    places: HashMap<Value, Place>,
+    nodes: HashMap<Value, &'a OpNode>,
+    /// Values that are computed where they are used.
+    lazy: HashSet<Value>,
+    /// Per op, by its first result, the values whose buffers end behind it.
+    free_at: HashMap<Value, Vec<Value>>,
+    /// Results that are written straight to their output buffers.
+    outputs: HashMap<Value, Value>,
+    /// Elements computed in the innermost open region.
+    memo: HashMap<(Value, Vec<Value>), Value>,
+    /// Values whose elements of the current row lie in a scratch buffer.
+    staged: HashMap<Value, (Value, Value)>,
+}
+
+impl<'a> Lowerer<'a> {
+    fn function(&mut self) {
+        let source = self.source;
+        for (&param, name) in source.params().iter().zip(&source.param_names) {
+            let ty = source.ty(param);
+            let buffer =
+                self.b
+                    .add_param(name.as_str(), Type::buffer(ty.dtype(), ty.shape()), false);
+            self.places.insert(param, whole(buffer, ty.rank()));
+        }
+        usage::plan(source, &mut self.lazy, &mut self.free_at);
+        let mut targets = Vec::new();
+        for (&result, name) in source.body.yields.iter().zip(&source.result_names) {
+            let ty = source.ty(result);
+            let buffer =
+                self.b
+                    .add_param(name.as_str(), Type::buffer(ty.dtype(), ty.shape()), true);
+            targets.push((result, buffer));
+            if !source.params().contains(&result) {
+                self.outputs.entry(result).or_insert(buffer);
+            }
+        }
+        self.region(&source.body);
+        for (result, buffer) in targets {
+            let in_place = matches!(self.places.get(&result), Some(Place::Buffer { buffer: b, .. }) if *b == buffer);
+            if !in_place {
+                self.write_to(result, buffer);
+            }
+        }
+    }
+
+    /// Lowers the ops of a region of the source into the open region of the target.
+    fn region(&mut self, region: &'a Region) {
+        for node in &region.ops {
+            self.b.loc = node.loc;
+            for &result in &node.results {
+                self.nodes.insert(result, node);
+            }
+            self.node(node);
+            let ended = node.results.first().and_then(|r| self.free_at.remove(r));
+            for value in ended.into_iter().flatten() {
+                self.release(value);
+            }
+        }
+    }
+
+    fn release(&mut self, value: Value) {
+        if self.outputs.contains_key(&value) {
+            return;
+        }
+        if let Some(Place::Buffer { buffer, .. }) = self.places.remove(&value) {
+            self.b.op(Op::Free, &[buffer], Vec::new());
+        }
+    }
+
+    fn node(&mut self, node: &'a OpNode) {
+        if let Some(&result) = node.results.first() {
+            if self.lazy.contains(&result) {
+                self.places.insert(result, Place::Lazy);
+                return;
+            }
+            let ty = self.source.ty(result);
+            if ty.rank() == 0 && expression::is_expression(&node.op) {
+                self.places.insert(result, Place::Lazy);
+                self.memo.clear();
+                let scalar = self.element(result, &[]);
+                self.places.insert(result, Place::Scalar(scalar));
+                return;
+            }
+        }
+        match &node.op {
+            op if expression::is_expression(op) => self.materialize(node.results[0]),
+            Op::Contract { .. } => self.contract(node),
+            Op::Reduce { kind, axes, acc } => self.reduce(node, *kind, axes, *acc),
+            Op::ArgReduce { kind, axis } => self.arg_reduce(node, *kind, *axis),
+            Op::Reshape { .. } => self.reshape(node),
+            Op::Pad { low, .. } => self.pad(node, low),
+            Op::Concat { axis } => self.concat(node, *axis),
+            Op::Gather { axes } => self.gather(node, axes),
+            Op::Scatter { axes, kind } => self.scatter(node, axes, *kind),
+            Op::DynamicSlice { .. } => self.dynamic_slice(node),
+            Op::DynamicUpdate => self.dynamic_update(node),
+            Op::Sort { axis, descending } => self.sort(node, *axis, *descending),
+            Op::RandomBits { .. } => self.random_bits(node),
+            Op::Constant { value } => self.constant(node.results[0], value),
+            Op::If => self.branch(node),
+            Op::While { max } => self.while_loop(node, *max),
+            Op::Scan { from, to, step } => self.scan(node, (*from, *to, *step)),
+            Op::Fused { .. } => self.fused(node),
+            Op::Assert { message } => {
+                let condition = self.scalar(node.operands[0]);
+                self.b.op(
+                    Op::Assert {
+                        message: message.clone(),
+                    },
+                    &[condition],
+                    Vec::new(),
+                );
+            }
+            Op::AssertClose { message } => self.assert_close(node, message),
+            other => unreachable!("`{}` is not a primitive of the tensor level", other.name()),
+        }
+    }
+
+    /// A group is lowered as its members are: what fuses is decided by use.
+    fn fused(&mut self, node: &'a OpNode) {
+        self.region(&node.regions[0]);
+        for (&result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
+            if let Some(place) = self.places.get(&inner).cloned() {
+                self.places.insert(result, place);
+            }
+            if let Some(&inner_node) = self.nodes.get(&inner) {
+                self.nodes.insert(result, inner_node);
+            }
+        }
+    }
+
+    // ---- places ----
+
+    fn shape(&self, value: Value) -> &'a [Dim] {
+        self.source.ty(value).shape()
+    }
+
+    fn dtype(&self, value: Value) -> DType {
+        self.source.ty(value).dtype()
+    }
+
+    /// A buffer for a result: the output that it becomes, or a new one.
+    fn destination(&mut self, value: Value) -> Value {
+        let rank = self.shape(value).len();
+        let buffer = match self.outputs.get(&value) {
+            Some(&buffer) => buffer,
+            None => self.alloc(self.dtype(value), self.shape(value)),
+        };
+        self.places.insert(value, whole(buffer, rank));
+        buffer
+    }
+
+    fn alloc(&mut self, dtype: DType, shape: &[Dim]) -> Value {
+        self.b.value(
+            Op::Alloc {
+                dtype,
+                shape: shape.to_vec(),
+            },
+            &[],
+        )
+    }
+
+    /// The value in memory in row-major order.
+    fn dense(&mut self, value: Value) -> Value {
+        if let Some(Place::Buffer { buffer, axes }) = self.places.get(&value)
+            && axes.iter().copied().eq(0..axes.len())
+        {
+            return *buffer;
+        }
+        let buffer = self.alloc(self.dtype(value), self.shape(value));
+        self.write_to(value, buffer);
+        self.places
+            .insert(value, whole(buffer, self.shape(value).len()));
+        buffer
+    }
+
+    /// The value in memory in whatever order of axes.
+    fn stored(&mut self, value: Value) -> (Value, Vec<usize>) {
+        match self.places.get(&value) {
+            Some(Place::Buffer { buffer, axes }) => (*buffer, axes.clone()),
+            _ => (self.dense(value), (0..self.shape(value).len()).collect()),
+        }
+    }
+
+    /// The value of a scalar.
+    fn scalar(&mut self, value: Value) -> Value {
+        if let Some(Place::Scalar(scalar)) = self.places.get(&value) {
+            return *scalar;
+        }
+        self.memo.clear();
+        self.element(value, &[])
+    }
+
+    // ---- index arithmetic ----
+
+    fn int(&mut self, value: i64) -> Value {
+        self.b.literal(Literal::i64(DType::I64, value))
+    }
+
+    fn dim(&mut self, dim: Dim) -> Value {
+        match dim.as_const() {
+            Some(value) => self.int(value),
+            None => self.b.dim(dim),
+        }
+    }
+
+    fn add(&mut self, a: Value, b: Value) -> Value {
+        self.b.binary(BinaryKind::Add, a, b)
+    }
+
+    fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.b.binary(BinaryKind::Mul, a, b)
+    }
+
+    fn product(&mut self, shape: &[Dim]) -> Value {
+        let dim = Dim::product(shape.iter().copied());
+        self.dim(dim)
+    }
+
+    /// The row-major position of an index.
+    fn linear(&mut self, shape: &[Dim], index: &[Value]) -> Value {
+        let mut at: Option<Value> = None;
+        for (k, &i) in index.iter().enumerate() {
+            at = Some(match at {
+                None => i,
+                Some(at) => {
+                    let size = self.dim(shape[k]);
+                    let scaled = self.mul(at, size);
+                    self.add(scaled, i)
+                }
+            });
+        }
+        match at {
+            Some(at) => at,
+            None => self.int(0),
+        }
+    }
+
+    /// The index of a row-major position.
+    fn delinearize(&mut self, shape: &[Dim], position: Value) -> Vec<Value> {
+        let mut index = Vec::new();
+        let mut rest = position;
+        for k in (0..shape.len()).rev() {
+            if k == 0 {
+                index.push(rest);
+                break;
+            }
+            if shape[k].is_const(1) {
+                index.push(self.int(0));
+                continue;
+            }
+            let size = self.dim(shape[k]);
+            index.push(self.b.binary(BinaryKind::Rem, rest, size));
+            rest = self.b.binary(BinaryKind::Div, rest, size);
+        }
+        index.reverse();
+        index
+    }
+
+    /// Stops with the message unless `0 <= index < size`.
+    fn check_index(&mut self, index: Value, size: Dim, message: &str) {
+        let (zero, size) = (self.int(0), self.dim(size));
+        let low = self.b.compare(CompareKind::Ge, index, zero);
+        let high = self.b.compare(CompareKind::Lt, index, size);
+        let inside = self.b.binary(BinaryKind::And, low, high);
+        self.b.op(
+            Op::Assert {
+                message: message.to_owned(),
+            },
+            &[inside],
+            Vec::new(),
+        );
+    }
+
+    // ---- loops ----
+
+    /// `for i in 0..n`, the body filled in by `body`.
+    fn for_loop(&mut self, n: Value, lanes: i64, body: impl FnOnce(&mut Self, Value)) {
+        let zero = self.int(0);
+        let args = self.b.begin_region(&[Type::scalar(DType::I64)]);
+        let outer = std::mem::take(&mut self.memo);
+        body(self, args[0]);
+        self.memo = outer;
+        let region = self.b.end_region(&[]);
+        self.b
+            .op(Op::For { step: 1, lanes }, &[zero, n], vec![region]);
+    }
+
+    /// `for i in 0..n` with carried scalars.
+    fn fold_loop(
+        &mut self,
+        n: Value,
+        init: &[Value],
+        body: impl FnOnce(&mut Self, Value, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
+        let zero = self.int(0);
+        let mut types = vec![Type::scalar(DType::I64)];
+        types.extend(init.iter().map(|&v| self.b.ty(v).clone()));
+        let args = self.b.begin_region(&types);
+        let outer = std::mem::take(&mut self.memo);
+        let next = body(self, args[0], &args[1..]);
+        self.memo = outer;
+        let region = self.b.end_region(&next);
+        let mut operands = vec![zero, n];
+        operands.extend(init);
+        self.b
+            .op(Op::For { step: 1, lanes: 1 }, &operands, vec![region])
+    }
+
+    /// `parallel(n)`, the body filled in by `body`.
+    fn parallel(&mut self, n: Value, grain: i64, body: impl FnOnce(&mut Self, Value)) {
+        let args = self.b.begin_region(&[Type::scalar(DType::I64)]);
+        let outer = std::mem::take(&mut self.memo);
+        let staged = std::mem::take(&mut self.staged);
+        body(self, args[0]);
+        self.memo = outer;
+        self.staged = staged;
+        let region = self.b.end_region(&[]);
+        self.b.op(Op::Parallel { grain }, &[n], vec![region]);
+    }
+
+    /// Loops over a shape, innermost last.
+    fn nest(
+        &mut self,
+        shape: &[Dim],
+        index: &mut Vec<Value>,
+        body: &mut dyn FnMut(&mut Self, &[Value]),
+    ) {
+        match shape.get(index.len()) {
+            None => body(self, index),
+            Some(&dim) => {
+                let n = self.dim(dim);
+                self.for_loop(n, 1, |this, i| {
+                    index.push(i);
+                    this.nest(shape, index, body);
+                    index.pop();
+                });
+            }
+        }
+    }
+
+    fn kernel(&mut self, name: &str, operands: &[Value], results: &[Type]) -> Vec<Value> {
+        self.b.op(
+            Op::Kernel {
+                name: name.into(),
+                results: results.to_vec(),
+            },
+            operands,
+            Vec::new(),
+        )
+    }
+}
+
+/// A buffer whose axes are in order.
+fn whole(buffer: Value, rank: usize) -> Place {
+    Place::Buffer {
+        buffer,
+        axes: (0..rank).collect(),
+    }
+}

@@ -1,0 +1,604 @@
+//! Contractions: as matrix products where the index space allows, by plain loops otherwise.
+//!
+//! Operands whose access is not a bare index per axis are unfolded first (that is im2col for a
+//! convolution); an output of that kind is accumulated from an unfolded product. What remains is a
+//! batch of matrix products with strides.
+
+use aiai_ir::{AffineExpr, AffineMap, BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Value};
+
+use super::{Lowerer, Place};
+
+/// Rows of a product to a task. Fixed, so that results do not depend on the number of threads.
+const BLOCK: i64 = 128;
+
+/// A tensor in memory and how far each index of the space moves in it, in elements.
+struct Strided {
+    buffer: Value,
+    strides: Vec<Dim>,
+}
+
+/// The part an index plays in a matrix product.
+#[derive(Default)]
+struct Roles {
+    batch: Vec<usize>,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    summed: Vec<usize>,
+}
+
+impl<'a> Lowerer<'a> {
+    pub fn contract(&mut self, node: &'a OpNode) {
+        let Op::Contract {
+            space,
+            maps,
+            out,
+            acc,
+            ..
+        } = &node.op
+        else {
+            return;
+        };
+        let dtype = self.dtype(node.results[0]);
+        let matrix =
+            matches!(dtype, DType::F32 | DType::F64) && *acc == dtype && node.operands.len() == 2;
+        match (matrix, self.roles(space, maps, out)) {
+            (true, Some(roles)) => self.product_of_two(node, space, maps, out, &roles),
+            _ => self.contract_loops(node, space, maps, out, *acc),
+        }
+    }
+
+    /// Sorts the indices into roles; `None` where one fits nowhere.
+    fn roles(&self, space: &[Dim], maps: &[AffineMap], out: &AffineMap) -> Option<Roles> {
+        let [left, right] = maps else { return None };
+        let mut roles = Roles::default();
+        for i in 0..space.len() {
+            match (left.uses(i), right.uses(i), out.uses(i)) {
+                (true, true, true) => roles.batch.push(i),
+                (true, false, true) => roles.rows.push(i),
+                (false, true, true) => roles.columns.push(i),
+                (true, true, false) => roles.summed.push(i),
+                _ => return None,
+            }
+        }
+        (!roles.summed.is_empty()).then_some(roles)
+    }
+
+    fn product_of_two(
+        &mut self,
+        node: &'a OpNode,
+        space: &[Dim],
+        maps: &[AffineMap],
+        out: &AffineMap,
+        roles: &Roles,
+    ) {
+        let result = node.results[0];
+        let (left, release_left) = self.operand(
+            node.operands[0],
+            &maps[0],
+            space,
+            &roles.batch,
+            &roles.rows,
+            &roles.summed,
+        );
+        let (right, release_right) = self.operand(
+            node.operands[1],
+            &maps[1],
+            space,
+            &roles.batch,
+            &roles.summed,
+            &roles.columns,
+        );
+        // The product in natural order: batch, rows, columns.
+        let order: Vec<usize> = roles
+            .batch
+            .iter()
+            .chain(&roles.rows)
+            .chain(&roles.columns)
+            .copied()
+            .collect();
+        let natural: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
+        let bare = out.as_indices().filter(|indices| {
+            indices.len() == order.len()
+                && indices
+                    .iter()
+                    .zip(self.shape(result))
+                    .all(|(i, d)| space[*i] == *d)
+        });
+        let in_order = bare.as_ref().is_some_and(|indices| *indices == order);
+        let buffer = match self.outputs.get(&result) {
+            Some(&buffer) if in_order => buffer,
+            _ => self.alloc(self.dtype(result), &natural),
+        };
+        let target = Strided {
+            buffer,
+            strides: strides_of(space, &order),
+        };
+        self.multiply(space, roles, &left, &right, &target);
+        for scratch in [release_left, release_right].into_iter().flatten() {
+            self.b.op(Op::Free, &[scratch], Vec::new());
+        }
+        match bare {
+            Some(indices) => {
+                let axes = indices
+                    .iter()
+                    .map(|i| order.iter().position(|o| o == i).unwrap_or(0))
+                    .collect();
+                let place = Place::Buffer { buffer, axes };
+                self.places.insert(result, place);
+                if self.outputs.contains_key(&result) && !in_order {
+                    // The output buffer is filled at the end, from this one.
+                    self.outputs.remove(&result);
+                }
+            }
+            None => {
+                self.fold_back(result, space, &order, out, buffer);
+                self.b.op(Op::Free, &[buffer], Vec::new());
+            }
+        }
+    }
+
+    /// An operand with its strides; one that is not accessed index by index is unfolded into a buffer
+    /// of its own, which is returned too.
+    fn operand(
+        &mut self,
+        x: Value,
+        map: &AffineMap,
+        space: &[Dim],
+        a: &[usize],
+        b: &[usize],
+        c: &[usize],
+    ) -> (Strided, Option<Value>) {
+        let shape = self.shape(x).to_vec();
+        let exact = map.as_indices().filter(|indices| {
+            indices.iter().zip(&shape).all(|(i, d)| space[*i] == *d) && distinct(indices)
+        });
+        if let Some(indices) = exact {
+            let (source, perm) = self.through_permutes(x);
+            let (buffer, axes) = self.stored(source);
+            let ranks: Vec<usize> = perm.iter().map(|&p| axes[p]).collect();
+            let mut physical = vec![Dim::from(1); shape.len()];
+            for (k, &axis) in ranks.iter().enumerate() {
+                physical[axis] = shape[k];
+            }
+            let own = row_major(&physical);
+            let mut strides = vec![Dim::from(0); space.len()];
+            for (k, &i) in indices.iter().enumerate() {
+                strides[i] = own[ranks[k]];
+            }
+            return (Strided { buffer, strides }, None);
+        }
+        let order: Vec<usize> = a.iter().chain(b).chain(c).copied().collect();
+        let unfolded: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
+        let buffer = self.alloc(self.dtype(x), &unfolded);
+        self.unfold(x, map, &order, &unfolded, buffer);
+        (
+            Strided {
+                buffer,
+                strides: strides_of(space, &order),
+            },
+            Some(buffer),
+        )
+    }
+
+    /// Looks through permutations that are computed where they are used: axis k of the value is axis
+    /// `perm[k]` of the source.
+    fn through_permutes(&self, x: Value) -> (Value, Vec<usize>) {
+        let mut perm: Vec<usize> = (0..self.shape(x).len()).collect();
+        let mut source = x;
+        while self.lazy.contains(&source) {
+            let Some(node) = self.nodes.get(&source) else {
+                break;
+            };
+            let Op::Permute { axes } = &node.op else {
+                break;
+            };
+            perm = perm.iter().map(|&p| axes[p]).collect();
+            source = node.operands[0];
+        }
+        (source, perm)
+    }
+
+    /// Copies the element that every point of an index space reads, in the order of the space.
+    fn unfold(&mut self, x: Value, map: &AffineMap, order: &[usize], shape: &[Dim], buffer: Value) {
+        self.memo.clear();
+        let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+        let rows = self.product(outer);
+        self.parallel(rows, 16, |this, row| {
+            let at = this.delinearize(outer, row);
+            let n = this.dim(last);
+            this.for_loop(n, 4, |this, i| {
+                let mut index = at.clone();
+                index.push(i);
+                let place = this.places_of(map, order, &index);
+                let element = this.element(x, &place);
+                let mut operands = vec![element, buffer];
+                operands.extend(&index);
+                this.b.op(Op::Store, &operands, Vec::new());
+            });
+        });
+        self.memo.clear();
+    }
+
+    /// The coordinates of a map at a point given in the order of some indices.
+    fn places_of(&mut self, map: &AffineMap, order: &[usize], index: &[Value]) -> Vec<Value> {
+        let coordinate = |this: &mut Self, coord: &AffineExpr| {
+            let mut sum: Option<Value> = None;
+            for &(i, coefficient) in &coord.terms {
+                let Some(k) = order.iter().position(|o| *o == i) else {
+                    continue;
+                };
+                let mut term = index[k];
+                if !coefficient.is_const(1) {
+                    let factor = this.dim(coefficient);
+                    term = this.mul(term, factor);
+                }
+                sum = Some(match sum {
+                    Some(sum) => this.add(sum, term),
+                    None => term,
+                });
+            }
+            match sum {
+                Some(sum) if coord.offset.is_const(0) => sum,
+                Some(sum) => {
+                    let offset = this.dim(coord.offset);
+                    this.add(sum, offset)
+                }
+                None => this.dim(coord.offset),
+            }
+        };
+        map.coords
+            .iter()
+            .map(|coord| coordinate(self, coord))
+            .collect()
+    }
+
+    /// Adds an unfolded product up into the result: one task per slice that no other touches.
+    fn fold_back(
+        &mut self,
+        result: Value,
+        space: &[Dim],
+        order: &[usize],
+        out: &AffineMap,
+        product: Value,
+    ) {
+        let buffer = self.destination(result);
+        let shape = self.shape(result).to_vec();
+        self.clear(buffer, &shape);
+        // Leading bare coordinates name slices of their own.
+        let own: Vec<usize> = out
+            .coords
+            .iter()
+            .map_while(|c| c.as_index())
+            .filter(|i| !used_elsewhere(*i, out))
+            .collect();
+        let sizes: Vec<Dim> = own.iter().map(|&i| space[i]).collect();
+        let rest: Vec<usize> = order.iter().copied().filter(|i| !own.contains(i)).collect();
+        let rest_sizes: Vec<Dim> = rest.iter().map(|&i| space[i]).collect();
+        let tasks = self.product(&sizes);
+        let n = self.product(&rest_sizes);
+        self.parallel(tasks, 1, |this, task| {
+            let at = this.delinearize(&sizes, task);
+            this.for_loop(n, 1, |this, i| {
+                let inner = this.delinearize(&rest_sizes, i);
+                let find = |index: usize| match own.iter().position(|o| *o == index) {
+                    Some(k) => at[k],
+                    None => inner[rest.iter().position(|r| *r == index).unwrap_or(0)],
+                };
+                let full: Vec<Value> = order.iter().map(|&index| find(index)).collect();
+                let mut load = vec![product];
+                load.extend(&full);
+                let part = this.b.value(Op::Load, &load);
+                let mut place = vec![buffer];
+                place.extend(this.places_of(out, order, &full));
+                let known = this.b.value(Op::Load, &place);
+                let sum = this.add(known, part);
+                place.insert(0, sum);
+                this.b.op(Op::Store, &place, Vec::new());
+            });
+        });
+    }
+
+    /// Fills a buffer with zeros.
+    pub fn clear(&mut self, buffer: Value, shape: &[Dim]) {
+        let total = Dim::product(shape.iter().copied());
+        let dtype = self.b.ty(buffer).dtype();
+        let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
+        let n = self.dim(total);
+        self.for_loop(n, 4, |this, i| {
+            let zero = this.number(dtype, 0.0);
+            this.b.op(Op::Store, &[zero, flat, i], Vec::new());
+        });
+    }
+
+    /// A batch of matrix products by micro-kernel.
+    fn multiply(
+        &mut self,
+        space: &[Dim],
+        roles: &Roles,
+        left: &Strided,
+        right: &Strided,
+        target: &Strided,
+    ) {
+        let (m, outer_rows) = merge_axes(&roles.rows, space, &[left, target]);
+        let (n, outer_columns) = merge_axes(&roles.columns, space, &[right, target]);
+        let (k, outer_summed) = merge_axes(&roles.summed, space, &[left, right]);
+        let outer: Vec<usize> = roles
+            .batch
+            .iter()
+            .chain(&outer_rows)
+            .chain(&outer_columns)
+            .copied()
+            .collect();
+        let sizes: Vec<Dim> = outer.iter().map(|&i| space[i]).collect();
+        let block = Dim::from(BLOCK);
+        let blocks = m.size.ceil_div(block);
+        let tasks = Dim::product(sizes.iter().copied()) * blocks;
+        let dtype = self.b.ty(target.buffer).dtype();
+        let name = format!("aiai_gemm_{dtype}");
+        let tasks = self.dim(tasks);
+        self.parallel(tasks, 1, |this, task| {
+            let per = this.dim(blocks);
+            let batch = this.b.binary(BinaryKind::Div, task, per);
+            let part = this.b.binary(BinaryKind::Rem, task, per);
+            let at = this.delinearize(&sizes, batch);
+            let width = this.int(BLOCK);
+            let from = this.mul(part, width);
+            let total = this.dim(m.size);
+            let left_over = this.b.binary(BinaryKind::Sub, total, from);
+            let rows = this.b.binary(BinaryKind::Min, left_over, width);
+            let start = |this: &mut Self, tensor: &Strided, moved: Option<Dim>| {
+                let mut position = this.int(0);
+                for (&i, &value) in outer.iter().zip(&at) {
+                    if !tensor.strides[i].is_const(0) {
+                        let stride = this.dim(tensor.strides[i]);
+                        let step = this.mul(value, stride);
+                        position = this.add(position, step);
+                    }
+                }
+                if let Some(stride) = moved {
+                    let stride = this.dim(stride);
+                    let step = this.mul(from, stride);
+                    position = this.add(position, step);
+                }
+                position
+            };
+            let a = start(this, left, Some(m.strides[0]));
+            let b = start(this, right, None);
+            let c = start(this, target, Some(m.strides[1]));
+            let summed: Vec<Dim> = outer_summed.iter().map(|&i| space[i]).collect();
+            let count = this.product(&summed);
+            let strides = [
+                m.strides[0],
+                k.strides[0],
+                k.strides[1],
+                n.strides[0],
+                m.strides[1],
+                n.strides[1],
+            ];
+            let strides = strides.map(|d| this.dim(d));
+            let (columns, depth) = (this.dim(n.size), this.dim(k.size));
+            let (outer_summed, name) = (&outer_summed, &name);
+            this.for_loop(count, 1, |this, step| {
+                let inner = this.delinearize(&summed, step);
+                let moved = |this: &mut Self, base: Value, tensor: &Strided| {
+                    let mut position = base;
+                    for (&i, &value) in outer_summed.iter().zip(&inner) {
+                        let stride = this.dim(tensor.strides[i]);
+                        let by = this.mul(value, stride);
+                        position = this.add(position, by);
+                    }
+                    position
+                };
+                let (a, b) = (moved(this, a, left), moved(this, b, right));
+                let zero = this.int(0);
+                let again = this.b.compare(aiai_ir::CompareKind::Gt, step, zero);
+                let again = this.b.cast(again, DType::I64);
+                let [ra, ca, rb, cb, rc, cc] = strides;
+                let operands = [
+                    rows,
+                    columns,
+                    depth,
+                    left.buffer,
+                    a,
+                    ra,
+                    ca,
+                    right.buffer,
+                    b,
+                    rb,
+                    cb,
+                    target.buffer,
+                    c,
+                    rc,
+                    cc,
+                    again,
+                ];
+                this.kernel(name, &operands, &[]);
+            });
+        });
+    }
+
+    /// Any contraction, point by point: outputs with bare coordinates in parallel, others into zeros.
+    fn contract_loops(
+        &mut self,
+        node: &'a OpNode,
+        space: &[Dim],
+        maps: &[AffineMap],
+        out: &AffineMap,
+        acc: DType,
+    ) {
+        let result = node.results[0];
+        let dtype = self.dtype(result);
+        let bare = out.as_indices().filter(|i| {
+            distinct(i)
+                && i.iter()
+                    .zip(self.shape(result))
+                    .all(|(i, d)| space[*i] == *d)
+        });
+        let buffer = self.destination(result);
+        self.memo.clear();
+        let Some(free) = bare else {
+            return self.accumulate_loops(node, space, maps, out, acc, buffer);
+        };
+        let summed: Vec<usize> = (0..space.len()).filter(|i| !free.contains(i)).collect();
+        let outer: Vec<Dim> = free.iter().map(|&i| space[i]).collect();
+        let sizes: Vec<Dim> = summed.iter().map(|&i| space[i]).collect();
+        let rows = self.product(&outer);
+        let order: Vec<usize> = free.iter().chain(&summed).copied().collect();
+        self.parallel(rows, 64, |this, row| {
+            let at = this.delinearize(&outer, row);
+            let count = this.product(&sizes);
+            let zero = this.identity(ReduceKind::Sum, acc);
+            let total = this.fold_loop(count, &[zero], |this, i, carry| {
+                let inner = this.delinearize(&sizes, i);
+                let full: Vec<Value> = at.iter().chain(&inner).copied().collect();
+                let product = this.point(node, maps, &order, &full, acc);
+                vec![this.add(carry[0], product)]
+            });
+            let total = this.b.cast(total[0], dtype);
+            let mut place = vec![total, buffer];
+            place.extend(&at);
+            this.b.op(Op::Store, &place, Vec::new());
+        });
+        self.memo.clear();
+    }
+
+    /// The product of the operands at one point of the space.
+    fn point(
+        &mut self,
+        node: &'a OpNode,
+        maps: &[AffineMap],
+        order: &[usize],
+        full: &[Value],
+        acc: DType,
+    ) -> Value {
+        let mut product: Option<Value> = None;
+        for (&x, map) in node.operands.iter().zip(maps) {
+            let place = self.places_of(map, order, full);
+            let element = self.element(x, &place);
+            let element = self.b.cast(element, acc);
+            product = Some(match product {
+                Some(product) => self.mul(product, element),
+                None => element,
+            });
+        }
+        match product {
+            Some(product) => product,
+            None => self.identity(ReduceKind::Prod, acc),
+        }
+    }
+
+    fn accumulate_loops(
+        &mut self,
+        node: &'a OpNode,
+        space: &[Dim],
+        maps: &[AffineMap],
+        out: &AffineMap,
+        acc: DType,
+        buffer: Value,
+    ) {
+        let shape = self.shape(node.results[0]).to_vec();
+        let dtype = self.dtype(node.results[0]);
+        let wide = if acc == dtype {
+            buffer
+        } else {
+            self.alloc(acc, &shape)
+        };
+        self.clear(wide, &shape);
+        let order: Vec<usize> = (0..space.len()).collect();
+        let count = self.product(space);
+        self.for_loop(count, 1, |this, i| {
+            let full = this.delinearize(space, i);
+            let product = this.point(node, maps, &order, &full, acc);
+            let mut place = vec![wide];
+            place.extend(this.places_of(out, &order, &full));
+            let known = this.b.value(Op::Load, &place);
+            let sum = this.add(known, product);
+            place.insert(0, sum);
+            this.b.op(Op::Store, &place, Vec::new());
+        });
+        if wide != buffer {
+            let total = Dim::product(shape.iter().copied());
+            let [from, to] =
+                [wide, buffer].map(|v| self.b.value(Op::View { shape: vec![total] }, &[v]));
+            let n = self.dim(total);
+            self.for_loop(n, 1, |this, i| {
+                let element = this.b.value(Op::Load, &[from, i]);
+                let element = this.b.cast(element, dtype);
+                this.b.op(Op::Store, &[element, to, i], Vec::new());
+            });
+            self.b.op(Op::Free, &[wide], Vec::new());
+        }
+        self.memo.clear();
+    }
+}
+
+/// Indices that act as one: their size, and their stride in each tensor.
+struct Merged {
+    size: Dim,
+    strides: Vec<Dim>,
+}
+
+/// Merges as many of the last indices as lie behind one another in every tensor; the others stay.
+fn merge_axes(indices: &[usize], space: &[Dim], tensors: &[&Strided]) -> (Merged, Vec<usize>) {
+    let Some((&last, before)) = indices.split_last() else {
+        let strides = vec![Dim::from(1); tensors.len()];
+        return (
+            Merged {
+                size: Dim::from(1),
+                strides,
+            },
+            Vec::new(),
+        );
+    };
+    let mut merged = Merged {
+        size: space[last],
+        strides: tensors.iter().map(|t| t.strides[last]).collect(),
+    };
+    let mut rest = before.to_vec();
+    while let Some(&next) = rest.last() {
+        let fits = tensors
+            .iter()
+            .zip(&merged.strides)
+            .all(|(t, s)| t.strides[next] == *s * merged.size);
+        if !fits {
+            break;
+        }
+        merged.size = merged.size * space[next];
+        rest.pop();
+    }
+    (merged, rest)
+}
+
+fn row_major(shape: &[Dim]) -> Vec<Dim> {
+    let mut strides = vec![Dim::from(1); shape.len()];
+    for k in (1..shape.len()).rev() {
+        strides[k - 1] = strides[k] * shape[k];
+    }
+    strides
+}
+
+/// Strides of a buffer whose axes are the given indices in order.
+fn strides_of(space: &[Dim], order: &[usize]) -> Vec<Dim> {
+    let shape: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
+    let own = row_major(&shape);
+    let mut strides = vec![Dim::from(0); space.len()];
+    for (k, &i) in order.iter().enumerate() {
+        strides[i] = own[k];
+    }
+    strides
+}
+
+fn distinct(indices: &[usize]) -> bool {
+    indices
+        .iter()
+        .enumerate()
+        .all(|(k, i)| !indices[..k].contains(i))
+}
+
+fn used_elsewhere(index: usize, map: &AffineMap) -> bool {
+    map.coords
+        .iter()
+        .filter(|c| c.terms.iter().any(|t| t.0 == index))
+        .count()
+        > 1
+}

@@ -1,0 +1,282 @@
+//! Loops that fill a buffer element by element.
+//!
+//! A row is done in chunks. Functions such as exp are taken out of the element loop: their arguments
+//! go to a scratch row, a vectorised micro-kernel maps the row, and the loop that follows reads it.
+
+use aiai_ir::{BinaryKind, DType, Dim, Op, UnaryKind, Value};
+
+use super::usage::is_expensive;
+use super::{Lowerer, Place};
+
+/// Elements of a chunk of a row.
+pub const CHUNK: i64 = 256;
+/// Rows to a task, and chunks to a task where a value is one long row.
+const GRAIN: i64 = 8;
+
+impl Lowerer<'_> {
+    /// Gives a value that is an expression a buffer, and fills it.
+    pub fn materialize(&mut self, value: Value) {
+        self.places.insert(value, Place::Lazy);
+        let rank = self.shape(value).len();
+        let buffer = match self.outputs.get(&value) {
+            Some(&buffer) => buffer,
+            None => self.alloc(self.dtype(value), self.shape(value)),
+        };
+        self.fill(value, buffer);
+        self.places.insert(value, super::whole(buffer, rank));
+    }
+
+    /// Copies a value to a buffer of its type.
+    pub fn write_to(&mut self, value: Value, buffer: Value) {
+        self.fill(value, buffer);
+    }
+
+    fn fill(&mut self, value: Value, buffer: Value) {
+        let shape = self.shape(value).to_vec();
+        self.memo.clear();
+        if shape.is_empty() {
+            let scalar = self.element(value, &[]);
+            self.b.op(Op::Store, &[scalar, buffer], Vec::new());
+            return;
+        }
+        if self.is_flat(value, &shape) {
+            return self.fill_flat(value, buffer, &shape);
+        }
+        let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+        let rows = self.product(outer);
+        self.parallel(rows, GRAIN, |this, row| {
+            let index = this.delinearize(outer, row);
+            let stages = this.stages(value, last);
+            let n = this.dim(last);
+            this.chunks(
+                n,
+                value,
+                &stages,
+                &mut |this, at, element| {
+                    let mut place = vec![element, buffer];
+                    place.extend(&index);
+                    place.push(at);
+                    this.b.op(Op::Store, &place, Vec::new());
+                },
+                &index,
+            );
+        });
+    }
+
+    /// Whether every element depends on the elements at the same position only: then the axes are one.
+    fn is_flat(&self, value: Value, shape: &[Dim]) -> bool {
+        if shape.len() < 2 {
+            return false;
+        }
+        let mut work = vec![value];
+        while let Some(value) = work.pop() {
+            match self.places.get(&value) {
+                Some(Place::Scalar(_)) => {}
+                Some(Place::Buffer { axes, .. }) => {
+                    let same = self.shape(value) == shape && axes.iter().copied().eq(0..axes.len());
+                    if !same && !axes.is_empty() {
+                        return false;
+                    }
+                }
+                _ => {
+                    let Some(node) = self.nodes.get(&value) else {
+                        return false;
+                    };
+                    match &node.op {
+                        Op::Unary { .. }
+                        | Op::Binary { .. }
+                        | Op::Compare { .. }
+                        | Op::Select
+                        | Op::Cast { .. }
+                        | Op::StopGradient => work.extend(&node.operands),
+                        Op::Constant { .. } | Op::DimValue { .. } => {}
+                        Op::Broadcast { axes, .. } if axes.is_empty() => {
+                            work.extend(&node.operands)
+                        }
+                        _ => return false,
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// One loop over all elements; every buffer is seen as one row.
+    fn fill_flat(&mut self, value: Value, buffer: Value, shape: &[Dim]) {
+        let total = Dim::product(shape.iter().copied());
+        let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
+        let views = self.flatten_leaves(value, total);
+        let chunks = self.dim(total.ceil_div(Dim::from(CHUNK)));
+        self.parallel(chunks, GRAIN, |this, chunk| {
+            let stages = this.stages(value, total);
+            let width = this.int(CHUNK);
+            let from = this.mul(chunk, width);
+            let n = this.dim(total);
+            let left = this.b.binary(BinaryKind::Sub, n, from);
+            let n = this.b.binary(BinaryKind::Min, left, width);
+            this.staged_chunk(value, &stages, from, n, &[], &mut |this, at, element| {
+                this.b.op(Op::Store, &[element, flat, at], Vec::new());
+            });
+        });
+        for (value, place) in views {
+            self.places.insert(value, place);
+        }
+    }
+
+    /// Replaces the buffers that a flat value reads by views of one axis. Returns what to put back.
+    fn flatten_leaves(&mut self, value: Value, total: Dim) -> Vec<(Value, Place)> {
+        let mut replaced = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let mut work = vec![value];
+        while let Some(value) = work.pop() {
+            if !seen.insert(value) {
+                continue;
+            }
+            match self.places.get(&value).cloned() {
+                Some(Place::Buffer { buffer, axes }) => {
+                    if axes.is_empty() {
+                        let scalar = self.b.value(Op::Load, &[buffer]);
+                        self.places.insert(value, Place::Scalar(scalar));
+                    } else {
+                        let view = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
+                        self.places.insert(value, super::whole(view, 1));
+                    }
+                    replaced.push((value, Place::Buffer { buffer, axes }));
+                }
+                Some(Place::Scalar(_)) => {}
+                _ => {
+                    if let Some(node) = self.nodes.get(&value) {
+                        work.extend(&node.operands);
+                    }
+                }
+            }
+        }
+        replaced
+    }
+
+    /// The expensive functions on the way from the operands to a value, inner ones first. Only those
+    /// that vary along the row and sit at the same index are staged.
+    pub fn stages(&self, value: Value, _last: Dim) -> Vec<Value> {
+        let mut order = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        self.collect_stages(value, &mut seen, &mut order);
+        order
+    }
+
+    fn collect_stages(
+        &self,
+        value: Value,
+        seen: &mut std::collections::HashSet<Value>,
+        order: &mut Vec<Value>,
+    ) {
+        if !seen.insert(value) || !matches!(self.places.get(&value), Some(Place::Lazy) | None) {
+            return;
+        }
+        let Some(node) = self.nodes.get(&value) else {
+            return;
+        };
+        match &node.op {
+            Op::Unary { .. }
+            | Op::Binary { .. }
+            | Op::Compare { .. }
+            | Op::Select
+            | Op::Cast { .. }
+            | Op::StopGradient => {
+                for &operand in &node.operands {
+                    self.collect_stages(operand, seen, order);
+                }
+                if is_expensive(&node.op) && self.dtype(value) == DType::F32 && order.len() < 8 {
+                    order.push(value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The elements of a row of `n`, chunk by chunk, each handed to `sink` with its place.
+    pub fn chunks(
+        &mut self,
+        n: Value,
+        value: Value,
+        stages: &[Value],
+        sink: &mut dyn FnMut(&mut Self, Value, Value),
+        index: &[Value],
+    ) {
+        if stages.is_empty() {
+            self.for_loop(n, 4, |this, i| {
+                let mut at = index.to_vec();
+                at.push(i);
+                let element = this.element(value, &at);
+                sink(this, i, element);
+            });
+            return;
+        }
+        let width = self.int(CHUNK);
+        let one = self.int(CHUNK - 1);
+        let padded = self.add(n, one);
+        let count = self.b.binary(BinaryKind::Div, padded, width);
+        self.for_loop(count, 1, |this, chunk| {
+            let from = this.mul(chunk, width);
+            let left = this.b.binary(BinaryKind::Sub, n, from);
+            let size = this.b.binary(BinaryKind::Min, left, width);
+            this.staged_chunk(value, stages, from, size, index, sink);
+        });
+    }
+
+    /// One chunk: stage by stage, then the elements.
+    pub fn staged_chunk(
+        &mut self,
+        value: Value,
+        stages: &[Value],
+        from: Value,
+        n: Value,
+        index: &[Value],
+        sink: &mut dyn FnMut(&mut Self, Value, Value),
+    ) {
+        let zero = self.int(0);
+        let outer = self.staged.clone();
+        let mut scratches = Vec::new();
+        for &stage in stages {
+            let node = self.nodes[&stage];
+            let Op::Unary { kind } = node.op else {
+                continue;
+            };
+            let scratch = self.alloc(DType::F32, &[Dim::from(CHUNK)]);
+            let ready = scratches.clone();
+            self.for_loop(n, 4, |this, i| {
+                this.enter_staged(&ready, i);
+                let at = this.offset(index, from, i);
+                let argument = this.element(node.operands[0], &at);
+                this.b.op(Op::Store, &[argument, scratch, i], Vec::new());
+            });
+            let name = row_kernel(kind);
+            self.kernel(&name, &[scratch, zero, scratch, zero, n], &[]);
+            scratches.push((stage, scratch));
+        }
+        self.for_loop(n, 4, |this, i| {
+            this.enter_staged(&scratches, i);
+            let at = this.offset(index, from, i);
+            let element = this.element(value, &at);
+            let place = at[at.len() - 1];
+            sink(this, place, element);
+        });
+        self.staged = outer;
+    }
+
+    fn enter_staged(&mut self, ready: &[(Value, Value)], i: Value) {
+        for &(stage, scratch) in ready {
+            self.staged.insert(stage, (scratch, i));
+        }
+    }
+
+    fn offset(&mut self, index: &[Value], from: Value, i: Value) -> Vec<Value> {
+        let mut at = index.to_vec();
+        at.push(self.add(from, i));
+        at
+    }
+}
+
+/// The micro-kernel that maps a row of f32.
+fn row_kernel(kind: UnaryKind) -> String {
+    format!("aiai_row_{}_f32", kind.name())
+}

@@ -1,0 +1,295 @@
+//! Reductions.
+
+use aiai_ir::{
+    ArgKind, BinaryKind, CompareKind, DType, Dim, Op, OpNode, ReduceKind, Type, UnaryKind, Value,
+};
+
+use super::elementwise::CHUNK;
+use super::{Lowerer, Place};
+
+const GRAIN: i64 = 8;
+
+impl<'a> Lowerer<'a> {
+    pub fn reduce(&mut self, node: &'a OpNode, kind: ReduceKind, axes: &[usize], acc: DType) {
+        let x = node.operands[0];
+        let shape = self.shape(x).to_vec();
+        let rank = shape.len();
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        let kept: Vec<usize> = (0..rank).filter(|k| !axes.contains(k)).collect();
+        let out = self.destination(node.results[0]);
+        let trailing = axes.iter().copied().eq(rank - axes.len()..rank);
+        if !trailing && !kept.is_empty() && kept[kept.len() - 1] == rank - 1 {
+            return self.reduce_columns(node, kind, (&axes, &kept), acc, out);
+        }
+        let outer: Vec<Dim> = kept.iter().map(|&k| shape[k]).collect();
+        let rows = self.product(&outer);
+        self.parallel(rows, GRAIN, |this, row| {
+            let at = this.delinearize(&outer, row);
+            let total = this.reduce_one(x, kind, (&axes, &kept), acc, &at);
+            let total = this.b.cast(total, this.dtype(x));
+            let mut place = vec![total, out];
+            place.extend(&at);
+            this.b.op(Op::Store, &place, Vec::new());
+        });
+        self.memo.clear();
+    }
+
+    /// The reduction of the elements of x whose kept axes are at the given index.
+    fn reduce_one(
+        &mut self,
+        x: Value,
+        kind: ReduceKind,
+        axes: (&[usize], &[usize]),
+        acc: DType,
+        at: &[Value],
+    ) -> Value {
+        let (axes, kept) = axes;
+        let shape = self.shape(x).to_vec();
+        let wide = if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) {
+            acc
+        } else {
+            self.dtype(x)
+        };
+        let init = self.identity(kind, wide);
+        let Some((&last, before)) = axes.split_last() else {
+            let element = self.element(x, at);
+            return self.b.cast(element, wide);
+        };
+        let kernel = match kind {
+            ReduceKind::Sum if wide == DType::F32 => Some("aiai_row_sum_f32"),
+            ReduceKind::Max if wide == DType::F32 => Some("aiai_row_max_f32"),
+            ReduceKind::Min if wide == DType::F32 => Some("aiai_row_min_f32"),
+            _ => None,
+        };
+        if let (Some(kernel), DType::F32) = (kernel, self.dtype(x)) {
+            if last == shape.len() - 1 {
+                return self.reduce_rows(x, kind, kernel, (before, kept), at, init);
+            }
+        }
+        let sizes: Vec<Dim> = axes.iter().map(|&a| shape[a]).collect();
+        let total = self.product(&sizes);
+        let combined = self.fold_loop(total, &[init], |this, i, carry| {
+            let inner = this.delinearize(&sizes, i);
+            let index = merge(shape.len(), (kept, at), (axes, &inner));
+            let element = this.element(x, &index);
+            let element = this.b.cast(element, wide);
+            vec![this.combine(kind, carry[0], element)]
+        });
+        combined[0]
+    }
+
+    /// Trailing f32 rows by micro-kernel, chunk by chunk; a buffer in order is read where it lies.
+    fn reduce_rows(
+        &mut self,
+        x: Value,
+        kind: ReduceKind,
+        kernel: &str,
+        axes: (&[usize], &[usize]),
+        at: &[Value],
+        init: Value,
+    ) -> Value {
+        let (before, kept) = axes;
+        let shape = self.shape(x).to_vec();
+        let (rank, last) = (shape.len(), shape[shape.len() - 1]);
+        let result = Type::scalar(DType::F32);
+        if let Some(Place::Buffer { buffer, axes }) = self.places.get(&x).cloned()
+            && axes.iter().copied().eq(0..rank)
+            && kept.iter().copied().eq(0..kept.len())
+        {
+            let outer: Vec<Dim> = shape[..kept.len()].to_vec();
+            let n = self.product(&shape[kept.len()..]);
+            let row = self.linear(&outer, at);
+            let from = self.mul(row, n);
+            return self.kernel(kernel, &[buffer, from, n], &[result])[0];
+        }
+        let sizes: Vec<Dim> = before.iter().map(|&a| shape[a]).collect();
+        let rows = self.product(&sizes);
+        let width = self.int(CHUNK);
+        let n = self.dim(last);
+        let chunks = self.dim(last.ceil_div(Dim::from(CHUNK)));
+        let zero = self.int(0);
+        let scratch = self.alloc(DType::F32, &[Dim::from(CHUNK)]);
+        let stages = self.stages(x, last);
+        self.fold_loop(rows, &[init], |this, row, carry| {
+            let inner = this.delinearize(&sizes, row);
+            let prefix = merge(rank - 1, (kept, at), (before, &inner));
+            this.fold_loop(chunks, carry, |this, chunk, carry| {
+                let from = this.mul(chunk, width);
+                let left = this.b.binary(BinaryKind::Sub, n, from);
+                let size = this.b.binary(BinaryKind::Min, left, width);
+                this.staged_chunk(
+                    x,
+                    &stages,
+                    from,
+                    size,
+                    &prefix,
+                    &mut |this, place, element| {
+                        let at = this.b.binary(BinaryKind::Sub, place, from);
+                        this.b.op(Op::Store, &[element, scratch, at], Vec::new());
+                    },
+                );
+                let part =
+                    this.kernel(kernel, &[scratch, zero, size], &[Type::scalar(DType::F32)])[0];
+                vec![this.combine(kind, carry[0], part)]
+            })
+        })[0]
+    }
+
+    /// Reduces leading axes while whole rows are added up, so that memory is read in order.
+    fn reduce_columns(
+        &mut self,
+        node: &'a OpNode,
+        kind: ReduceKind,
+        axes: (&[usize], &[usize]),
+        acc: DType,
+        out: Value,
+    ) {
+        let (axes, kept) = axes;
+        let x = node.operands[0];
+        let shape = self.shape(x).to_vec();
+        let dtype = self.dtype(x);
+        let wide = if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) {
+            acc
+        } else {
+            dtype
+        };
+        let (last, outer_axes) = (shape[shape.len() - 1], &kept[..kept.len() - 1]);
+        let outer: Vec<Dim> = outer_axes.iter().map(|&k| shape[k]).collect();
+        let sizes: Vec<Dim> = axes.iter().map(|&a| shape[a]).collect();
+        let rows = self.product(&outer);
+        let (count, n) = (self.product(&sizes), self.dim(last));
+        // Blocks of columns are tasks of their own, so that few long rows still run in parallel.
+        let blocks = last.ceil_div(Dim::from(CHUNK));
+        let tasks = self.dim(Dim::product(outer.iter().copied()) * blocks);
+        let _ = rows;
+        self.parallel(tasks, 1, |this, task| {
+            let per = this.dim(blocks);
+            let row = this.b.binary(BinaryKind::Div, task, per);
+            let block = this.b.binary(BinaryKind::Rem, task, per);
+            let at = this.delinearize(&outer, row);
+            let width = this.int(CHUNK);
+            let from = this.mul(block, width);
+            let left = this.b.binary(BinaryKind::Sub, n, from);
+            let size = this.b.binary(BinaryKind::Min, left, width);
+            let sums = this.alloc(wide, &[Dim::from(CHUNK)]);
+            this.for_loop(size, 4, |this, j| {
+                let init = this.identity(kind, wide);
+                this.b.op(Op::Store, &[init, sums, j], Vec::new());
+            });
+            this.for_loop(count, 1, |this, i| {
+                let inner = this.delinearize(&sizes, i);
+                this.for_loop(size, 4, |this, j| {
+                    let column = this.add(from, j);
+                    let mut kept_at = at.clone();
+                    kept_at.push(column);
+                    let index = merge(shape.len(), (kept, &kept_at), (axes, &inner));
+                    let element = this.element(x, &index);
+                    let element = this.b.cast(element, wide);
+                    let sum = this.b.value(Op::Load, &[sums, j]);
+                    let sum = this.combine(kind, sum, element);
+                    this.b.op(Op::Store, &[sum, sums, j], Vec::new());
+                });
+            });
+            this.for_loop(size, 4, |this, j| {
+                let sum = this.b.value(Op::Load, &[sums, j]);
+                let sum = this.b.cast(sum, dtype);
+                let column = this.add(from, j);
+                let mut place = vec![sum, out];
+                place.extend(&at);
+                place.push(column);
+                this.b.op(Op::Store, &place, Vec::new());
+            });
+        });
+        self.memo.clear();
+    }
+
+    pub fn combine(&mut self, kind: ReduceKind, a: Value, b: Value) -> Value {
+        let kind = match kind {
+            ReduceKind::Sum => BinaryKind::Add,
+            ReduceKind::Prod => BinaryKind::Mul,
+            ReduceKind::Max => BinaryKind::Max,
+            ReduceKind::Min => BinaryKind::Min,
+            ReduceKind::Any => BinaryKind::Or,
+            ReduceKind::All => BinaryKind::And,
+        };
+        self.b.binary(kind, a, b)
+    }
+
+    /// The reduction of nothing.
+    pub fn identity(&mut self, kind: ReduceKind, dtype: DType) -> Value {
+        if dtype.is_float() {
+            return self.number(
+                dtype,
+                match kind {
+                    ReduceKind::Max => f64::NEG_INFINITY,
+                    ReduceKind::Min => f64::INFINITY,
+                    ReduceKind::Prod | ReduceKind::All => 1.0,
+                    ReduceKind::Sum | ReduceKind::Any => 0.0,
+                },
+            );
+        }
+        let value = aiai_ir::eval::int_identity(kind, dtype);
+        self.b.literal(if dtype == DType::Bool {
+            aiai_ir::Literal::bool(value != 0)
+        } else {
+            aiai_ir::Literal::i64(dtype, value)
+        })
+    }
+
+    pub fn arg_reduce(&mut self, node: &'a OpNode, kind: ArgKind, axis: usize) {
+        let x = node.operands[0];
+        let shape = self.shape(x).to_vec();
+        let dtype = self.dtype(x);
+        let out = self.destination(node.results[0]);
+        let kept: Vec<usize> = (0..shape.len()).filter(|k| *k != axis).collect();
+        let outer: Vec<Dim> = kept.iter().map(|&k| shape[k]).collect();
+        let rows = self.product(&outer);
+        self.parallel(rows, GRAIN, |this, row| {
+            let at = this.delinearize(&outer, row);
+            let none = this.int(-1);
+            let zero = this.int(0);
+            let start = this.number(dtype, 0.0);
+            let n = this.dim(shape[axis]);
+            let best = this.fold_loop(n, &[none, start], |this, i, carry| {
+                let index = merge(shape.len(), (&kept, &at), (&[axis], &[i]));
+                let element = this.element(x, &index);
+                let first = this.b.compare(CompareKind::Lt, carry[0], zero);
+                let order = if kind == ArgKind::Max {
+                    CompareKind::Gt
+                } else {
+                    CompareKind::Lt
+                };
+                let mut better = this.b.compare(order, element, carry[1]);
+                if dtype.is_float() {
+                    // The first NaN wins and stays.
+                    let nan = this.b.unary(UnaryKind::IsNan, element);
+                    better = this.b.binary(BinaryKind::Or, better, nan);
+                    let kept_nan = this.b.unary(UnaryKind::IsNan, carry[1]);
+                    let free = this.b.unary(UnaryKind::Not, kept_nan);
+                    better = this.b.binary(BinaryKind::And, better, free);
+                }
+                let take = this.b.binary(BinaryKind::Or, first, better);
+                vec![
+                    this.b.select(take, i, carry[0]),
+                    this.b.select(take, element, carry[1]),
+                ]
+            });
+            let mut place = vec![best[0], out];
+            place.extend(&at);
+            this.b.op(Op::Store, &place, Vec::new());
+        });
+        self.memo.clear();
+    }
+}
+
+/// An index put together from those of two groups of axes.
+pub fn merge(rank: usize, a: (&[usize], &[Value]), b: (&[usize], &[Value])) -> Vec<Value> {
+    let mut index = vec![Value(0); rank];
+    for (axes, values) in [a, b] {
+        for (&axis, &value) in axes.iter().zip(values) {
+            index[axis] = value;
+        }
+    }
+    index
+}
