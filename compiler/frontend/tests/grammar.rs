@@ -10,17 +10,20 @@ use aiai_frontend::span::{FileId, Span};
 use aiai_grammar::{Terminal, accepts};
 
 const WORDS: &[&str] = &[
-    "and", "as", "by", "const", "each", "else", "emit", "false", "fn", "for", "grad", "if", "in", "let",
-    "not", "or", "own", "true", "where", "while", "with", "module", "param", "state", "field", "test",
-    "prop", "bench", "rule", "rules", "use", "exact", "real", "approx", "ulp", "finite", "max",
+    "and", "as", "by", "const", "each", "else", "emit", "false", "fn", "for", "grad", "if", "in",
+    "let", "not", "or", "own", "true", "where", "while", "with", "module", "param", "state",
+    "field", "test", "prop", "bench", "rule", "rules", "use", "exact", "real", "approx", "ulp",
+    "finite", "max",
 ];
 
 const SIGNS: &[&str] = &[
-    "(", ")", "[", "]", "{", "}", ",", ":", "::", ";", "...", "..", ".", "=>", "->", "==", "!=", "<=",
-    ">=", "=", "<", ">", "+", "-", "*", "/", "%", "@", "~",
+    "(", ")", "[", "]", "{", "}", ",", ":", "::", ";", "...", "..", ".", "=>", "->", "==", "!=",
+    "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "%", "@", "~",
 ];
 
-const REDUCERS: &[&str] = &["sum", "prod", "max", "min", "any", "all", "argmax", "argmin"];
+const REDUCERS: &[&str] = &[
+    "sum", "prod", "max", "min", "any", "all", "argmax", "argmin",
+];
 
 /// The terminals of a source.
 fn terminals(text: &str) -> Vec<Terminal> {
@@ -36,7 +39,12 @@ fn terminal(text: &str, tokens: &[(Token, Span)]) -> Option<Terminal> {
     let (token, span) = *tokens.first()?;
     let spelling = text.get(span.range()).unwrap_or("");
     let kind = |ahead: usize| tokens.get(ahead).map(|t| t.0);
-    let word = |ahead: usize| tokens.get(ahead).and_then(|t| text.get(t.1.range())).unwrap_or("");
+    let word = |ahead: usize| {
+        tokens
+            .get(ahead)
+            .and_then(|t| text.get(t.1.range()))
+            .unwrap_or("")
+    };
     Some(Terminal(match token {
         Token::End => return None,
         Token::Newline => "NEWLINE",
@@ -45,15 +53,24 @@ fn terminal(text: &str, tokens: &[(Token, Span)]) -> Option<Terminal> {
         Token::Float => "float",
         Token::Text => "string",
         Token::Name => {
-            let index = |ahead| kind(ahead) == Some(Token::Name) && !WORDS[..21].contains(&word(ahead));
+            let index =
+                |ahead| kind(ahead) == Some(Token::Name) && !WORDS[..21].contains(&word(ahead));
             let typed = kind(1) == Some(Token::Less) && kind(3) == Some(Token::Greater) && index(4);
             if REDUCERS.contains(&spelling) && (index(1) || typed) {
                 "reducer"
             } else {
-                WORDS.iter().find(|w| **w == spelling).copied().unwrap_or("name")
+                WORDS
+                    .iter()
+                    .find(|w| **w == spelling)
+                    .copied()
+                    .unwrap_or("name")
             }
         }
-        _ => SIGNS.iter().find(|s| **s == spelling).copied().unwrap_or("~"),
+        _ => SIGNS
+            .iter()
+            .find(|s| **s == spelling)
+            .copied()
+            .unwrap_or("~"),
     }))
 }
 
@@ -72,25 +89,40 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn both_accept_the_same_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
-    for folder in ["stdlib", "examples", "tests/cases", "compiler/frontend/tests"] {
+    for folder in [
+        "stdlib",
+        "examples",
+        "tests/cases",
+        "compiler/frontend/tests",
+    ] {
         sources(&root.join(folder), &mut found);
     }
     found.sort();
     let (mut wrong, mut valid) = (String::new(), 0);
     for path in found {
         // Some cases are not text.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         let mut diagnostics = Diagnostics::default();
         parse(&text, FileId(0), &mut diagnostics);
         // Findings that are not about the grammar: characters, documentation, counts.
         let codes: Vec<&str> = diagnostics.iter().map(|d| d.code).collect();
         let beside = |c: &&str| *c < "E0100" || matches!(*c, "E0110" | "E0116" | "E0803");
-        if codes.iter().any(beside) || codes.iter().all(|c| matches!(*c, "E0102" | "E0104" | "E0108")) && !codes.is_empty() {
+        if codes.iter().any(beside)
+            || codes
+                .iter()
+                .all(|c| matches!(*c, "E0102" | "E0104" | "E0108"))
+                && !codes.is_empty()
+        {
             continue;
         }
         let accepted = accepts(&terminals(&text));
         if accepted.is_ok() != codes.is_empty() {
-            wrong += &format!("{}: parser {codes:?}, grammar {accepted:?}\n", path.display());
+            wrong += &format!(
+                "{}: parser {codes:?}, grammar {accepted:?}\n",
+                path.display()
+            );
         }
         valid += usize::from(codes.is_empty());
     }

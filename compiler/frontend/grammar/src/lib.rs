@@ -19,11 +19,18 @@ pub struct Terminal(pub &'static str);
 /// Whether the terminals are a file; otherwise the number of the first that does not fit.
 pub fn accepts(terminals: &[Terminal]) -> Result<(), usize> {
     use lalrpop_util::ParseError;
-    let tokens = terminals.iter().enumerate().map(|(at, &terminal)| (at, terminal, at + 1));
+    let tokens = terminals
+        .iter()
+        .enumerate()
+        .map(|(at, &terminal)| (at, terminal, at + 1));
     match grammar::FileParser::new().parse(tokens) {
         Ok(()) => Ok(()),
-        Err(ParseError::InvalidToken { location } | ParseError::UnrecognizedEof { location, .. }) => Err(location),
-        Err(ParseError::UnrecognizedToken { token, .. } | ParseError::ExtraToken { token }) => Err(token.0),
+        Err(
+            ParseError::InvalidToken { location } | ParseError::UnrecognizedEof { location, .. },
+        ) => Err(location),
+        Err(ParseError::UnrecognizedToken { token, .. } | ParseError::ExtraToken { token }) => {
+            Err(token.0)
+        }
         Err(ParseError::User { error }) => Err(error),
     }
 }

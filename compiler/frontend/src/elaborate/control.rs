@@ -162,13 +162,13 @@ impl Elaborator<'_> {
         carry
     }
 
-    fn for_range(
+    /// Where a loop starts, before what it ends, and its step; the range is not negative at entry.
+    fn loop_range(
         &mut self,
         cx: &mut Cx,
-        scan: &For,
         range: (&Expr, &Expr, Option<&Expr>),
         span: Span,
-    ) -> Val {
+    ) -> Option<(Dim, Dim, Dim)> {
         let mut end = |e: &Expr, this: &mut Self| match this.expr(cx, e, None) {
             Val::Dim(dim) => Some(cx.facts.normalize(dim)),
             Val::Poison => None,
@@ -180,29 +180,20 @@ impl Elaborator<'_> {
             }
         };
         let (Some(from), Some(to)) = (end(range.0, self), end(range.1, self)) else {
-            return Val::Poison;
+            return None;
         };
         let step = match range.2 {
-            Some(step) => match end(step, self) {
-                Some(step) => step,
-                None => return Val::Poison,
-            },
+            Some(step) => end(step, self)?,
             None => Dim::from(1),
         };
         if step.is_const(0) {
-            return self.error(
+            let at = range.2.map_or(span, |e| e.span);
+            self.report(Diagnostic::new(
                 "E0404",
-                range.2.map_or(span, |e| e.span),
+                at,
                 "a loop with step 0 never ends",
-            );
-        }
-        let init = match &scan.carry {
-            Some(carry) => self.expr(cx, &carry.init, None),
-            None => Val::unit(),
-        };
-        let init = self.settle(cx, init, None);
-        if init.is_poison() {
-            return Val::Poison;
+            ));
+            return None;
         }
         let trips = aiai_ir::ops::trip_count(from, to, step);
         if cx.facts.check(Relation::NonNegative, trips) != Truth::True {
@@ -213,6 +204,27 @@ impl Elaborator<'_> {
                 "the range of a loop ends before it starts",
                 loc,
             );
+        }
+        Some((from, to, step))
+    }
+
+    fn for_range(
+        &mut self,
+        cx: &mut Cx,
+        scan: &For,
+        range: (&Expr, &Expr, Option<&Expr>),
+        span: Span,
+    ) -> Val {
+        let Some((from, to, step)) = self.loop_range(cx, range, span) else {
+            return Val::Poison;
+        };
+        let init = match &scan.carry {
+            Some(carry) => self.expr(cx, &carry.init, None),
+            None => Val::unit(),
+        };
+        let init = self.settle(cx, init, None);
+        if init.is_poison() {
+            return Val::Poison;
         }
         let ty = self.type_of(cx, &init);
         let mut args = vec![Type::scalar(DType::I64)];

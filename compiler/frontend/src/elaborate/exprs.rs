@@ -46,12 +46,7 @@ impl Elaborator<'_> {
                     span,
                 )
             }
-            ExprKind::Binary {
-                op,
-                op_span,
-                lhs,
-                rhs,
-            } => {
+            ExprKind::Binary { op, lhs, rhs, .. } => {
                 let a = Operand {
                     val: self.expr(cx, lhs, hint),
                     span: lhs.span,
@@ -60,7 +55,6 @@ impl Elaborator<'_> {
                     val: self.expr(cx, rhs, hint),
                     span: rhs.span,
                 };
-                let _ = op_span;
                 self.binary_op(cx, *op, a, b, span)
             }
             ExprKind::Tuple(parts) => {
@@ -86,7 +80,7 @@ impl Elaborator<'_> {
             }
             ExprKind::Field { base, field } => {
                 let base_val = self.expr(cx, base, None);
-                self.field(cx, base_val, *field)
+                self.field(base_val, *field)
             }
             ExprKind::Index { base, args } => self.slice(cx, base, args, span),
             ExprKind::Reduce(reduce) => self.reduction(cx, reduce, span),
@@ -139,7 +133,10 @@ impl Elaborator<'_> {
                     let message = format!("{} that nothing uses", other.kind());
                     let diagnostic = Diagnostic::new("E0304", value.span, message);
                     let help = match &value.kind {
-                        ExprKind::Unary { op: crate::ast::UnaryOp::Neg, .. } => {
+                        ExprKind::Unary {
+                            op: crate::ast::UnaryOp::Neg,
+                            ..
+                        } => {
                             "a line that starts with `-` is a new statement; to go on with a \
                              subtraction, end the line before with the `-`"
                         }
@@ -189,8 +186,7 @@ impl Elaborator<'_> {
     }
 
     /// A field of a module, or a part of a tuple by number.
-    pub(crate) fn field(&mut self, cx: &Cx, base: Val, field: Ident) -> Val {
-        let _ = cx;
+    pub(crate) fn field(&mut self, base: Val, field: Ident) -> Val {
         match base {
             Val::Poison => Val::Poison,
             Val::Record(record) => {
@@ -222,7 +218,8 @@ impl Elaborator<'_> {
                     "shape" | "size" | "ndim" => {
                         diagnostic.help("the names in its type are its sizes: `N` is an `i64`")
                     }
-                    "dtype" => diagnostic.help("dtypes are known when compiling: write a parameter `T: float`"),
+                    "dtype" => diagnostic
+                        .help("dtypes are known when compiling: write a parameter `T: float`"),
                     _ => diagnostic,
                 })
             }

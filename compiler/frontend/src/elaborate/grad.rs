@@ -27,7 +27,11 @@ impl Elaborator<'_> {
             match val {
                 Val::Poison => return Val::Poison,
                 Val::Tensor(v) if !cx.b.ty(v).dtype().is_float() => {
-                    let message = format!("`{}` is `{}`: only floats have gradients", name.name, cx.b.ty(v));
+                    let message = format!(
+                        "`{}` is `{}`: only floats have gradients",
+                        name.name,
+                        cx.b.ty(v)
+                    );
                     return self.error("E0601", target.span, message);
                 }
                 Val::Tensor(_) | Val::Record(_) | Val::List(_) => targets.push((name, val)),

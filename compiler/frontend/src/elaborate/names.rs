@@ -48,8 +48,7 @@ impl Elaborator<'_> {
         }
         if let Some(variable) = cx.lookup(name.name) {
             let val = variable.val.clone();
-            let bound = variable.span;
-            return self.check_spent(cx, val, name, bound);
+            return self.check_spent(cx, val, name);
         }
         match cx.env.bound.get(&name.name) {
             Some(GArg::Dim(dim)) => return Val::Dim(cx.facts.normalize(*dim)),
@@ -61,7 +60,7 @@ impl Elaborator<'_> {
         self.unknown_name(cx, name)
     }
 
-    fn check_spent(&mut self, cx: &Cx, val: Val, name: Ident, bound: Span) -> Val {
+    fn check_spent(&mut self, cx: &Cx, val: Val, name: Ident) -> Val {
         let spent = val
             .leaves()
             .into_iter()
@@ -83,7 +82,6 @@ impl Elaborator<'_> {
             Diagnostic::new("E0501", name.span, message)
                 .related(place, "given to an `own` parameter here")
         };
-        let _ = bound;
         self.fail(diagnostic)
     }
 

@@ -1,12 +1,12 @@
 //! Programs: files and what they use, checked as a whole; entries as IR modules.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use aiai_ir::{Builder, DType, Dim, Function, Module, Op, Sym};
+use aiai_ir::{Dim, Function, Module, Sym};
 
-use super::context::{Cx, Env};
-use super::types::{Leaf, Role};
-use super::value::{GArg, Ty, Val};
+use super::context::Env;
+use super::types::Leaf;
+use super::value::Val;
 use super::{Elaborator, FnInfo, ItemRef, ModuleInfo};
 use crate::ast::{self, Item, Member, TypeKind};
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -25,7 +25,7 @@ pub struct Program {
     pub sources: SourceMap,
     pub files: Vec<ast::File>,
     /// Files of the standard library come first.
-    library_files: usize,
+    pub(super) library_files: usize,
     /// Per file, the files that it uses, with the names where not all.
     uses: Vec<Vec<(usize, Option<Vec<ast::UseName>>)>>,
     pub diagnostics: Diagnostics,
@@ -93,7 +93,7 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
 }
 
 impl Program {
-    fn parse(name: &str, text: &str, loader: &dyn Loader) -> Program {
+    pub(super) fn parse(name: &str, text: &str, loader: &dyn Loader) -> Program {
         let mut program = Program {
             sources: SourceMap::default(),
             files: Vec::new(),
@@ -110,7 +110,7 @@ impl Program {
         program
     }
 
-    fn add(&mut self, name: &str, text: &str) -> usize {
+    pub(super) fn add(&mut self, name: &str, text: &str) -> usize {
         let id = self.sources.add(name, text);
         let file = parse(text, id, &mut self.diagnostics);
         self.files.push(file);
@@ -118,7 +118,7 @@ impl Program {
         self.files.len() - 1
     }
 
-    fn load_uses(&mut self, root: usize, loader: &dyn Loader) {
+    pub(super) fn load_uses(&mut self, root: usize, loader: &dyn Loader) {
         let mut by_name: HashMap<String, usize> = HashMap::new();
         by_name.insert(
             self.sources.file(FileId(root as u32)).name.to_string(),
@@ -165,7 +165,7 @@ impl Program {
     }
 
     /// Files that use one another in a circle.
-    fn report_cycles(&mut self, root: usize) {
+    pub(super) fn report_cycles(&mut self, root: usize) {
         let mut state: HashMap<usize, bool> = HashMap::new();
         let mut path = vec![(root, 0usize)];
         state.insert(root, true);
@@ -234,7 +234,7 @@ impl Program {
         })
     }
 
-    fn elaborator(&self) -> Elaborator<'_> {
+    pub(super) fn elaborator(&self) -> Elaborator<'_> {
         let mut e = Elaborator {
             sources: &self.sources,
             modules: Vec::new(),
@@ -306,75 +306,7 @@ impl Program {
         root.items.iter().filter_map(test_name).collect()
     }
 
-    /// A function as IR. `generics` binds names of dimensions to sizes; others stay symbolic.
-    pub fn entry(
-        &self,
-        name: &str,
-        generics: &BTreeMap<String, i64>,
-    ) -> Result<Entry, Diagnostics> {
-        self.build(|e| {
-            let id = self.find_entry(e, name)?;
-            let def = e.fns[id].def;
-            let mut env = Env {
-                open: true,
-                ..Env::default()
-            };
-            for (name, size) in generics {
-                env.bound
-                    .insert(Sym::new(name), GArg::Dim(Dim::from(*size)));
-            }
-            let consts = e.representative_consts(def, false)?;
-            let (function, signature) = e.open_function(id, env, &consts, def.name.name.as_str());
-            Some((function, signature))
-        })
-    }
-
-    fn find_entry(&self, e: &mut Elaborator, name: &str) -> Option<usize> {
-        let root = self.files.get(self.library_files)?;
-        let found = root.items.iter().find_map(|item| match item {
-            Item::Fn(f) if f.name.name.as_str() == name => Some(f.name),
-            _ => None,
-        });
-        match found {
-            Some(ident) => e.find_fn(ident.name, ident.span),
-            None => {
-                let span = Span {
-                    file: root.id,
-                    start: 0,
-                    end: 0,
-                };
-                let message = format!("the file has no function `{name}`");
-                let mut diagnostic = Diagnostic::new("E0201", span, message);
-                let names = self.functions();
-                if let Some(near) =
-                    super::suggest::nearest(name, names.iter().map(|n| n.0.as_str()))
-                {
-                    diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-                } else if !names.is_empty() {
-                    let list: Vec<&str> = names.iter().map(|n| n.0.as_str()).collect();
-                    diagnostic = diagnostic.help(format!("it has {}", list.join(", ")));
-                }
-                e.report(diagnostic);
-                None
-            }
-        }
-    }
-
-    /// The test, property or benchmark at a place in [`Program::tests`], as IR. `rank` is the rank that
-    /// packs get.
-    pub fn test_entry(&self, index: usize, rank: usize) -> Result<Entry, Diagnostics> {
-        self.build(|e| {
-            let root = self.files.get(self.library_files)?;
-            let item = root
-                .items
-                .iter()
-                .filter(|i| test_name(i).is_some())
-                .nth(index)?;
-            e.test_function(item, rank)
-        })
-    }
-
-    fn build(
+    pub(super) fn build(
         &self,
         work: impl FnOnce(&mut Elaborator<'_>) -> Option<(Function, Signature)> + Send,
     ) -> Result<Entry, Diagnostics> {
@@ -383,7 +315,7 @@ impl Program {
             if let Some((function, signature)) = work(e) {
                 let name = function.name;
                 e.module.insert(function);
-                let module = reachable(std::mem::take(&mut e.module), name);
+                let module = super::entries::reachable(std::mem::take(&mut e.module), name);
                 built = Some(Entry {
                     module,
                     name,
@@ -398,7 +330,7 @@ impl Program {
     }
 }
 
-fn test_name(item: &Item) -> Option<(TestKind, String)> {
+pub(super) fn test_name(item: &Item) -> Option<(TestKind, String)> {
     match item {
         Item::Test(t) => Some((TestKind::Test, t.name.value.clone())),
         Item::Prop(p) => Some((TestKind::Prop, p.name.name.to_string())),
@@ -486,29 +418,9 @@ fn type_params(def: &ast::Module) -> HashSet<Sym> {
     found
 }
 
-/// The function and all that it calls.
-fn reachable(mut module: Module, root: Sym) -> Module {
-    let mut keep = BTreeSet::new();
-    let mut work = vec![root];
-    while let Some(name) = work.pop() {
-        if !keep.insert(name) {
-            continue;
-        }
-        if let Some(function) = module.get(name) {
-            function.body.walk(&mut |node| {
-                if let Op::Call { callee, .. } | Op::Grad { callee, .. } = &node.op {
-                    work.push(*callee);
-                }
-            });
-        }
-    }
-    module.functions.retain(|name, _| keep.contains(name));
-    module
-}
-
 impl<'p> Elaborator<'p> {
     /// Checks every function of every file by itself, then tests.
-    fn check_all(&mut self) {
+    pub(super) fn check_all(&mut self) {
         self.checking = true;
         for id in 0..self.fns.len() {
             if self.fns[id].library {
@@ -519,7 +431,7 @@ impl<'p> Elaborator<'p> {
         self.checking = false;
     }
 
-    fn check_function(&mut self, id: usize) {
+    pub(super) fn check_function(&mut self, id: usize) {
         let def = self.fns[id].def;
         let Some(consts) = self.representative_consts(def, true) else {
             return;
@@ -532,7 +444,7 @@ impl<'p> Elaborator<'p> {
     }
 
     /// Compile-time arguments for a function that is checked by itself: the defaults.
-    fn representative_consts(
+    pub(super) fn representative_consts(
         &mut self,
         def: &ast::Function,
         invent: bool,
@@ -562,227 +474,6 @@ impl<'p> Elaborator<'p> {
             consts.push((param.name.name, val));
         }
         Some(consts)
-    }
-
-    /// Elaborates a function whose generic names are its own symbols.
-    fn open_function(
-        &mut self,
-        id: usize,
-        env: Env,
-        consts: &[(Sym, Val)],
-        name: &str,
-    ) -> (Function, Signature) {
-        let FnInfo { def, owner, .. } = self.fns[id];
-        let mut env = env;
-        let mut receiver = None;
-        if let Some(module) = owner {
-            let args = self.open_args(module, &mut env);
-            receiver = Some(Ty::Record {
-                module,
-                args,
-                tangent: false,
-            });
-        }
-        self.open_generics(&def.generics, &mut env);
-        for (name, val) in consts {
-            if let Val::Dim(dim) = val {
-                env.bound.insert(*name, GArg::Dim(*dim));
-            }
-        }
-        let signature = self.signature(def, &mut env);
-        let function = self.build(id, receiver, env, consts, name);
-        (function, signature)
-    }
-
-    fn open_args(&mut self, module: usize, env: &mut Env) -> Vec<GArg> {
-        let def = self.modules[module].def;
-        let mut args = Vec::new();
-        for generic in &def.generics {
-            let name = generic.name.name;
-            let arg = if self.modules[module].type_params.contains(&name) {
-                GArg::Ty(self.stand_in())
-            } else {
-                GArg::Dim(Dim::sym(name))
-            };
-            env.bound.insert(name, arg.clone());
-            args.push(arg);
-        }
-        args
-    }
-
-    pub(crate) fn open_generics(&mut self, generics: &[ast::GenericParam], env: &mut Env) {
-        for generic in generics {
-            let name = generic.name.name;
-            if env.bound.contains_key(&name) {
-                continue;
-            }
-            let arg = match generic.bound.map(|b| b.name.as_str()) {
-                Some("module") => GArg::Ty(self.stand_in()),
-                Some("int") => GArg::DType(DType::I32),
-                Some(_) => GArg::DType(DType::F32),
-                None if generic.pack => GArg::Pack(vec![
-                    Dim::sym(format!("{name}0").as_str()),
-                    Dim::sym(format!("{name}1").as_str()),
-                ]),
-                None => GArg::Dim(Dim::sym(name)),
-            };
-            env.bound.insert(name, arg);
-        }
-    }
-
-    fn signature(&mut self, def: &ast::Function, env: &mut Env) -> Signature {
-        let params = def.params.iter().filter(|p| !p.constant);
-        let mut described = Vec::new();
-        for param in params {
-            let ty = self.resolve(&param.ty, env);
-            let mut leaves = Vec::new();
-            self.leaves(&ty, param.name.name.as_str(), Role::Param, &mut leaves);
-            described.push((param.name.name.to_string(), self.shape_of(&ty), leaves));
-        }
-        let result = match &def.ret {
-            Some(ret) => self.resolve(ret, env),
-            None => Ty::unit(),
-        };
-        let mut result_leaves = Vec::new();
-        self.leaves(&result, "", Role::Param, &mut result_leaves);
-        let domains = vec![None; described.len()];
-        let constraints = def
-            .constraints
-            .iter()
-            .filter_map(|c| self.constraint(c, env));
-        let constraints = constraints
-            .map(|(relation, dim, _)| (dim, relation))
-            .collect();
-        Signature {
-            params: described,
-            result: self.shape_of(&result),
-            result_leaves,
-            domains,
-            constraints,
-        }
-    }
-
-    fn shape_of(&mut self, ty: &Ty) -> Shape {
-        match ty {
-            Ty::Tensor { .. } | Ty::Error => Shape::Tensor,
-            Ty::Key => Shape::Key,
-            Ty::Tuple(parts) => Shape::Tuple(parts.iter().map(|p| self.shape_of(p)).collect()),
-            Ty::List(element, count) => {
-                let element = self.shape_of(element);
-                Shape::List(vec![element; *count])
-            }
-            Ty::Record {
-                module,
-                args,
-                tangent,
-            } => {
-                let fields = self.fields(*module, args, *tangent);
-                let module = self.modules[*module].def.name.name.to_string();
-                let fields = fields
-                    .iter()
-                    .map(|(name, ty, _)| (name.to_string(), self.shape_of(ty)))
-                    .collect();
-                Shape::Record { module, fields }
-            }
-        }
-    }
-
-    /// A test, property or benchmark as a function.
-    fn test_function(&mut self, item: &ast::Item, rank: usize) -> Option<(Function, Signature)> {
-        let (name, generics, params, constraints, body): (
-            _,
-            &[ast::GenericParam],
-            &[ast::Param],
-            &[_],
-            _,
-        ) = match item {
-            Item::Test(t) => (t.name.value.clone(), &[], &[], &[], &t.body),
-            Item::Prop(p) | Item::Bench(p) => (
-                p.name.name.to_string(),
-                &p.generics,
-                &p.params,
-                &p.constraints,
-                &p.body,
-            ),
-            _ => return None,
-        };
-        let mut env = Env {
-            open: true,
-            ..Env::default()
-        };
-        let shape = |name: &str| -> Vec<Dim> {
-            (0..rank)
-                .map(|i| Dim::sym(format!("{name}{i}").as_str()))
-                .collect()
-        };
-        env.rest = Some(shape("_"));
-        for param in params {
-            if let TypeKind::Tensor { dims, .. } = &param.ty.kind {
-                for dim in dims {
-                    if let ast::TypeDim::Pack(name) = dim {
-                        env.bound
-                            .insert(name.name, GArg::Pack(shape(name.name.as_str())));
-                    }
-                }
-            }
-        }
-        self.open_generics(generics, &mut env);
-        let mut function = Function::new(format!("test {name}").as_str());
-        function.loc = Some(self.sources.loc(item.span()));
-        let mut cx = Cx::new(Builder::new(&mut function), Env::default());
-        let mut signature = Signature {
-            params: Vec::new(),
-            result: Shape::Tuple(Vec::new()),
-            result_leaves: Vec::new(),
-            domains: Vec::new(),
-            constraints: Vec::new(),
-        };
-        for param in params {
-            let ty = self.resolve(&param.ty, &mut env);
-            let name = param.name.name.as_str();
-            let val = self.add_param(&mut cx, name, &ty, param.own);
-            let mut leaves = Vec::new();
-            self.leaves(&ty, name, Role::Param, &mut leaves);
-            signature
-                .params
-                .push((name.to_owned(), self.shape_of(&ty), leaves));
-            let domain = param.domain.as_ref();
-            signature
-                .domains
-                .push(domain.and_then(|d| Some((self.number(&d.lo)?, self.number(&d.hi)?))));
-            cx.bind(param.name.name, val, param.name.span);
-        }
-        for constraint in constraints {
-            if let Some((relation, dim, _)) = self.constraint(constraint, &mut env) {
-                cx.facts.assume(relation, dim);
-                signature.constraints.push((dim, relation));
-            }
-        }
-        env.open = false;
-        cx.env = env;
-        let val = self.block(&mut cx, body, None);
-        if !val.is_poison()
-            && !matches!(&val, Val::Tuple(parts) if parts.is_empty())
-            && matches!(item, Item::Test(_) | Item::Prop(_))
-        {
-            let at = body.tail.as_ref().map_or(body.span, |t| t.span);
-            self.report(Diagnostic::new(
-                "E0304",
-                at,
-                "a test ends in a check, not in a value",
-            ));
-        }
-        let ty = self.type_of(&cx, &val);
-        self.finish(cx, &val, &ty);
-        Some((function, signature))
-    }
-
-    fn number(&mut self, expr: &ast::Expr) -> Option<f64> {
-        match self.default_value(expr) {
-            Val::Dim(d) => d.as_const().map(|n| n as f64),
-            Val::Float(x) => Some(x),
-            _ => None,
-        }
     }
 
     /// Every test of a file, checked.

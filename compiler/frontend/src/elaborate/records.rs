@@ -100,11 +100,10 @@ impl Elaborator<'_> {
         let def = self.modules[module].def;
         let declared = self.fields(module, &args, false);
         let mut fields: Vec<(Sym, Val)> = Vec::new();
-        for (name, val, at) in &vals {
+        for (name, _, at) in &vals {
             if !declared.iter().any(|d| d.0 == name.name) {
                 return self.no_field(module, *name, *at);
             }
-            let _ = val;
         }
         for (name, ty, _) in &declared {
             let given = vals.iter().find(|v| v.0.name == *name);

@@ -6,9 +6,10 @@ use aiai_ir::{Builder, Dim, FloatClass, Function, Module, Relation, Rule, Sym};
 
 use super::Elaborator;
 use super::context::{Cx, Env};
+use super::entries::pack_env;
 use super::program::Program;
-use super::value::{GArg, Ty, Val};
-use crate::ast::{self, Expr, ExprKind, Item, RuleClassKind, TypeDim, TypeKind};
+use super::value::{Ty, Val};
+use crate::ast::{self, Expr, ExprKind, Item, RuleClassKind};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::span::Span;
 
@@ -101,7 +102,7 @@ impl Elaborator<'_> {
 
     /// One side as a function of all parameters of the rule.
     fn side(&mut self, rule: &ast::Rule, expr: &Expr, side: &str, rank: usize) -> Option<Side> {
-        let mut env = rule_env(rule, rank);
+        let mut env = pack_env(&rule.params, rank);
         self.open_generics(&rule.generics, &mut env);
         let mut function = Function::new(format!("{}.{side}", rule.name.name).as_str());
         function.loc = Some(self.sources.loc(expr.span));
@@ -168,32 +169,6 @@ impl Elaborator<'_> {
         self.report(diagnostic.help("a match of the left side must say what every parameter is"));
         false
     }
-}
-
-/// The environment of a rule: packs and `..` stand for `rank` dimensions.
-fn rule_env(rule: &ast::Rule, rank: usize) -> Env {
-    let mut env = Env {
-        open: true,
-        ..Env::default()
-    };
-    let shape = |name: &str| -> Vec<Dim> {
-        (0..rank)
-            .map(|i| Dim::sym(format!("{name}{i}").as_str()))
-            .collect()
-    };
-    env.rest = Some(shape("_"));
-    for param in &rule.params {
-        let TypeKind::Tensor { dims, .. } = &param.ty.kind else {
-            continue;
-        };
-        for dim in dims {
-            if let TypeDim::Pack(name) = dim {
-                env.bound
-                    .insert(name.name, GArg::Pack(shape(name.name.as_str())));
-            }
-        }
-    }
-    env
 }
 
 /// Calls `visit` on every name that stands for a value in an expression without blocks.

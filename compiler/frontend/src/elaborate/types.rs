@@ -66,12 +66,16 @@ impl Elaborator<'_> {
 
     /// Whether a tensor of this shape can be counted in bytes; reported if not.
     pub(crate) fn size_fits(&mut self, dtype: DType, shape: &[Dim], span: Span) -> bool {
-        let sizes = shape.iter().filter_map(|dim| dim.as_const()).map(|size| size.max(0));
+        let sizes = shape
+            .iter()
+            .filter_map(|dim| dim.as_const())
+            .map(|size| size.max(0));
         let fits = if shape.iter().any(|dim| dim.as_const() == Some(0)) {
             true
         } else {
             let bytes = i64::try_from(dtype.bytes()).unwrap_or(i64::MAX);
-            sizes.map(Some).fold(Some(bytes), |a, b| a?.checked_mul(b?)).is_some()
+            let total = sizes.into_iter().try_fold(bytes, i64::checked_mul);
+            total.is_some()
         };
         if !fits {
             let sizes: Vec<String> = shape.iter().map(Dim::to_string).collect();
