@@ -101,8 +101,11 @@ impl Elaborator<'_> {
         );
         known.sort_unstable();
         let mut diagnostic = Diagnostic::new("E0201", name.span, format!("unknown name `{text}`"));
-        let is_letter = text.len() == 1 && text.starts_with(|c: char| c.is_ascii_lowercase());
-        let near = nearest(text, known).filter(|_| !is_letter || cx.indices.is_empty());
+        // Inside an equation, or by its looks, an index.
+        let is_letter = text.len() == 1
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && (!cx.indices.is_empty() || matches!(text, "i" | "j" | "k" | "l" | "m" | "n"));
+        let near = nearest(text, known).filter(|_| !is_letter);
         if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if is_letter {
