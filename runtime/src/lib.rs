@@ -3,8 +3,10 @@
 //! This crate knows nothing of the IR. Compiled code sees what [`abi`] lists and nothing else.
 
 pub mod abi;
+pub mod csv;
 pub mod dtype;
 pub mod error;
+pub mod files;
 #[allow(
     clippy::excessive_precision,
     reason = "coefficients as they were computed, rounded once by the compiler"
@@ -12,13 +14,18 @@ pub mod error;
 pub mod gemm;
 pub mod kernels;
 pub mod memory;
+pub mod npy;
 pub mod philox;
 pub mod pool;
+pub mod safetensors;
 pub mod tensor;
+pub mod tokenizer;
 
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use half::{bf16, f16};
 pub use memory::Arena;
 pub use pool::Pool;
+pub use safetensors::SafeTensors;
 pub use tensor::Tensor;
+pub use tokenizer::Tokenizer;
