@@ -76,6 +76,11 @@ pub enum Shape {
 /// Parses `text` and the files that it uses, and checks everything in them.
 pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
     let mut program = Program::parse(name, text, loader);
+    if !program.diagnostics.is_empty() {
+        // What does not parse would only bring about further findings.
+        program.diagnostics.sort();
+        return program;
+    }
     let found = program.elaborated(|elaborator| {
         for file in program.own_files() {
             elaborator.check_signatures(&file.items);

@@ -166,7 +166,15 @@ impl Check<'_> {
             return span.start + line as u32;
         }
         if is_hidden(c) {
-            // A run of them is one finding.
+            // A run of them is one finding, and so is a command to a terminal.
+            let command = rest.strip_prefix("\u{1b}[").and_then(|rest| {
+                let end = rest.find(|c: char| !matches!(c, '0'..='9' | ';' | '?'))?;
+                Some(2 + end + rest[end..].chars().next()?.len_utf8())
+            });
+            if let Some(length) = command {
+                self.hidden(c, Span { end: span.start + length as u32, ..span });
+                return span.start + length as u32;
+            }
             let run: usize = rest
                 .chars()
                 .take_while(|&c| is_hidden(c) && c != '\n')
