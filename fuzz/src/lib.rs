@@ -1,1 +1,12 @@
 //! Well-typed program generator and oracles.
+//!
+//! Everything here is a function of a seed: the same seed gives the same program, the same
+//! arguments and the same verdict on every machine.
+
+pub mod generate;
+pub mod inputs;
+pub mod random;
+
+pub use generate::{Options, Program, generate};
+pub use inputs::arguments;
+pub use random::Random;
