@@ -17,6 +17,7 @@ mod contract;
 mod control;
 mod elementwise;
 mod expression;
+mod frees;
 mod movement;
 mod reduction;
 mod usage;
@@ -43,7 +44,6 @@ pub fn lower(source: &Function) -> Function {
         places: HashMap::new(),
         nodes: HashMap::new(),
         lazy: HashSet::new(),
-        free_at: HashMap::new(),
         outputs: HashMap::new(),
         memo: HashMap::new(),
         staged: HashMap::new(),
@@ -51,6 +51,7 @@ pub fn lower(source: &Function) -> Function {
     lowerer.function();
     let b = lowerer.b;
     b.finish(&[], &[]);
+    frees::insert(&mut out);
     out
 }
 
@@ -61,8 +62,6 @@ struct Lowerer<'a> {
     nodes: HashMap<Value, &'a OpNode>,
     /// Values that are computed where they are used.
     lazy: HashSet<Value>,
-    /// Per op, by its first result, the values whose buffers end behind it.
-    free_at: HashMap<Value, Vec<Value>>,
     /// Results that are written straight to their output buffers.
     outputs: HashMap<Value, Value>,
     /// Elements computed in the innermost open region.
@@ -81,7 +80,7 @@ impl<'a> Lowerer<'a> {
                     .add_param(name.as_str(), Type::buffer(ty.dtype(), ty.shape()), false);
             self.places.insert(param, whole(buffer, ty.rank()));
         }
-        usage::plan(source, &mut self.lazy, &mut self.free_at);
+        self.lazy = usage::plan(source);
         let mut targets = Vec::new();
         for (&result, name) in source.body.yields.iter().zip(&source.result_names) {
             let ty = source.ty(result);
@@ -110,19 +109,6 @@ impl<'a> Lowerer<'a> {
                 self.nodes.insert(result, node);
             }
             self.node(node);
-            let ended = node.results.first().and_then(|r| self.free_at.remove(r));
-            for value in ended.into_iter().flatten() {
-                self.release(value);
-            }
-        }
-    }
-
-    fn release(&mut self, value: Value) {
-        if self.outputs.contains_key(&value) {
-            return;
-        }
-        if let Some(Place::Buffer { buffer, .. }) = self.places.remove(&value) {
-            self.b.op(Op::Free, &[buffer], Vec::new());
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,12 @@ pub struct Global {
     /// When to use colour.
     #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
     pub color: When,
+    /// What executes programs.
+    #[arg(long, global = true, value_enum, default_value_t = Backend::Interp)]
+    pub backend: Backend,
+    /// How many threads work; as many as the machine has where it is not given.
+    #[arg(long, global = true, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -123,9 +130,6 @@ pub struct RunArgs {
     /// Draw parameters that are not given from this seed.
     #[arg(long, value_name = "SEED")]
     pub random: Option<u64>,
-    /// What executes the program.
-    #[arg(long, value_enum, default_value_t = Backend::Interp)]
-    pub backend: Backend,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,5 +1,6 @@
 //! The `aiai` command line and driver: options, files, reports. Algorithms live in the layers below.
 
+mod backend;
 pub mod cli;
 mod commands;
 mod driver;

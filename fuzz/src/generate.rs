@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use aiai_ir::ops::RegionTypes;
-use aiai_ir::{Builder, DType, Dim, Function, Module, Op, Region, Relation, Require, Sym, Type, Value};
+use aiai_ir::{
+    Builder, DType, Dim, Function, Module, Op, Region, Relation, Require, Sym, Type, Value,
+};
 
 use crate::random::Random;
 
@@ -90,14 +92,20 @@ fn main_sizes(random: &mut Random) -> Sizes {
     let names = ["A", "B", "N"];
     let count = random.below(names.len() + 1);
     let size = |random: &mut Random| random.choose([0, 1, 1, 2, 3, 3, 4, 5, 7, 8, 16, 17]);
-    names[..count].iter().map(|&n| (Sym::new(n), size(random))).collect()
+    names[..count]
+        .iter()
+        .map(|&n| (Sym::new(n), size(random)))
+        .collect()
 }
 
 /// The sizes that the program was made with, and others that satisfy its requirements.
 fn more_sizes(function: &Function, first: Sizes, random: &mut Random) -> Vec<Sizes> {
     // A dimension that no parameter names is never bound.
     let dims = function.dims();
-    let first: Sizes = first.into_iter().filter(|(sym, _)| dims.contains(sym)).collect();
+    let first: Sizes = first
+        .into_iter()
+        .filter(|(sym, _)| dims.contains(sym))
+        .collect();
     let mut all = vec![first.clone()];
     for _ in 0..3 {
         let mut sizes = first.clone();
@@ -175,7 +183,9 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
             let dtype = self.dtype();
             let shape = self.shape(3);
             let owned = self.random().one_in(4);
-            let value = self.builder.add_param(&format!("p{at}"), Type::tensor(dtype, shape), owned);
+            let value =
+                self.builder
+                    .add_param(&format!("p{at}"), Type::tensor(dtype, shape), owned);
             self.pool.push(value);
         }
         // Every named dimension must be bound by a bare use.
@@ -183,7 +193,10 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
         let missing: Vec<Sym> = self.sizes.keys().copied().collect();
         let types: Vec<Type> = self.pool.iter().map(|&v| function.ty(v).clone()).collect();
         for sym in missing {
-            if !types.iter().any(|t| t.shape().iter().any(|d| d.as_sym() == Some(sym))) {
+            if !types
+                .iter()
+                .any(|t| t.shape().iter().any(|d| d.as_sym() == Some(sym)))
+            {
                 let ty = Type::tensor(DType::F32, [Dim::sym(sym)]);
                 let value = self.builder.add_param(&format!("size_{sym}"), ty, false);
                 self.pool.push(value);
@@ -192,7 +205,14 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
     }
 
     fn dtype(&mut self) -> DType {
-        let common = [DType::F32, DType::F32, DType::F32, DType::F64, DType::I64, DType::Bool];
+        let common = [
+            DType::F32,
+            DType::F32,
+            DType::F32,
+            DType::F64,
+            DType::I64,
+            DType::Bool,
+        ];
         if self.random().one_in(3) {
             self.random().choose(DType::ALL)
         } else {
@@ -218,7 +238,10 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
     fn shape(&mut self, rank: usize) -> Vec<Dim> {
         let rank = self.random().below(rank + 1);
         let mut shape: Vec<Dim> = (0..rank).map(|_| self.dim()).collect();
-        while self.count(&shape).is_none_or(|n| n > self.shared.options.elements) {
+        while self
+            .count(&shape)
+            .is_none_or(|n| n > self.shared.options.elements)
+        {
             shape.pop();
         }
         shape
@@ -276,8 +299,12 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
 
     /// A value in scope that satisfies a predicate on its type.
     fn any_of(&mut self, fits: impl Fn(&Type) -> bool) -> Option<Value> {
-        let choices: Vec<Value> =
-            self.pool.iter().copied().filter(|&v| fits(self.builder.ty(v))).collect();
+        let choices: Vec<Value> = self
+            .pool
+            .iter()
+            .copied()
+            .filter(|&v| fits(self.builder.ty(v)))
+            .collect();
         self.random().pick(&choices)
     }
 
@@ -301,19 +328,41 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
         self.require(limit)?;
         let scalar = Type::scalar(DType::I64);
         let raw = self.of_type(&scalar)?;
-        let bound = self.one(Op::DimValue { dim: limit + Dim::from(1) }, &[])?;
-        self.one(Op::Binary { kind: aiai_ir::BinaryKind::Rem }, &[raw, bound])
+        let bound = self.one(
+            Op::DimValue {
+                dim: limit + Dim::from(1),
+            },
+            &[],
+        )?;
+        self.one(
+            Op::Binary {
+                kind: aiai_ir::BinaryKind::Rem,
+            },
+            &[raw, bound],
+        )
     }
 
     /// Appends an op, if its results and its work are within the limits.
-    fn emit(&mut self, op: Op, operands: &[Value], regions: Vec<Region>, work: i64) -> Option<Vec<Value>> {
+    fn emit(
+        &mut self,
+        op: Op,
+        operands: &[Value],
+        regions: Vec<Region>,
+        work: i64,
+    ) -> Option<Vec<Value>> {
         let types: Vec<Type> = operands.iter().map(|&v| self.ty(v)).collect();
-        let rims: Vec<RegionTypes> =
-            regions.iter().map(|r| self.builder.function.region_types(r)).collect();
+        let rims: Vec<RegionTypes> = regions
+            .iter()
+            .map(|r| self.builder.function.region_types(r))
+            .collect();
         let results = match op.infer(&types, &rims) {
             Ok(results) => results,
             Err(sentence) => {
-                debug_assert!(false, "the generator made an ill-typed `{}`: {sentence}", op.name());
+                debug_assert!(
+                    false,
+                    "the generator made an ill-typed `{}`: {sentence}",
+                    op.name()
+                );
                 return None;
             }
         };
@@ -338,7 +387,8 @@ impl<'s, 'a, 'f> Writer<'s, 'a, 'f> {
 
     /// Appends an op with one result.
     fn one(&mut self, op: Op, operands: &[Value]) -> Option<Value> {
-        self.emit(op, operands, Vec::new(), 0).map(|results| results[0])
+        self.emit(op, operands, Vec::new(), 0)
+            .map(|results| results[0])
     }
 
     /// A random number of random ops.

@@ -21,13 +21,22 @@ pub fn arguments(program: &Program, case: usize) -> Vec<Array> {
     let types = function.param_types();
     types
         .iter()
-        .map(|ty| array(&mut random, ty.dtype(), ty.shape().iter().map(size).collect(), special))
+        .map(|ty| {
+            array(
+                &mut random,
+                ty.dtype(),
+                ty.shape().iter().map(size).collect(),
+                special,
+            )
+        })
         .collect()
 }
 
 fn array(random: &mut Random, dtype: DType, shape: Vec<usize>, special: usize) -> Array {
     let count = shape.iter().product();
-    let elements: Vec<Scalar> = (0..count).map(|_| random_scalar(random, dtype, special)).collect();
+    let elements: Vec<Scalar> = (0..count)
+        .map(|_| random_scalar(random, dtype, special))
+        .collect();
     Array::from_literal(&Literal::from_elements(dtype, shape, &elements))
 }
 
@@ -41,7 +50,18 @@ pub(crate) fn random_scalar(random: &mut Random, dtype: DType, special: usize) -
         let large = dtype.unit_roundoff().unwrap_or(1.0).recip();
         return Scalar::Float(match (edge, random.below(6)) {
             (true, _) => random.choose([
-                0.0, -0.0, 1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, -3e38, 65504.0, large, -large, 6e-8,
+                0.0,
+                -0.0,
+                1.0,
+                f64::NAN,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+                1e-40,
+                -3e38,
+                65504.0,
+                large,
+                -large,
+                6e-8,
             ]),
             (false, 0) => random.between(-4, 4) as f64,
             (false, 1) => (random.unit() - 0.5) * 40.0,
@@ -49,7 +69,18 @@ pub(crate) fn random_scalar(random: &mut Random, dtype: DType, special: usize) -
         });
     }
     Scalar::Int(match (edge, random.below(4)) {
-        (true, _) => random.choose([0, -1, 1, i64::MIN, i64::MAX, 127, -128, 255, 1 << 31, -(1 << 31)]),
+        (true, _) => random.choose([
+            0,
+            -1,
+            1,
+            i64::MIN,
+            i64::MAX,
+            127,
+            -128,
+            255,
+            1 << 31,
+            -(1 << 31),
+        ]),
         (false, 0) => random.bits() as i64 % 100,
         (false, _) => random.between(-4, 6),
     })

@@ -8,13 +8,20 @@ const SEEDS: u64 = 400;
 #[test]
 fn programs_verify_and_round_trip() {
     for gradients in [false, true] {
-        let options = Options { gradients, ..Options::default() };
+        let options = Options {
+            gradients,
+            ..Options::default()
+        };
         for seed in 0..SEEDS {
             let program = generate(seed, &options);
             verify(&program.module, Stage::Source).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             let text = print_module(&program.module, Default::default());
             let again = parse_module(&text).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
-            assert_eq!(text, print_module(&again, Default::default()), "seed {seed}");
+            assert_eq!(
+                text,
+                print_module(&again, Default::default()),
+                "seed {seed}"
+            );
         }
     }
 }
@@ -37,11 +44,19 @@ fn most_programs_run() {
         for case in 0..program.sizes.len() {
             let args = arguments(&program, case);
             runs += 1;
-            if let Err(e) = eval::run(&program.module, program.entry, &args, &eval::Options::default()) {
+            if let Err(e) = eval::run(
+                &program.module,
+                program.entry,
+                &args,
+                &eval::Options::default(),
+            ) {
                 failures.push(format!("seed {seed} case {case}: {e}"));
             }
         }
     }
-    println!("{} of {runs} runs end with an error: {failures:#?}", failures.len());
+    println!(
+        "{} of {runs} runs end with an error: {failures:#?}",
+        failures.len()
+    );
     assert!(failures.len() * 10 < runs, "{failures:#?}");
 }

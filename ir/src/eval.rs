@@ -16,6 +16,7 @@ mod loops;
 mod movement;
 mod philox;
 mod reduce;
+pub use reduce::int_identity;
 mod scalar;
 
 pub use array::{Array, Data};
@@ -284,7 +285,9 @@ impl<'a> Machine<'a> {
                 }
             }
             Op::AssertClose { message } => control::assert_close(&x, message),
-            Op::Alloc { .. } | Op::Free | Op::Data { .. }
+            Op::Alloc { .. }
+            | Op::Free
+            | Op::Data { .. }
             | Op::View { .. }
             | Op::Load
             | Op::Store

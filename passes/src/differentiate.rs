@@ -351,7 +351,9 @@ fn back(b: &mut Builder, tape: &Tape, node: &OpNode, adjoints: &mut Adjoints) ->
         Op::Call { .. }
         | Op::Grad { .. }
         | Op::Fused { .. }
-        | Op::Alloc { .. } | Op::Free | Op::Data { .. }
+        | Op::Alloc { .. }
+        | Op::Free
+        | Op::Data { .. }
         | Op::View { .. }
         | Op::Load
         | Op::Store

@@ -18,6 +18,7 @@ pub mod npy;
 pub mod philox;
 pub mod pool;
 pub mod safetensors;
+pub mod sort;
 pub mod tensor;
 pub mod tokenizer;
 

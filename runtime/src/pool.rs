@@ -304,8 +304,10 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(3));
             // Both chunks wait for each other, so two threads must take part.
             let barrier = std::sync::Barrier::new(2);
-            pool.parallel_for(2, 1, &|_, _| drop(barrier.wait()))
-                .unwrap();
+            let body = |_, _| {
+                barrier.wait();
+            };
+            pool.parallel_for(2, 1, &body).unwrap();
         }
     }
 

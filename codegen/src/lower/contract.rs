@@ -4,12 +4,9 @@
 //! convolution); an output of that kind is accumulated from an unfolded product. What remains is a
 //! batch of matrix products with strides.
 
-use aiai_ir::{AffineExpr, AffineMap, BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Value};
+use aiai_ir::{AffineExpr, AffineMap, DType, Dim, Op, OpNode, ReduceKind, Value};
 
 use super::{Lowerer, Place};
-
-/// Rows of a product to a task. Fixed, so that results do not depend on the number of threads.
-const BLOCK: i64 = 128;
 
 /// A tensor in memory and how far each index of the space moves in it, in elements.
 struct Strided {
@@ -114,9 +111,6 @@ impl<'a> Lowerer<'a> {
             strides: strides_of(space, &order),
         };
         self.multiply(space, roles, &left, &right, &target);
-        for scratch in [release_left, release_right].into_iter().flatten() {
-            self.b.op(Op::Free, &[scratch], Vec::new());
-        }
         match bare {
             Some(indices) => {
                 let axes = indices
@@ -132,7 +126,6 @@ impl<'a> Lowerer<'a> {
             }
             None => {
                 self.fold_back(result, space, &order, out, buffer);
-                self.b.op(Op::Free, &[buffer], Vec::new());
             }
         }
     }
@@ -330,66 +323,26 @@ impl<'a> Lowerer<'a> {
             .copied()
             .collect();
         let sizes: Vec<Dim> = outer.iter().map(|&i| space[i]).collect();
-        let block = Dim::from(BLOCK);
-        let blocks = m.size.ceil_div(block);
-        let tasks = Dim::product(sizes.iter().copied()) * blocks;
         let dtype = self.b.ty(target.buffer).dtype();
         let name = format!("aiai_gemm_{dtype}");
-        let tasks = self.dim(tasks);
-        self.parallel(tasks, 1, |this, task| {
-            let per = this.dim(blocks);
-            let batch = this.b.binary(BinaryKind::Div, task, per);
-            let part = this.b.binary(BinaryKind::Rem, task, per);
-            let at = this.delinearize(&sizes, batch);
-            let width = this.int(BLOCK);
-            let from = this.mul(part, width);
-            let total = this.dim(m.size);
-            let left_over = this.b.binary(BinaryKind::Sub, total, from);
-            let rows = this.b.binary(BinaryKind::Min, left_over, width);
-            let start = |this: &mut Self, tensor: &Strided, moved: Option<Dim>| {
-                let mut position = this.int(0);
-                for (&i, &value) in outer.iter().zip(&at) {
-                    if !tensor.strides[i].is_const(0) {
-                        let stride = this.dim(tensor.strides[i]);
-                        let step = this.mul(value, stride);
-                        position = this.add(position, step);
-                    }
-                }
-                if let Some(stride) = moved {
-                    let stride = this.dim(stride);
-                    let step = this.mul(from, stride);
-                    position = this.add(position, step);
-                }
-                position
-            };
-            let a = start(this, left, Some(m.strides[0]));
-            let b = start(this, right, None);
-            let c = start(this, target, Some(m.strides[1]));
-            let summed: Vec<Dim> = outer_summed.iter().map(|&i| space[i]).collect();
-            let count = this.product(&summed);
-            let strides = [
-                m.strides[0],
-                k.strides[0],
-                k.strides[1],
-                n.strides[0],
-                m.strides[1],
-                n.strides[1],
-            ];
+        let summed: Vec<Dim> = outer_summed.iter().map(|&i| space[i]).collect();
+        let strides = [
+            m.strides[0],
+            k.strides[0],
+            k.strides[1],
+            n.strides[0],
+            m.strides[1],
+            n.strides[1],
+        ];
+        let one = |this: &mut Self, at: &[Value]| {
+            let [a, b, c] = [left, right, target].map(|t| this.moved(None, t, &outer, at));
+            let [rows, columns, depth] = [m.size, n.size, k.size].map(|d| this.dim(d));
             let strides = strides.map(|d| this.dim(d));
-            let (columns, depth) = (this.dim(n.size), this.dim(k.size));
-            let (outer_summed, name) = (&outer_summed, &name);
+            let count = this.product(&summed);
             this.for_loop(count, 1, |this, step| {
                 let inner = this.delinearize(&summed, step);
-                let moved = |this: &mut Self, base: Value, tensor: &Strided| {
-                    let mut position = base;
-                    for (&i, &value) in outer_summed.iter().zip(&inner) {
-                        let stride = this.dim(tensor.strides[i]);
-                        let by = this.mul(value, stride);
-                        position = this.add(position, by);
-                    }
-                    position
-                };
-                let (a, b) = (moved(this, a, left), moved(this, b, right));
+                let [a, b] = [(a, left), (b, right)]
+                    .map(|(base, t)| this.moved(Some(base), t, &outer_summed, &inner));
                 let zero = this.int(0);
                 let again = this.b.compare(aiai_ir::CompareKind::Gt, step, zero);
                 let again = this.b.cast(again, DType::I64);
@@ -412,9 +365,44 @@ impl<'a> Lowerer<'a> {
                     cc,
                     again,
                 ];
-                this.kernel(name, &operands, &[]);
+                this.kernel(&name, &operands, &[]);
             });
+        };
+        if sizes.is_empty() {
+            // One product: the micro-kernel splits it among the threads.
+            return one(self, &[]);
+        }
+        let tasks = self.product(&sizes);
+        self.parallel(tasks, 1, |this, task| {
+            let at = this.delinearize(&sizes, task);
+            one(this, &at);
         });
+    }
+
+    /// The position of an element: a base, moved along some indices.
+    fn moved(
+        &mut self,
+        base: Option<Value>,
+        tensor: &Strided,
+        indices: &[usize],
+        at: &[Value],
+    ) -> Value {
+        let mut position = base;
+        for (&i, &value) in indices.iter().zip(at) {
+            if tensor.strides[i].is_const(0) {
+                continue;
+            }
+            let stride = self.dim(tensor.strides[i]);
+            let step = self.mul(value, stride);
+            position = Some(match position {
+                Some(position) => self.add(position, step),
+                None => step,
+            });
+        }
+        match position {
+            Some(position) => position,
+            None => self.int(0),
+        }
     }
 
     /// Any contraction, point by point: outputs with bare coordinates in parallel, others into zeros.
@@ -526,7 +514,6 @@ impl<'a> Lowerer<'a> {
                 let element = this.b.cast(element, dtype);
                 this.b.op(Op::Store, &[element, to, i], Vec::new());
             });
-            self.b.op(Op::Free, &[wide], Vec::new());
         }
         self.memo.clear();
     }

@@ -67,7 +67,6 @@ impl<'a> Lowerer<'a> {
         for ((&value, copy), &buffer) in region.yields.iter().zip(fresh).zip(state) {
             if let Some(copy) = copy {
                 self.copy_buffer(copy, buffer, self.source.ty(value));
-                self.b.op(Op::Free, &[copy], Vec::new());
             }
         }
     }
@@ -142,7 +141,6 @@ impl<'a> Lowerer<'a> {
         }
         for ((&value, copy), &buffer) in region.yields.iter().zip(fresh).zip(state) {
             self.copy_buffer(copy, buffer, self.source.ty(value));
-            self.b.op(Op::Free, &[copy], Vec::new());
         }
     }
 

@@ -314,6 +314,5 @@ impl<'a> Lowerer<'a> {
                 }
             });
         });
-        self.b.op(Op::Free, &[places], Vec::new());
     }
 }

@@ -1,4 +1,4 @@
-//! Which values are computed where they are used, and where buffers end.
+//! Which values are computed where they are used.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,12 +6,9 @@ use aiai_ir::{Function, Op, OpNode, Region, UnaryKind, Value};
 
 use super::expression::{is_expression, is_view};
 
-/// Fills in the values that stay lazy, and per op the values whose buffers end behind it.
-pub fn plan(
-    source: &Function,
-    lazy: &mut HashSet<Value>,
-    free_at: &mut HashMap<Value, Vec<Value>>,
-) {
+/// Finds the values that are computed where they are used.
+pub fn plan(source: &Function) -> HashSet<Value> {
+    let mut lazy = HashSet::new();
     let mut uses: HashMap<Value, usize> = HashMap::new();
     count(&source.body, &mut uses);
     let mut nodes: HashMap<Value, &OpNode> = HashMap::new();
@@ -41,8 +38,7 @@ pub fn plan(
             }
         }
     });
-    let mut roots: HashMap<Value, Vec<Value>> = HashMap::new();
-    ends(&source.body, source, lazy, &mut roots, free_at);
+    lazy
 }
 
 fn count(region: &Region, uses: &mut HashMap<Value, usize>) {
@@ -138,74 +134,5 @@ pub fn is_expensive(op: &Op) -> bool {
                 | UnaryKind::Erf
         ),
         _ => false,
-    }
-}
-
-/// Finds the last op of the region that reads each buffer made in it, through lazy values.
-fn ends(
-    region: &Region,
-    source: &Function,
-    lazy: &HashSet<Value>,
-    roots: &mut HashMap<Value, Vec<Value>>,
-    free_at: &mut HashMap<Value, Vec<Value>>,
-) {
-    let mut last: HashMap<Value, Option<Value>> = HashMap::new();
-    let mut order: Vec<Value> = Vec::new();
-    for node in &region.ops {
-        for inner in &node.regions {
-            ends(inner, source, lazy, roots, free_at);
-        }
-        let mut read: Vec<Value> = Vec::new();
-        for &operand in &node.operands {
-            read.extend(roots.get(&operand).cloned().unwrap_or_default());
-        }
-        for inner in &node.regions {
-            let mut used = Vec::new();
-            inner.walk(&mut |n| used.extend(n.operands.iter().copied()));
-            inner.walk(&mut |n| {
-                n.regions
-                    .iter()
-                    .for_each(|r| used.extend(r.yields.iter().copied()))
-            });
-            used.extend(&inner.yields);
-            for value in used {
-                read.extend(roots.get(&value).cloned().unwrap_or_default());
-            }
-        }
-        read.sort_unstable();
-        read.dedup();
-        let is_lazy = node.results.first().is_some_and(|r| lazy.contains(r));
-        let is_alias = matches!(node.op, Op::Reshape { .. } | Op::Fused { .. });
-        if is_lazy || is_alias {
-            for &result in &node.results {
-                roots.insert(result, read.clone());
-            }
-        } else {
-            for &result in &node.results {
-                roots.insert(result, vec![result]);
-                if source.ty(result).rank() > 0 {
-                    order.push(result);
-                    last.insert(result, node.results.first().copied());
-                }
-            }
-        }
-        if !is_lazy {
-            for value in read {
-                if let Some(end) = last.get_mut(&value) {
-                    *end = node.results.first().copied();
-                }
-            }
-        }
-    }
-    // What leaves the region lives on.
-    for &value in &region.yields {
-        for root in roots.get(&value).cloned().unwrap_or_default() {
-            last.remove(&root);
-        }
-    }
-    for value in order {
-        if let Some(Some(end)) = last.get(&value) {
-            free_at.entry(*end).or_default().push(value);
-        }
     }
 }

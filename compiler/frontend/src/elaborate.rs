@@ -34,7 +34,7 @@ mod records;
 mod rules;
 mod signatures;
 mod slices;
-mod suggest;
+pub mod suggest;
 mod sums;
 pub mod types;
 pub mod value;

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use aiai_ir::Sym;
-use aiai_ir::eval::{self, Array};
+use aiai_ir::eval::Array;
+use aiai_runtime::Tensor;
 
-use crate::cli::{Backend, Global, RunArgs};
+use crate::backend::{self, Engine};
+use crate::cli::{Global, RunArgs};
 use crate::values::{self, Stream};
 use crate::{Ended, Failure, Outcome, driver, output};
 
@@ -13,25 +15,14 @@ pub fn run(args: &RunArgs, global: &Global) -> Ended {
     let (file, function) = driver::split_target(&args.target);
     let program = driver::load(&file, global)?;
     let dims = driver::parse_dims(&args.dims)?;
-    let mut entry = driver::entry(&program, function.unwrap_or("main"), &dims, global)?;
+    let entry = driver::entry(&program, function.unwrap_or("main"), &dims, global)?;
     let inputs = inputs(args, &entry, &dims)?;
-    driver::optimize(&mut entry, &aiai_passes::Options::default())?;
-    let Backend::Interp = args.backend;
-    let results = eval::run(
-        &entry.module,
-        entry.name,
-        &inputs,
-        &eval::Options::default(),
-    )
-    .map_err(|e| {
-        let place = e.loc.map_or(String::new(), |l| {
-            format!("{}:{}:{}: ", l.file, l.line, l.column)
-        });
-        Failure {
-            outcome: Outcome::Finding,
-            message: format!("{place}{}", e.message),
-        }
-    })?;
+    let engine = Engine::new(global)?;
+    let tensors: Result<Vec<Tensor>, _> = inputs.iter().map(backend::tensor_of).collect();
+    let tensors = tensors.map_err(|e| Failure::input(e.to_string()))?;
+    let args: Vec<&Tensor> = tensors.iter().collect();
+    let results = engine.prepare(&entry)?.run(&args)?;
+    let results: Vec<Array> = results.iter().map(backend::array_of).collect();
     let signature = &entry.signature;
     if global.json {
         let outputs = values::outputs(&signature.result, &signature.result_leaves, &results);

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aiai_frontend::elaborate::{Entry, Program, TestKind};
-use aiai_ir::eval::{self, Array, EvalError};
+use aiai_ir::eval::Array;
 use aiai_ir::{Dim, Sym};
+use aiai_runtime::Tensor;
 use serde_json::json;
 
+use crate::backend::{self, Engine, Prepared, RunError};
 use crate::cli::Global;
 use crate::values::{self, Stream};
 use crate::{Ended, Failure, Outcome, driver, output};
@@ -16,6 +18,12 @@ pub struct Options<'a> {
     pub filter: Option<&'a str>,
     pub cases: u32,
     pub seed: u64,
+}
+
+/// A test at one rank, ready to run.
+struct Case<'e> {
+    entry: Entry,
+    prepared: Prepared<'e>,
 }
 
 /// How one test ended.
@@ -27,6 +35,7 @@ struct Verdict {
 }
 
 pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
+    let engine = Engine::new(global)?;
     let (mut passed, mut failed) = (0, 0);
     let mut reports = Vec::new();
     for file in files {
@@ -35,7 +44,7 @@ pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
             if kind == TestKind::Bench || options.filter.is_some_and(|f| !name.contains(f)) {
                 continue;
             }
-            let verdict = one(&program, index, kind, name, options, global)?;
+            let verdict = one(&engine, &program, (index, kind, name), options, global)?;
             if verdict.failure.is_some() {
                 failed += 1
             } else {
@@ -82,10 +91,9 @@ fn print(file: &str, verdict: &Verdict) {
 }
 
 fn one(
+    engine: &Engine,
     program: &Program,
-    index: usize,
-    kind: TestKind,
-    name: String,
+    (index, kind, name): (usize, TestKind, String),
     options: &Options,
     global: &Global,
 ) -> Result<Verdict, Failure> {
@@ -97,15 +105,15 @@ fn one(
     let ranks = if kind == TestKind::Prop { 3 } else { 1 };
     let mut entries = Vec::new();
     for rank in 0..ranks {
-        let mut entry = program.test_entry(index, rank).map_err(|found| {
+        let entry = program.test_entry(index, rank).map_err(|found| {
             driver::report(program, &found, global);
             Failure {
                 outcome: Outcome::BadInput,
                 message: String::new(),
             }
         })?;
-        driver::optimize(&mut entry, &aiai_passes::Options::default())?;
-        entries.push(entry);
+        let prepared = engine.prepare(&entry)?;
+        entries.push(Case { entry, prepared });
     }
     let cases = if kind == TestKind::Prop {
         options.cases
@@ -113,7 +121,8 @@ fn one(
         1
     };
     for case in 0..cases {
-        let entry = &entries[case as usize % entries.len()];
+        let tested = &entries[case as usize % entries.len()];
+        let entry = &tested.entry;
         let mut stream = Stream::new(options.seed.wrapping_add(u64::from(case)));
         let sizes = draw_sizes(entry, &mut stream, 5);
         if !admitted(entry, &sizes) {
@@ -121,24 +130,25 @@ fn one(
         }
         verdict.cases += 1;
         let args = draw_args(entry, &sizes, &mut stream)?;
-        if let Err(e) = execute(entry, &args) {
-            let (e, args) = smaller(entry, options.seed.wrapping_add(u64::from(case)), e, args);
-            verdict.failure = Some((message(&e), describe(entry, &args)));
+        if let Err(e) = tested.execute(&args) {
+            let (e, args) = smaller(tested, options.seed.wrapping_add(u64::from(case)), e, args);
+            verdict.failure = Some((e.to_string(), describe(entry, &args)));
             break;
         }
     }
     Ok(verdict)
 }
 
-fn execute(entry: &Entry, args: &[Array]) -> Result<(), EvalError> {
-    eval::run(&entry.module, entry.name, args, &eval::Options::default()).map(|_| ())
-}
-
-fn message(e: &EvalError) -> String {
-    let place = e.loc.map_or(String::new(), |l| {
-        format!("{}:{}:{}: ", l.file, l.line, l.column)
-    });
-    format!("{place}{}", e.message)
+impl Case<'_> {
+    fn execute(&self, args: &[Array]) -> Result<(), RunError> {
+        let tensors: Result<Vec<Tensor>, _> = args.iter().map(backend::tensor_of).collect();
+        let tensors = tensors.map_err(|e| RunError {
+            message: e.to_string(),
+            loc: None,
+        })?;
+        let args: Vec<&Tensor> = tensors.iter().collect();
+        self.prepared.run(&args).map(|_| ())
+    }
 }
 
 fn draw_sizes(entry: &Entry, stream: &mut Stream, below: u32) -> BTreeMap<Sym, i64> {
@@ -185,11 +195,12 @@ fn draw_args(
 
 /// A failing input that is smaller: fewer elements, at most 200 tries.
 fn smaller(
-    entry: &Entry,
+    tested: &Case<'_>,
     seed: u64,
-    error: EvalError,
+    error: RunError,
     args: Vec<Array>,
-) -> (EvalError, Vec<Array>) {
+) -> (RunError, Vec<Array>) {
+    let entry = &tested.entry;
     let weight = |args: &[Array]| args.iter().map(Array::len).sum::<usize>();
     let mut best = (error, args);
     for attempt in 0..200u64 {
@@ -202,7 +213,7 @@ fn smaller(
             continue;
         };
         if weight(&args) < weight(&best.1)
-            && let Err(e) = execute(entry, &args)
+            && let Err(e) = tested.execute(&args)
         {
             best = (e, args);
         }

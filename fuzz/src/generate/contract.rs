@@ -36,15 +36,24 @@ impl Writer<'_, '_, '_> {
         }
         let (out, shape) = self.output(&space);
         let acc = self.accumulator(dtype);
-        let work = self.count(&space.extents)?.checked_mul(operands.len() as i64)?;
-        let op = Op::Contract { space: space.extents, maps, out, shape, acc };
+        let work = self
+            .count(&space.extents)?
+            .checked_mul(operands.len() as i64)?;
+        let op = Op::Contract {
+            space: space.extents,
+            maps,
+            out,
+            shape,
+            acc,
+        };
         self.emit(op, &operands, Vec::new(), work).map(drop)
     }
 
     /// How an axis is read: by an index that exists, by a new one, at a place, or by a window.
     fn read_coordinate(&mut self, dim: Dim, space: &mut Space) -> Option<AffineExpr> {
-        let same: Vec<usize> =
-            (0..space.extents.len()).filter(|&i| space.extents[i] == dim).collect();
+        let same: Vec<usize> = (0..space.extents.len())
+            .filter(|&i| space.extents[i] == dim)
+            .collect();
         match self.random().below(8) {
             0 => {
                 let place = Dim::from(self.random().choose([0, 0, 1, 2]));
@@ -60,7 +69,10 @@ impl Writer<'_, '_, '_> {
     /// `step * i + spread * j + offset` over an axis, with a window of constant size.
     fn window(&mut self, dim: Dim, space: &mut Space) -> Option<AffineExpr> {
         let size = self.random().choose([1, 2, 3]);
-        let (step, spread) = (self.random().choose([1, 1, 2]), self.random().choose([1, 1, 2]));
+        let (step, spread) = (
+            self.random().choose([1, 1, 2]),
+            self.random().choose([1, 1, 2]),
+        );
         let offset = self.random().choose([0, 0, 1]);
         let rest = dim - Dim::from(spread * (size - 1) + offset + 1);
         self.require(rest)?;
@@ -72,8 +84,9 @@ impl Writer<'_, '_, '_> {
 
     /// An output map over some of the indices, and the shape that holds all it reaches.
     fn output(&mut self, space: &Space) -> (AffineMap, Vec<Dim>) {
-        let mut indices: Vec<usize> =
-            (0..space.extents.len()).filter(|_| !self.random().one_in(3)).collect();
+        let mut indices: Vec<usize> = (0..space.extents.len())
+            .filter(|_| !self.random().one_in(3))
+            .collect();
         self.random().shuffle(&mut indices);
         indices.truncate(4);
         let (mut coords, mut shape) = (Vec::new(), Vec::new());
@@ -82,7 +95,10 @@ impl Writer<'_, '_, '_> {
                 // Both indices into one axis: places are hit more than once, or not at all.
                 (0, Some(j)) => {
                     let step = Dim::from(self.random().choose([1, 1, 2]));
-                    coords.push(AffineExpr::new([(i, step), (j, Dim::from(1))], Dim::from(0)));
+                    coords.push(AffineExpr::new(
+                        [(i, step), (j, Dim::from(1))],
+                        Dim::from(0),
+                    ));
                     shape.push(space.extents[i] * step + space.extents[j]);
                 }
                 (_, popped) => {

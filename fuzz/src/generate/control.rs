@@ -25,7 +25,9 @@ impl Writer<'_, '_, '_> {
     }
 
     fn some_values(&mut self, least: i64, most: i64) -> Vec<Value> {
-        (0..self.random().between(least, most)).map(|_| self.any()).collect()
+        (0..self.random().between(least, most))
+            .map(|_| self.any())
+            .collect()
     }
 
     fn some_ops(&mut self) {
@@ -68,7 +70,9 @@ impl Writer<'_, '_, '_> {
         };
         let trips = trip_count(from, to, step);
         self.require(trips)?;
-        let args: Vec<Type> = std::iter::once(Type::scalar(DType::I64)).chain(types.clone()).collect();
+        let args: Vec<Type> = std::iter::once(Type::scalar(DType::I64))
+            .chain(types.clone())
+            .collect();
         let repeats = self.size(trips)?;
         let body = self.region(&args, repeats, |writer, _| {
             writer.some_ops();
@@ -76,7 +80,8 @@ impl Writer<'_, '_, '_> {
             yields.extend(writer.some_values(0, 2));
             Some(yields)
         })?;
-        self.emit(Op::Scan { from, to, step }, &carries, vec![body], 0).map(drop)
+        self.emit(Op::Scan { from, to, step }, &carries, vec![body], 0)
+            .map(drop)
     }
 
     /// Counts up to a constant, and may stop earlier.
@@ -84,14 +89,26 @@ impl Writer<'_, '_, '_> {
         let scalar = Type::scalar(DType::I64);
         let trips = self.random().between(0, 4);
         let start = self.one(constant(0), &[])?;
-        let carries: Vec<Value> = std::iter::once(start).chain(self.some_values(1, 2)).collect();
+        let carries: Vec<Value> = std::iter::once(start)
+            .chain(self.some_values(1, 2))
+            .collect();
         let types = self.types_of(&carries);
         let condition = self.region(&types, trips + 1, |writer, args| {
             let end = writer.one(constant(trips), &[])?;
-            let more = writer.one(Op::Compare { kind: CompareKind::Lt }, &[args[0], end])?;
+            let more = writer.one(
+                Op::Compare {
+                    kind: CompareKind::Lt,
+                },
+                &[args[0], end],
+            )?;
             if writer.random().one_in(3) {
                 let other = writer.any_of(|t| *t == Type::scalar(DType::Bool))?;
-                return Some(vec![writer.one(Op::Binary { kind: BinaryKind::And }, &[more, other])?]);
+                return Some(vec![writer.one(
+                    Op::Binary {
+                        kind: BinaryKind::And,
+                    },
+                    &[more, other],
+                )?]);
             }
             Some(vec![more])
         })?;
@@ -100,13 +117,19 @@ impl Writer<'_, '_, '_> {
             let mut yields = writer.values_of(&types)?;
             let one = writer.one(constant(1), &[])?;
             debug_assert_eq!(types[0], scalar);
-            yields[0] = writer.one(Op::Binary { kind: BinaryKind::Add }, &[args[0], one])?;
+            yields[0] = writer.one(
+                Op::Binary {
+                    kind: BinaryKind::Add,
+                },
+                &[args[0], one],
+            )?;
             Some(yields)
         })?;
         let slack = self.random().choose([0, 0, 3]);
         let max = (self.shared.options.gradients || !self.random().one_in(3))
             .then_some(Dim::from(trips + slack));
-        self.emit(Op::While { max }, &carries, vec![condition, body], 0).map(drop)
+        self.emit(Op::While { max }, &carries, vec![condition, body], 0)
+            .map(drop)
     }
 
     /// A check that holds whatever the arguments are.
@@ -117,13 +140,26 @@ impl Writer<'_, '_, '_> {
             let mut operands = vec![x, x];
             operands.extend(self.values_of(&tolerances)?);
             let message = "a value is close to itself".into();
-            return self.emit(Op::AssertClose { message }, &operands, Vec::new(), 0).map(drop);
+            return self
+                .emit(Op::AssertClose { message }, &operands, Vec::new(), 0)
+                .map(drop);
         }
         let scalar = self.any_of(|t| *t == Type::scalar(DType::Bool))?;
-        let not = self.one(Op::Unary { kind: aiai_ir::UnaryKind::Not }, &[scalar])?;
-        let or = self.one(Op::Binary { kind: BinaryKind::Or }, &[scalar, not])?;
+        let not = self.one(
+            Op::Unary {
+                kind: aiai_ir::UnaryKind::Not,
+            },
+            &[scalar],
+        )?;
+        let or = self.one(
+            Op::Binary {
+                kind: BinaryKind::Or,
+            },
+            &[scalar, not],
+        )?;
         let message = "a truth value or its opposite holds".into();
-        self.emit(Op::Assert { message }, &[or], Vec::new(), 0).map(drop)
+        self.emit(Op::Assert { message }, &[or], Vec::new(), 0)
+            .map(drop)
     }
 
     /// Writes a function over types like those of some values, and calls it.
@@ -179,7 +215,8 @@ impl Writer<'_, '_, '_> {
     fn call_on(&mut self, callee: Sym, operands: &[Value]) -> Option<()> {
         let types = self.types_of(operands);
         let results = self.shared.module.get(callee)?.call_types(&types).ok()?;
-        self.emit(Op::Call { callee, results }, operands, Vec::new(), 0).map(drop)
+        self.emit(Op::Call { callee, results }, operands, Vec::new(), 0)
+            .map(drop)
     }
 
     /// Calls a function that exists, perhaps at other sizes.
@@ -196,7 +233,9 @@ impl Writer<'_, '_, '_> {
         let binding = function.bind(&types).ok()?;
         let size = |sym: Sym| binding.get(&sym).and_then(|&dim| self.size(dim));
         let holds = function.requires.iter().all(|r| {
-            r.dim.eval(&size).is_some_and(|v| r.relation == Relation::NonNegative && v >= 0)
+            r.dim
+                .eval(&size)
+                .is_some_and(|v| r.relation == Relation::NonNegative && v >= 0)
         });
         // Its cost at these sizes is not known, so this happens outside loops only.
         if !holds || self.repeats > 1 {
@@ -214,10 +253,22 @@ impl Writer<'_, '_, '_> {
         let callee = self.helper(&operands, |writer| writer.loss(dtype))?;
         let types = self.types_of(&operands);
         let floats = (0..operands.len()).filter(|&k| types[k].dtype().is_float());
-        let wrt: Vec<usize> = floats.filter(|&k| k == 0 || !self.random().one_in(3)).collect();
+        let wrt: Vec<usize> = floats
+            .filter(|&k| k == 0 || !self.random().one_in(3))
+            .collect();
         let mut results = self.shared.module.get(callee)?.call_types(&types).ok()?;
         results.extend(wrt.iter().map(|&k| types[k].clone()));
-        self.emit(Op::Grad { callee, wrt, results }, &operands, Vec::new(), 0).map(drop)
+        self.emit(
+            Op::Grad {
+                callee,
+                wrt,
+                results,
+            },
+            &operands,
+            Vec::new(),
+            0,
+        )
+        .map(drop)
     }
 
     /// Sums some values into a scalar, which becomes the first result.
@@ -226,11 +277,20 @@ impl Writer<'_, '_, '_> {
         for _ in 0..2 {
             let x = self.any_of(|t| t.dtype() == dtype)?;
             let axes = (0..self.ty(x).rank()).collect();
-            let op = Op::Reduce { kind: ReduceKind::Sum, axes, acc: dtype };
+            let op = Op::Reduce {
+                kind: ReduceKind::Sum,
+                axes,
+                acc: dtype,
+            };
             let sum = self.one(op, &[x])?;
             total = Some(match total {
                 None => sum,
-                Some(t) => self.one(Op::Binary { kind: BinaryKind::Add }, &[t, sum])?,
+                Some(t) => self.one(
+                    Op::Binary {
+                        kind: BinaryKind::Add,
+                    },
+                    &[t, sum],
+                )?,
             });
         }
         self.first = total;
@@ -239,5 +299,7 @@ impl Writer<'_, '_, '_> {
 }
 
 fn constant(value: i64) -> Op {
-    Op::Constant { value: aiai_ir::Literal::i64(DType::I64, value) }
+    Op::Constant {
+        value: aiai_ir::Literal::i64(DType::I64, value),
+    }
 }

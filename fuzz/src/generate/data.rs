@@ -36,14 +36,28 @@ impl Writer<'_, '_, '_> {
             return None;
         }
         let axis = self.random().below(shape.len());
-        self.one(Op::Iota { dtype, shape: shape.to_vec(), axis }, &[])
+        self.one(
+            Op::Iota {
+                dtype,
+                shape: shape.to_vec(),
+                axis,
+            },
+            &[],
+        )
     }
 
     fn literal(&mut self, dtype: DType, shape: Vec<usize>) -> Option<Value> {
         let count = shape.iter().product();
         let random = self.random();
-        let elements: Vec<Scalar> = (0..count).map(|_| random_scalar(random, dtype, 20)).collect();
-        self.one(Op::Constant { value: Literal::from_elements(dtype, shape, &elements) }, &[])
+        let elements: Vec<Scalar> = (0..count)
+            .map(|_| random_scalar(random, dtype, 20))
+            .collect();
+        self.one(
+            Op::Constant {
+                value: Literal::from_elements(dtype, shape, &elements),
+            },
+            &[],
+        )
     }
 
     /// A new value of a type: a parameter, a counter, a constant, or something broadcast.
@@ -65,16 +79,31 @@ impl Writer<'_, '_, '_> {
             t.dtype() == ty.dtype() && t.rank() < ty.rank() && ty.shape().ends_with(t.shape())
         }) {
             let axes = (ty.rank() - self.ty(suffix).rank()..ty.rank()).collect();
-            return self.one(Op::Broadcast { shape: ty.shape().to_vec(), axes }, &[suffix]);
+            return self.one(
+                Op::Broadcast {
+                    shape: ty.shape().to_vec(),
+                    axes,
+                },
+                &[suffix],
+            );
         }
-        let sizes: Option<Vec<usize>> =
-            ty.shape().iter().map(|d| d.as_const().and_then(|n| usize::try_from(n).ok())).collect();
+        let sizes: Option<Vec<usize>> = ty
+            .shape()
+            .iter()
+            .map(|d| d.as_const().and_then(|n| usize::try_from(n).ok()))
+            .collect();
         if let Some(sizes) = sizes
             && sizes.iter().product::<usize>() <= 16
         {
             return self.literal(ty.dtype(), sizes);
         }
         let scalar = self.literal(ty.dtype(), Vec::new())?;
-        self.one(Op::Broadcast { shape: ty.shape().to_vec(), axes: Vec::new() }, &[scalar])
+        self.one(
+            Op::Broadcast {
+                shape: ty.shape().to_vec(),
+                axes: Vec::new(),
+            },
+            &[scalar],
+        )
     }
 }

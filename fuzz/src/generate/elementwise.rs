@@ -18,8 +18,11 @@ impl Writer<'_, '_, '_> {
     fn unary(&mut self) -> Option<()> {
         let x = self.any();
         let dtype = self.ty(x).dtype();
-        let kinds: Vec<UnaryKind> =
-            UnaryKind::ALL.iter().copied().filter(|&kind| unary_fits(kind, dtype)).collect();
+        let kinds: Vec<UnaryKind> = UnaryKind::ALL
+            .iter()
+            .copied()
+            .filter(|&kind| unary_fits(kind, dtype))
+            .collect();
         let kind = self.random().pick(&kinds)?;
         self.one(Op::Unary { kind }, &[x]).map(drop)
     }
@@ -27,15 +30,23 @@ impl Writer<'_, '_, '_> {
     fn binary(&mut self) -> Option<()> {
         let a = self.any();
         let ty = self.ty(a);
-        let kinds: Vec<BinaryKind> =
-            BinaryKind::ALL.iter().copied().filter(|&kind| binary_fits(kind, ty.dtype())).collect();
+        let kinds: Vec<BinaryKind> = BinaryKind::ALL
+            .iter()
+            .copied()
+            .filter(|&kind| binary_fits(kind, ty.dtype()))
+            .collect();
         let kind = if ty.dtype().is_float() && self.random().one_in(2) {
-            self.random().choose([BinaryKind::Add, BinaryKind::Sub, BinaryKind::Mul])
+            self.random()
+                .choose([BinaryKind::Add, BinaryKind::Sub, BinaryKind::Mul])
         } else {
             self.random().pick(&kinds)?
         };
         let b = self.of_type(&ty)?;
-        let operands = if self.random().one_in(2) { [a, b] } else { [b, a] };
+        let operands = if self.random().one_in(2) {
+            [a, b]
+        } else {
+            [b, a]
+        };
         self.one(Op::Binary { kind }, &operands).map(drop)
     }
 

@@ -92,7 +92,15 @@ impl Writer<'_, '_, '_> {
             limits.push(limit);
             strides.push(Dim::from(self.random().choose([1, 1, 1, 2, 3])));
         }
-        self.one(Op::Slice { starts, limits, strides }, &[x]).map(drop)
+        self.one(
+            Op::Slice {
+                starts,
+                limits,
+                strides,
+            },
+            &[x],
+        )
+        .map(drop)
     }
 
     fn pad(&mut self) -> Option<()> {
@@ -156,11 +164,21 @@ impl Writer<'_, '_, '_> {
             }
             self.require(dims[axis] - Dim::from(1))?;
             let size = self.one(Op::DimValue { dim: dims[axis] }, &[])?;
-            let sizes = Op::Broadcast { shape: shape.clone(), axes: Vec::new() };
+            let sizes = Op::Broadcast {
+                shape: shape.clone(),
+                axes: Vec::new(),
+            };
             let sizes = self.one(sizes, &[size])?;
-            indices.push(self.one(Op::Binary { kind: BinaryKind::Rem }, &[raw, sizes])?);
+            indices.push(self.one(
+                Op::Binary {
+                    kind: BinaryKind::Rem,
+                },
+                &[raw, sizes],
+            )?);
         }
-        let rest = (0..dims.len()).filter(|k| !axes.contains(k)).map(|k| dims[k]);
+        let rest = (0..dims.len())
+            .filter(|k| !axes.contains(k))
+            .map(|k| dims[k]);
         let window = shape.into_iter().chain(rest).collect();
         Some((axes, indices, window))
     }
@@ -195,7 +213,11 @@ impl Writer<'_, '_, '_> {
         let mut sizes = Vec::new();
         for dim in self.shape_of(x) {
             let less = Dim::from(self.random().choose([0, 0, 1, 2]));
-            let size = if self.random().one_in(3) { Dim::from(1) + less } else { dim - less };
+            let size = if self.random().one_in(3) {
+                Dim::from(1) + less
+            } else {
+                dim - less
+            };
             self.require(size)?;
             operands.push(self.position(dim - size)?);
             sizes.push(size);
@@ -222,7 +244,9 @@ fn split(dim: Dim) -> Option<(Dim, Dim)> {
         return None;
     };
     let factor = match monomial.first() {
-        None => (2..=*scale).find(|f| scale % f == 0 && f < scale).map(Dim::from)?,
+        None => (2..=*scale)
+            .find(|f| scale % f == 0 && f < scale)
+            .map(Dim::from)?,
         Some(_) if *scale > 1 => Dim::from(*scale),
         Some((Atom::Sym(sym), _)) => Dim::sym(*sym),
         Some((Atom::Div(..), _)) => return None,

@@ -13,7 +13,8 @@ impl Writer<'_, '_, '_> {
         match self.random().below(6) {
             0 => {
                 let kind = self.random().pick(ArgKind::ALL)?;
-                self.emit(Op::ArgReduce { kind, axis }, &[x], Vec::new(), work).map(drop)
+                self.emit(Op::ArgReduce { kind, axis }, &[x], Vec::new(), work)
+                    .map(drop)
             }
             1 => {
                 let mut operands: Vec<Value> = vec![x];
@@ -21,30 +22,55 @@ impl Writer<'_, '_, '_> {
                     operands.extend(self.any_of(|t| t.shape() == ty.shape()));
                 }
                 let descending = self.random().one_in(2);
-                self.emit(Op::Sort { axis, descending }, &operands, Vec::new(), work * 4).map(drop)
+                self.emit(
+                    Op::Sort { axis, descending },
+                    &operands,
+                    Vec::new(),
+                    work * 4,
+                )
+                .map(drop)
             }
             _ => {
-                let mut axes: Vec<usize> = (0..ty.rank()).filter(|_| self.random().one_in(2)).collect();
+                let mut axes: Vec<usize> =
+                    (0..ty.rank()).filter(|_| self.random().one_in(2)).collect();
                 if axes.is_empty() {
                     axes.push(axis);
                 }
                 let (kind, acc) = self.reduce_kind(ty.dtype());
-                self.emit(Op::Reduce { kind, axes, acc }, &[x], Vec::new(), work).map(drop)
+                self.emit(Op::Reduce { kind, axes, acc }, &[x], Vec::new(), work)
+                    .map(drop)
             }
         }
     }
 
     fn reduce_kind(&mut self, dtype: DType) -> (ReduceKind, DType) {
         if dtype == DType::Bool {
-            return (self.random().choose([ReduceKind::Any, ReduceKind::All]), DType::Bool);
+            return (
+                self.random().choose([ReduceKind::Any, ReduceKind::All]),
+                DType::Bool,
+            );
         }
-        let kinds = [ReduceKind::Sum, ReduceKind::Sum, ReduceKind::Prod, ReduceKind::Max, ReduceKind::Min];
+        let kinds = [
+            ReduceKind::Sum,
+            ReduceKind::Sum,
+            ReduceKind::Prod,
+            ReduceKind::Max,
+            ReduceKind::Min,
+        ];
         (self.random().choose(kinds), self.accumulator(dtype))
     }
 
     /// Mostly the default; sometimes a wider one.
     pub(super) fn accumulator(&mut self, dtype: DType) -> DType {
-        let wide = if dtype.is_float() { DType::F64 } else { DType::I64 };
-        if self.random().one_in(6) { wide } else { dtype.default_accumulator() }
+        let wide = if dtype.is_float() {
+            DType::F64
+        } else {
+            DType::I64
+        };
+        if self.random().one_in(6) {
+            wide
+        } else {
+            dtype.default_accumulator()
+        }
     }
 }

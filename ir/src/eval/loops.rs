@@ -124,7 +124,10 @@ impl<'a> Machine<'a> {
             Op::Data { value } => {
                 let array = Array::from_literal(value);
                 let elements = elements(&array).map(Some).collect();
-                frame.memory.push(Buffer { dtype: value.dtype, elements });
+                frame.memory.push(Buffer {
+                    dtype: value.dtype,
+                    elements,
+                });
                 frame.buffers[node.results[0].0 as usize] = Some(frame.memory.len() - 1);
             }
             Op::View { .. } => {

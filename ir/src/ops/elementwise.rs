@@ -15,9 +15,7 @@ pub fn unary(operands: &[Type], kind: UnaryKind) -> Result<Type, String> {
     } else {
         dtype.is_numeric()
     };
-    ensure(fits, || {
-        format!("is not defined for {dtype}")
-    })?;
+    ensure(fits, || format!("is not defined for {dtype}"))?;
     let result = if kind.is_predicate() {
         DType::Bool
     } else {
@@ -36,9 +34,7 @@ pub fn binary(operands: &[Type], kind: BinaryKind) -> Result<Type, String> {
         (true, _) => !dtype.is_float(),
         (false, _) => dtype.is_numeric(),
     };
-    ensure(fits, || {
-        format!("is not defined for {dtype}")
-    })?;
+    ensure(fits, || format!("is not defined for {dtype}"))?;
     Ok(a.clone())
 }
 

@@ -13,6 +13,8 @@ pub enum Param {
     /// An address.
     Ptr,
     I32,
+    /// An `i32` that is 0 or a failure to pass on; see [`crate::abi`].
+    Status,
     I64,
     F32,
     F64,
@@ -50,13 +52,13 @@ macro_rules! symbol_table {
 pub(crate) use symbol_table;
 
 static CONTROL: &[Symbol] = symbol_table! {
-    aiai_fail(Ptr, I32, I64, I64) -> I32;
-    aiai_parallel_for(Ptr, Ptr, Ptr, I64, I64) -> I32;
+    aiai_fail(Ptr, I32, I64, I64) -> Status;
+    aiai_parallel_for(Ptr, Ptr, Ptr, I64, I64) -> Status;
     aiai_acquire(Ptr, I64) -> Ptr;
     aiai_release(Ptr, Ptr);
     aiai_now(Ptr) -> I64;
     aiai_profile(Ptr, I32, I64);
-    aiai_check_nan(Ptr, I32, I32, Ptr, I64) -> I32;
+    aiai_check_nan(Ptr, I32, I32, Ptr, I64) -> Status;
     aiai_random_bits(Ptr, I64, Ptr, I64);
 };
 
@@ -67,6 +69,7 @@ pub fn symbols() -> impl Iterator<Item = &'static Symbol> {
         exports::FUNCTIONS,
         exports::ROWS,
         crate::gemm::GEMMS,
+        crate::sort::SORTS,
     ]
     .into_iter()
     .flatten()

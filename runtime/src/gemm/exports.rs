@@ -210,16 +210,16 @@ plain_gemms! {
 
 /// The rows of the symbol table for products.
 pub static GEMMS: &[Symbol] = symbol_table! {
-    aiai_gemm_f32(Ptr, Ptr) -> I32;
-    aiai_gemm_f64(Ptr, Ptr) -> I32;
-    aiai_gemm_f16(Ptr, Ptr) -> I32;
-    aiai_gemm_bf16(Ptr, Ptr) -> I32;
-    aiai_gemm_i8(Ptr, Ptr) -> I32;
-    aiai_gemm_i16(Ptr, Ptr) -> I32;
-    aiai_gemm_i32(Ptr, Ptr) -> I32;
-    aiai_gemm_i64(Ptr, Ptr) -> I32;
-    aiai_gemm_u8(Ptr, Ptr) -> I32;
-    aiai_gemm_u16(Ptr, Ptr) -> I32;
-    aiai_gemm_u32(Ptr, Ptr) -> I32;
-    aiai_gemm_u64(Ptr, Ptr) -> I32;
+    aiai_gemm_f32(Ptr, Ptr) -> Status;
+    aiai_gemm_f64(Ptr, Ptr) -> Status;
+    aiai_gemm_f16(Ptr, Ptr) -> Status;
+    aiai_gemm_bf16(Ptr, Ptr) -> Status;
+    aiai_gemm_i8(Ptr, Ptr) -> Status;
+    aiai_gemm_i16(Ptr, Ptr) -> Status;
+    aiai_gemm_i32(Ptr, Ptr) -> Status;
+    aiai_gemm_i64(Ptr, Ptr) -> Status;
+    aiai_gemm_u8(Ptr, Ptr) -> Status;
+    aiai_gemm_u16(Ptr, Ptr) -> Status;
+    aiai_gemm_u32(Ptr, Ptr) -> Status;
+    aiai_gemm_u64(Ptr, Ptr) -> Status;
 };

@@ -43,18 +43,18 @@ pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
         let whole = input.b_last == V::LANES;
         for _ in 0..input.k {
             let mut row = [V::zero(); VECTORS];
-            for v in 0..VECTORS {
+            for (v, lanes) in row.iter_mut().enumerate() {
                 let from = b.wrapping_add(v * V::LANES);
-                row[v] = if v + 1 < VECTORS || whole {
+                *lanes = if v + 1 < VECTORS || whole {
                     V::load(from)
                 } else {
                     V::load_first(from, input.b_last)
                 };
             }
-            for i in 0..ROWS {
+            for (i, sums) in sums.iter_mut().enumerate() {
                 let factor = V::splat(a.wrapping_offset(i as isize * input.a.row_stride));
-                for v in 0..VECTORS {
-                    sums[i][v] = factor.mul_add(row[v], sums[i][v]);
+                for (sum, &lanes) in sums.iter_mut().zip(&row) {
+                    *sum = factor.mul_add(lanes, *sum);
                 }
             }
             a = a.wrapping_offset(input.a.column_stride);

@@ -29,7 +29,8 @@ struct Side {
 }
 
 impl Program {
-    /// The rules of the root file. Packs of dimensions stand for `rank` dimensions each.
+    /// The rules of the root file. Packs of dimensions stand for `rank` dimensions each; rules are
+    /// checked with one, and may not have a type with others (`@` with several row axes).
     pub fn rules(&self, rank: usize) -> Result<RuleSet, Diagnostics> {
         let mut set = RuleSet::default();
         let found = self.elaborated(|e| {

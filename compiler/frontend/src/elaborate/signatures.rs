@@ -8,8 +8,8 @@ use aiai_ir::Sym;
 use super::Elaborator;
 use super::value::GArg;
 use crate::ast::{
-    BinaryOp, Constraint, Expr, ExprKind, Function, GenericArg, GenericParam, Ident, Item, Member,
-    Module, Param, TypeDim, TypeExpr, TypeKind,
+    BinaryOp, Constraint, Expr, ExprKind, Function, GenericArg, GenericParam, Ident, Item,
+    LeafInit, Member, Module, Param, TypeDim, TypeExpr, TypeKind,
 };
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -22,6 +22,7 @@ impl Elaborator<'_> {
                 Item::Fn(def) => self.check_signature(def, &[]),
                 Item::Module(def) => {
                     self.check_members(def);
+                    self.check_initializers(def);
                     for member in &def.members {
                         if let Member::Fn(method) = member {
                             self.check_signature(method, &def.generics);
@@ -49,6 +50,22 @@ impl Elaborator<'_> {
             Member::Fn(_) => &[],
         });
         self.distinct(names.copied());
+    }
+
+    /// The functions behind `~` exist.
+    fn check_initializers(&mut self, def: &Module) {
+        for member in &def.members {
+            let Member::Leaf(leaf) = member else { continue };
+            let LeafInit::Drawn(init) = &leaf.init else {
+                continue;
+            };
+            let name = init.name;
+            let known = self.find_fn(name.name, name.span).is_some()
+                || super::builtins::find(name.name.as_str()).is_some();
+            if !known {
+                self.unknown_function(name);
+            }
+        }
     }
 
     fn distinct_params(&mut self, params: &[Param]) {

@@ -172,7 +172,13 @@ impl Check<'_> {
                 Some(2 + end + rest[end..].chars().next()?.len_utf8())
             });
             if let Some(length) = command {
-                self.hidden(c, Span { end: span.start + length as u32, ..span });
+                self.hidden(
+                    c,
+                    Span {
+                        end: span.start + length as u32,
+                        ..span
+                    },
+                );
                 return span.start + length as u32;
             }
             let run: usize = rest

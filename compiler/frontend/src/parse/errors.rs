@@ -56,7 +56,7 @@ impl Parser<'_> {
         let message = format!("expected {wanted}, found {}", self.found());
         let mut diagnostic =
             Diagnostic::new("E0101", self.here(), message).label(format!("expected {wanted}"));
-        if wanted == "an expression" && self.at > 0 && self.peek() != Token::Name {
+        if wanted == "an expression" && self.at > 0 {
             let (before, span) = self.tokens[self.at - 1];
             if matches!(
                 before,
@@ -115,6 +115,11 @@ impl Parser<'_> {
                 "write `use file: Name`",
             ),
             (_, "elif" | "elseif") => ("E0108", "unexpected `elif`", "write `else if`"),
+            (_, "then") => (
+                "E0108",
+                "there is no `then`",
+                "write `if c { a } else { b }`",
+            ),
             (_, "lambda") => (
                 "E0108",
                 "there are no anonymous functions",

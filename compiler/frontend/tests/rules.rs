@@ -1,0 +1,125 @@
+//! Rules: both sides become functions of the same parameters.
+
+use aiai_frontend::elaborate::{Loader, Program, RuleSet, check};
+use aiai_ir::{FloatClass, print_function};
+
+struct NoFiles;
+
+impl Loader for NoFiles {
+    fn load(&self, _: &str, path: &[&str]) -> Result<(String, String), String> {
+        Err(format!("no file {}", path.join("/")))
+    }
+}
+
+const RULES: &str = "\
+rules algebra {
+  /// A scale moves from the wide operand to the narrow product.
+  rule scale_through_matmul(a: f32[..B, ..M, K], b: f32[..B, K, N], s: f32[]) real where N < K {
+    (a * s) @ b => (a @ b) * s
+  }
+
+  rule double_transpose(x: f32[..S, M, N]) exact { transpose(transpose(x)) => x }
+}
+
+rule softmax_of_shifted(x: f32[..S, N], c: f32[]) real finite { softmax(x + c) => softmax(x) }
+
+rule sigmoid_by_tanh(x: f32[..S]) approx(4 ulp) { sigmoid(x) => 0.5 + 0.5 * tanh(0.5 * x) }
+
+rule sum_twice(x: f32[N, K], y: f32[K, M]) real {
+  x @ y => (x @ y) * 1.0
+}
+";
+
+fn program() -> Program {
+    let program = check("rules.aiai", RULES, &NoFiles);
+    let first = program.diagnostics.iter().next();
+    assert!(first.is_none(), "{first:?}");
+    program
+}
+
+fn rules(rank: usize) -> RuleSet {
+    program()
+        .rules(rank)
+        .unwrap_or_else(|found| panic!("{found:?}"))
+}
+
+#[test]
+fn classes_guards_and_documentation_are_kept() {
+    let set = rules(1);
+    let names: Vec<&str> = set.rules.iter().map(|rule| rule.name.as_str()).collect();
+    let expected = [
+        "scale_through_matmul",
+        "double_transpose",
+        "softmax_of_shifted",
+        "sigmoid_by_tanh",
+        "sum_twice",
+    ];
+    assert_eq!(names, expected);
+    let classes: Vec<FloatClass> = set.rules.iter().map(|rule| rule.class).collect();
+    assert_eq!(classes[0], FloatClass::Real { finite: false });
+    assert_eq!(classes[1], FloatClass::Exact);
+    assert_eq!(classes[2], FloatClass::Real { finite: true });
+    assert_eq!(classes[3], FloatClass::Approx { ulp: 4.0 });
+    assert_eq!(set.rules[0].guard.len(), 1);
+    assert!(set.rules[0].doc.starts_with("A scale moves"));
+}
+
+#[test]
+fn both_sides_have_the_same_parameters_and_results() {
+    for rule in rules(1).rules {
+        assert_eq!(
+            rule.lhs.param_types(),
+            rule.rhs.param_types(),
+            "{}",
+            rule.name
+        );
+        assert_eq!(
+            rule.lhs.result_types(),
+            rule.rhs.result_types(),
+            "{}",
+            rule.name
+        );
+    }
+    // With two row axes on the left of `@`, the batch axes of the right do not align.
+    assert!(program().rules(2).is_err());
+}
+
+#[test]
+fn library_calls_stay_calls_that_the_module_holds() {
+    let set = rules(1);
+    let rule = &set.rules[2];
+    let mut callees = Vec::new();
+    rule.lhs.body.walk(&mut |node| {
+        if let aiai_ir::Op::Call { callee, .. } = &node.op {
+            callees.push(*callee);
+        }
+    });
+    assert_eq!(callees.len(), 1);
+    let library = set.module.get(callees[0]).and_then(|f| f.library.as_ref());
+    assert_eq!(library.map(|l| l.symbol.as_str()), Some("softmax"));
+}
+
+#[test]
+fn a_rule_with_at_is_the_same_contraction_as_an_equation() {
+    let set = rules(1);
+    let text = print_function(&set.rules[4].lhs, Default::default());
+    let equation = "\
+fn product(x: f32[N, K], y: f32[K, M]) -> f32[N, M] {
+  let z[n, m] = sum k: x[n, k] * y[k, m]
+  z
+}
+";
+    let program = check("equation.aiai", equation, &NoFiles);
+    let entry = program
+        .entry("product", &Default::default())
+        .unwrap_or_else(|d| panic!("{d:?}"));
+    let function = entry.module.get(entry.name).expect("the entry");
+    let contract = |text: &str| {
+        text.lines()
+            .find(|l| l.contains("contract"))
+            .map(|l| l.trim().to_owned())
+    };
+    let other = print_function(function, Default::default());
+    assert!(contract(&text).is_some(), "{text}");
+    assert_eq!(contract(&text), contract(&other));
+}

@@ -1,0 +1,147 @@
+//! What executes a program: the reference evaluator, or machine code.
+
+use std::time::{Duration, Instant};
+
+use aiai_frontend::elaborate::Entry;
+use aiai_ir::eval::{self, Array};
+use aiai_ir::{Loc, Module, Sym};
+use aiai_runtime::{Pool, Tensor};
+
+use crate::cli::{Backend, Global};
+use crate::{Failure, Outcome, driver};
+
+/// A backend with its threads: prepares entries.
+pub struct Engine {
+    backend: Backend,
+    pool: Pool,
+}
+
+/// An entry that is ready to run, again and again.
+pub struct Prepared<'e> {
+    engine: &'e Engine,
+    code: Code,
+    /// How long the passes and the compilation took.
+    pub prepared_in: Duration,
+}
+
+enum Code {
+    Interp { module: Module, entry: Sym },
+}
+
+/// Why a run failed, and where in the source.
+#[derive(Clone, Debug)]
+pub struct RunError {
+    pub message: String,
+    pub loc: Option<Loc>,
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(l) = &self.loc {
+            write!(f, "{}:{}:{}: ", l.file, l.line, l.column)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        Failure {
+            outcome: Outcome::Finding,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl Engine {
+    /// The backend and the number of threads that the command line asks for.
+    pub fn new(global: &Global) -> Result<Engine, Failure> {
+        let pool = match global.threads {
+            Some(threads) => Pool::new(threads.get()),
+            None => Pool::with_all_cores(),
+        };
+        Ok(Engine {
+            backend: global.backend,
+            pool: pool.map_err(|e| Failure::environment(e.to_string()))?,
+        })
+    }
+
+    /// The number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Optimises and compiles an entry.
+    pub fn prepare(&self, entry: &Entry) -> Result<Prepared<'_>, Failure> {
+        let start = Instant::now();
+        let mut entry = entry.clone();
+        driver::optimize(&mut entry, &aiai_passes::Options::default())?;
+        let code = match self.backend {
+            Backend::Interp => Code::Interp {
+                module: entry.module,
+                entry: entry.name,
+            },
+        };
+        Ok(Prepared {
+            engine: self,
+            code,
+            prepared_in: start.elapsed(),
+        })
+    }
+}
+
+impl Prepared<'_> {
+    /// Runs the entry on the leaves of its parameters; gives the leaves of its result.
+    pub fn run(&self, args: &[&Tensor]) -> Result<Vec<Tensor>, RunError> {
+        match &self.code {
+            Code::Interp { module, entry } => {
+                let args: Vec<Array> = args.iter().map(|t| array_of(t)).collect();
+                let results = eval::run(module, *entry, &args, &eval::Options::default());
+                let results = results.map_err(|e| RunError {
+                    message: e.message,
+                    loc: e.loc,
+                })?;
+                let tensors: Result<_, _> = results.iter().map(tensor_of).collect();
+                tensors.map_err(|e| RunError {
+                    message: e.to_string(),
+                    loc: None,
+                })
+            }
+        }
+    }
+}
+
+/// The runtime's name of a dtype.
+pub fn runtime_dtype(dtype: aiai_ir::DType) -> aiai_runtime::DType {
+    aiai_runtime::DType::ALL[dtype as usize]
+}
+
+fn ir_dtype(dtype: aiai_runtime::DType) -> aiai_ir::DType {
+    aiai_ir::DType::ALL[dtype as usize]
+}
+
+/// The elements of a tensor as the evaluator holds them.
+pub fn array_of(tensor: &Tensor) -> Array {
+    let (dtype, shape) = (ir_dtype(tensor.dtype()), tensor.shape().to_vec());
+    let array = Array::from_bytes(dtype, shape, tensor.bytes());
+    array.unwrap_or_else(|| unreachable!("a tensor has as many bytes as its shape takes"))
+}
+
+/// An array of the evaluator as a tensor.
+pub fn tensor_of(array: &Array) -> aiai_runtime::Result<Tensor> {
+    let dtype = runtime_dtype(array.dtype);
+    Tensor::from_bytes(dtype, &array.shape, &array.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dtypes_have_the_same_order_in_both_crates() {
+        for dtype in aiai_ir::DType::ALL {
+            assert_eq!(dtype.name(), runtime_dtype(dtype).name());
+            assert_eq!(ir_dtype(runtime_dtype(dtype)), dtype);
+        }
+    }
+}
