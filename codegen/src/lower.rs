@@ -22,6 +22,8 @@ mod movement;
 mod reduction;
 mod usage;
 
+pub use frees::stack_bytes;
+
 /// Where a value of the source function is found.
 #[derive(Clone, Debug)]
 enum Place {
@@ -34,7 +36,9 @@ enum Place {
 }
 
 /// The loop-level form of a function of primitives.
-pub fn lower(source: &Function) -> Function {
+///
+/// With `check_nan` nothing is fused, and every float result is checked where it is made.
+pub fn lower(source: &Function, check_nan: bool) -> Function {
     let mut out = Function::new(source.name);
     out.loc = source.loc;
     out.requires = source.requires.clone();
@@ -47,6 +51,7 @@ pub fn lower(source: &Function) -> Function {
         outputs: HashMap::new(),
         memo: HashMap::new(),
         staged: HashMap::new(),
+        check_nan,
     };
     lowerer.function();
     let b = lowerer.b;
@@ -68,6 +73,7 @@ struct Lowerer<'a> {
     memo: HashMap<(Value, Vec<Value>), Value>,
     /// Values whose elements of the current row lie in a scratch buffer.
     staged: HashMap<Value, (Value, Value)>,
+    check_nan: bool,
 }
 
 impl<'a> Lowerer<'a> {
@@ -80,7 +86,9 @@ impl<'a> Lowerer<'a> {
                     .add_param(name.as_str(), Type::buffer(ty.dtype(), ty.shape()), false);
             self.places.insert(param, whole(buffer, ty.rank()));
         }
-        self.lazy = usage::plan(source);
+        if !self.check_nan {
+            self.lazy = usage::plan(source);
+        }
         let mut targets = Vec::new();
         for (&result, name) in source.body.yields.iter().zip(&source.result_names) {
             let ty = source.ty(result);
@@ -109,7 +117,21 @@ impl<'a> Lowerer<'a> {
                 self.nodes.insert(result, node);
             }
             self.node(node);
+            if self.check_nan {
+                node.results.iter().for_each(|&r| self.check_result(r));
+            }
         }
+    }
+
+    /// Stops where a float result has a NaN.
+    fn check_result(&mut self, value: Value) {
+        if !self.dtype(value).is_float() {
+            return;
+        }
+        let buffer = self.dense(value);
+        let total = Dim::product(self.shape(value).iter().copied());
+        let (zero, n) = (self.int(0), self.dim(total));
+        self.kernel("aiai_check_nan", &[buffer, zero, n], &[]);
     }
 
     fn node(&mut self, node: &'a OpNode) {

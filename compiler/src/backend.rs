@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aiai_codegen::Executable;
 use aiai_frontend::elaborate::Entry;
 use aiai_ir::eval::{self, Array};
 use aiai_ir::{Loc, Module, Sym};
@@ -26,6 +27,7 @@ pub struct Prepared<'e> {
 
 enum Code {
     Interp { module: Module, entry: Sym },
+    Native(Executable),
 }
 
 /// Why a run failed, and where in the source.
@@ -81,6 +83,14 @@ impl Engine {
                 module: entry.module,
                 entry: entry.name,
             },
+            Backend::Cranelift => {
+                let Some(function) = entry.module.get(entry.name) else {
+                    unreachable!("the pipeline keeps the entry");
+                };
+                let options = aiai_codegen::Options::default();
+                let code = aiai_codegen::compile(function, &options);
+                Code::Native(code.map_err(|e| Failure::environment(e.to_string()))?)
+            }
         };
         Ok(Prepared {
             engine: self,
@@ -107,6 +117,10 @@ impl Prepared<'_> {
                     loc: None,
                 })
             }
+            Code::Native(code) => code.run(args, &self.engine.pool).map_err(|e| RunError {
+                message: e.message,
+                loc: e.loc,
+            }),
         }
     }
 }

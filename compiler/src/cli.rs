@@ -29,7 +29,7 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
     pub color: When,
     /// What executes programs.
-    #[arg(long, global = true, value_enum, default_value_t = Backend::Interp)]
+    #[arg(long, global = true, value_enum, default_value_t = Backend::Cranelift)]
     pub backend: Backend,
     /// How many threads work; as many as the machine has where it is not given.
     #[arg(long, global = true, value_name = "COUNT")]
@@ -48,6 +48,8 @@ pub enum When {
 pub enum Backend {
     /// The reference evaluator: slow, exact, the referee of all others.
     Interp,
+    /// Machine code made in process; the default.
+    Cranelift,
 }
 
 #[derive(Debug, Subcommand)]

@@ -69,7 +69,7 @@ impl<'a> Lowerer<'a> {
         roles: &Roles,
     ) {
         let result = node.results[0];
-        let (left, release_left) = self.operand(
+        let left = self.operand(
             node.operands[0],
             &maps[0],
             space,
@@ -77,7 +77,7 @@ impl<'a> Lowerer<'a> {
             &roles.rows,
             &roles.summed,
         );
-        let (right, release_right) = self.operand(
+        let right = self.operand(
             node.operands[1],
             &maps[1],
             space,
@@ -131,7 +131,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// An operand with its strides; one that is not accessed index by index is unfolded into a buffer
-    /// of its own, which is returned too.
+    /// of its own.
     fn operand(
         &mut self,
         x: Value,
@@ -140,7 +140,7 @@ impl<'a> Lowerer<'a> {
         a: &[usize],
         b: &[usize],
         c: &[usize],
-    ) -> (Strided, Option<Value>) {
+    ) -> Strided {
         let shape = self.shape(x).to_vec();
         let exact = map.as_indices().filter(|indices| {
             indices.iter().zip(&shape).all(|(i, d)| space[*i] == *d) && distinct(indices)
@@ -158,19 +158,16 @@ impl<'a> Lowerer<'a> {
             for (k, &i) in indices.iter().enumerate() {
                 strides[i] = own[ranks[k]];
             }
-            return (Strided { buffer, strides }, None);
+            return Strided { buffer, strides };
         }
         let order: Vec<usize> = a.iter().chain(b).chain(c).copied().collect();
         let unfolded: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
         let buffer = self.alloc(self.dtype(x), &unfolded);
         self.unfold(x, map, &order, &unfolded, buffer);
-        (
-            Strided {
-                buffer,
-                strides: strides_of(space, &order),
-            },
-            Some(buffer),
-        )
+        Strided {
+            buffer,
+            strides: strides_of(space, &order),
+        }
     }
 
     /// Looks through permutations that are computed where they are used: axis k of the value is axis
@@ -334,6 +331,12 @@ impl<'a> Lowerer<'a> {
             m.strides[1],
             n.strides[1],
         ];
+        // Several products are added up; there may be none.
+        let add_up = !summed.is_empty();
+        if add_up {
+            let shape = self.b.ty(target.buffer).shape().to_vec();
+            self.clear(target.buffer, &shape);
+        }
         let one = |this: &mut Self, at: &[Value]| {
             let [a, b, c] = [left, right, target].map(|t| this.moved(None, t, &outer, at));
             let [rows, columns, depth] = [m.size, n.size, k.size].map(|d| this.dim(d));
@@ -343,9 +346,7 @@ impl<'a> Lowerer<'a> {
                 let inner = this.delinearize(&summed, step);
                 let [a, b] = [(a, left), (b, right)]
                     .map(|(base, t)| this.moved(Some(base), t, &outer_summed, &inner));
-                let zero = this.int(0);
-                let again = this.b.compare(aiai_ir::CompareKind::Gt, step, zero);
-                let again = this.b.cast(again, DType::I64);
+                let again = this.int(i64::from(add_up));
                 let [ra, ca, rb, cb, rc, cc] = strides;
                 let operands = [
                     rows,

@@ -88,6 +88,32 @@ pub extern "C" fn aiai_pow_f64(x: f64, y: f64) -> f64 {
     scalar::pow_f64(x, y)
 }
 
+/// The remainder with the sign of the divisor.
+pub extern "C" fn aiai_rem_f32(x: f32, y: f32) -> f32 {
+    scalar::rem(x.into(), y.into()) as f32
+}
+
+/// The remainder with the sign of the divisor.
+pub extern "C" fn aiai_rem_f64(x: f64, y: f64) -> f64 {
+    scalar::rem(x, y)
+}
+
+/// A power, wrapping. To a negative power 1 and -1 have their inverse, everything else 0.
+pub extern "C" fn aiai_pow_i64(x: i64, y: i64) -> i64 {
+    match (x, y) {
+        (_, 0..) => scalar::pow_integer(x, y as u64),
+        (1, _) => 1,
+        (-1, _) if y % 2 == 0 => 1,
+        (-1, _) => -1,
+        _ => 0,
+    }
+}
+
+/// A power, wrapping; `y` is read as unsigned.
+pub extern "C" fn aiai_pow_u64(x: i64, y: i64) -> i64 {
+    scalar::pow_integer(x, y as u64)
+}
+
 /// `y_step` is 1, or 0 where `y` points to one exponent for the whole row.
 pub unsafe extern "C" fn aiai_row_pow_f32(
     x: *const f32,
@@ -169,6 +195,10 @@ pub unsafe extern "C" fn aiai_row_layer_norm_f32(
 pub static ROWS: &[crate::abi::Symbol] = crate::abi::symbol_table! {
     aiai_pow_f32(F32, F32) -> F32;
     aiai_pow_f64(F64, F64) -> F64;
+    aiai_rem_f32(F32, F32) -> F32;
+    aiai_rem_f64(F64, F64) -> F64;
+    aiai_pow_i64(I64, I64) -> I64;
+    aiai_pow_u64(I64, I64) -> I64;
     aiai_row_pow_f32(Ptr, Ptr, I64, Ptr, I64);
     aiai_f16_to_f32(I32) -> F32;
     aiai_f32_to_f16(F32) -> I32;

@@ -61,6 +61,29 @@ pub fn pow_f64(x: f64, y: f64) -> f64 {
     libm::pow(x, y)
 }
 
+/// The remainder with the sign of the divisor.
+pub fn rem(x: f64, y: f64) -> f64 {
+    let r = x % y;
+    if r != 0.0 && (r < 0.0) != (y < 0.0) {
+        r + y
+    } else {
+        r
+    }
+}
+
+/// x to the power y, wrapping.
+pub fn pow_integer(mut x: i64, mut y: u64) -> i64 {
+    let mut result = 1i64;
+    while y > 0 {
+        if y & 1 == 1 {
+            result = result.wrapping_mul(x);
+        }
+        x = x.wrapping_mul(x);
+        y >>= 1;
+    }
+    result
+}
+
 #[inline(always)]
 fn sine(x: f32) -> f32 {
     if trig::is_large(x) {
