@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aiai_codegen::Executable;
+use aiai_codegen::{Executable, ProfileRow};
 use aiai_frontend::elaborate::Entry;
 use aiai_ir::eval::{self, Array};
 use aiai_ir::{Loc, Module, Sym};
@@ -46,6 +46,15 @@ impl std::fmt::Display for RunError {
     }
 }
 
+impl From<aiai_codegen::RunError> for RunError {
+    fn from(error: aiai_codegen::RunError) -> RunError {
+        RunError {
+            message: error.message,
+            loc: error.loc,
+        }
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         Failure {
@@ -73,8 +82,17 @@ impl Engine {
         self.pool.threads()
     }
 
-    /// Optimises and compiles an entry.
-    pub fn prepare(&self, entry: &Entry) -> Result<Prepared<'_>, Failure> {
+    /// Optimises and compiles an entry. The evaluator has neither profile nor checks for NaN.
+    pub fn prepare(
+        &self,
+        entry: &Entry,
+        options: &aiai_codegen::Options,
+    ) -> Result<Prepared<'_>, Failure> {
+        if self.backend == Backend::Interp && (options.profile || options.check_nan) {
+            return Err(Failure::input(
+                "`--profile` and `--check-nan` need `--backend cranelift`",
+            ));
+        }
         let start = Instant::now();
         let mut entry = entry.clone();
         driver::optimize(&mut entry, &aiai_passes::Options::default())?;
@@ -87,8 +105,7 @@ impl Engine {
                 let Some(function) = entry.module.get(entry.name) else {
                     unreachable!("the pipeline keeps the entry");
                 };
-                let options = aiai_codegen::Options::default();
-                let code = aiai_codegen::compile(function, &options);
+                let code = aiai_codegen::compile(function, options);
                 Code::Native(code.map_err(|e| Failure::environment(e.to_string()))?)
             }
         };
@@ -117,10 +134,26 @@ impl Prepared<'_> {
                     loc: None,
                 })
             }
-            Code::Native(code) => code.run(args, &self.engine.pool).map_err(|e| RunError {
-                message: e.message,
-                loc: e.loc,
-            }),
+            Code::Native(code) => code.run(args, &self.engine.pool).map_err(RunError::from),
+        }
+    }
+
+    /// The same, with how long each step took where the entry was prepared for that.
+    pub fn run_profiled(
+        &self,
+        args: &[&Tensor],
+    ) -> Result<(Vec<Tensor>, Vec<ProfileRow>), RunError> {
+        match &self.code {
+            Code::Interp { .. } => Ok((self.run(args)?, Vec::new())),
+            Code::Native(code) => Ok(code.run_profiled(args, &self.engine.pool)?),
+        }
+    }
+
+    /// The most memory that a run took beside its arguments and results, where that is known.
+    pub fn peak_bytes(&self) -> Option<usize> {
+        match &self.code {
+            Code::Interp { .. } => None,
+            Code::Native(code) => Some(code.peak_bytes()),
         }
     }
 }

@@ -94,7 +94,8 @@ pub enum Command {
     /// Run a function of a program.
     #[command(
         after_help = "Examples:\n  aiai run model.aiai:main --arg x=[1,2,3]\n  \
-aiai run model.aiai:main --random 7 --dim N=4 --json"
+aiai run model.aiai:main --random 7 --dim N=4 --json\n  \
+aiai run examples/minilm --text \"A cat sleeps.\" --text \"A kitten naps.\""
     )]
     Run(RunArgs),
     /// Print a program as the compiler sees it.
@@ -115,14 +116,54 @@ aiai run model.aiai:main --random 7 --dim N=4 --json"
         #[arg(long)]
         locations: bool,
     },
+    /// Train a model on its data.
+    #[command(after_help = "Examples:\n  aiai train examples/digits\n  \
+aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digits --resume")]
+    Train(TrainArgs),
+    /// Make a folder with a small model, its data and its tests.
+    #[command(after_help = "Example: aiai new my_model && aiai train my_model")]
+    New {
+        /// The folder; it must not exist.
+        dir: PathBuf,
+    },
+    /// Time the `bench` items of a program.
+    #[command(after_help = "Example: aiai bench model.aiai --threads 1 --json")]
+    Bench {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Only those whose name contains this.
+        #[arg(long)]
+        filter: Option<String>,
+        /// Give a dimension a size: NAME=SIZE. Others are 64.
+        #[arg(long = "dim", value_name = "NAME=SIZE")]
+        dims: Vec<String>,
+        /// How long each is run, in seconds.
+        #[arg(long, default_value_t = 1.0)]
+        budget: f64,
+    },
     /// Say what this build can do on this machine.
     Doctor,
 }
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// FILE or FILE:FUNCTION; the function is `main` where none is named.
+    /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml or `main`.
     pub target: String,
+    /// A sentence for the tokenizer of the model; may be given several times.
+    #[arg(long)]
+    pub text: Vec<String>,
+    /// Give a parameter the array of a file: NAME=FILE.npy.
+    #[arg(long = "input", value_name = "NAME=FILE")]
+    pub inputs: Vec<String>,
+    /// Run this many times more, and say how long each took.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub repeat: usize,
+    /// Say how long each step took, with its place in the source.
+    #[arg(long)]
+    pub profile: bool,
+    /// Stop at the first operation whose result has a NaN, and name its place in the source.
+    #[arg(long)]
+    pub check_nan: bool,
     /// Give a parameter a value: a number, nested lists of numbers.
     #[arg(long = "arg", value_name = "NAME=VALUE")]
     pub args: Vec<String>,
@@ -132,6 +173,30 @@ pub struct RunArgs {
     /// Draw parameters that are not given from this seed.
     #[arg(long, value_name = "SEED")]
     pub random: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// FOLDER with a model.toml, or the model.toml.
+    pub target: PathBuf,
+    /// Which fold is held out; see `[data]` of model.toml.
+    #[arg(long)]
+    pub fold: Option<u64>,
+    /// What initialisation, order and dropout are drawn from.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many times all examples are seen.
+    #[arg(long)]
+    pub epochs: Option<u64>,
+    /// Where the checkpoint goes.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Go on from the checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Stop at the first operation whose result has a NaN, and name its place in the source.
+    #[arg(long)]
+    pub check_nan: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

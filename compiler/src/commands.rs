@@ -3,13 +3,16 @@
 use crate::Ended;
 use crate::cli::{Cli, Command};
 
+mod bench;
 mod check;
 mod doctor;
 mod emit;
 mod explain;
 mod fmt;
+mod new;
 mod run;
 mod test;
+mod train;
 
 /// Runs the command that was asked for.
 pub fn run(cli: &Cli) -> Ended {
@@ -32,6 +35,21 @@ pub fn run(cli: &Cli) -> Ended {
             test::run(files, &options, global)
         }
         Command::Run(args) => run::run(args, global),
+        Command::Train(args) => train::run(args, global),
+        Command::New { dir } => new::run(dir),
+        Command::Bench {
+            files,
+            filter,
+            dims,
+            budget,
+        } => {
+            let options = bench::Options {
+                filter: filter.as_deref(),
+                dims,
+                budget: *budget,
+            };
+            bench::run(files, &options, global)
+        }
         Command::Emit {
             target,
             ir,

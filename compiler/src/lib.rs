@@ -6,6 +6,8 @@ mod commands;
 mod driver;
 mod files;
 mod output;
+mod project;
+mod train;
 mod values;
 
 use std::process::ExitCode;
@@ -57,6 +59,12 @@ impl Failure {
             outcome: Outcome::Environment,
             message: message.into(),
         }
+    }
+}
+
+impl From<aiai_runtime::Error> for Failure {
+    fn from(error: aiai_runtime::Error) -> Failure {
+        Failure::input(error.to_string())
     }
 }
 

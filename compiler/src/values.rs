@@ -1,9 +1,8 @@
 //! Values on the command line: parsed from text, drawn at random, printed.
 
-use aiai_frontend::elaborate::{Leaf, Shape};
 use aiai_ir::DType;
 use aiai_ir::eval::{Array, philox4x32};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::Failure;
 
@@ -127,21 +126,6 @@ fn nest(flat: &[Value], shape: &[usize]) -> Value {
             )
         }
     }
-}
-
-/// Results under the names of their leaves, or under `result`.
-pub fn outputs(shape: &Shape, leaves: &[Leaf], arrays: &[Array]) -> Value {
-    let mut map = Map::new();
-    let _ = shape;
-    for (leaf, array) in leaves.iter().zip(arrays) {
-        let name = if leaf.path.is_empty() {
-            "result"
-        } else {
-            &leaf.path
-        };
-        map.insert(name.to_owned(), to_json(array));
-    }
-    Value::Object(map)
 }
 
 /// An array for a person: its type, then its elements, long ones cut.

@@ -12,14 +12,14 @@ pub fn run(global: &Global) -> Ended {
             "version": env!("CARGO_PKG_VERSION"),
             "target": std::env::consts::ARCH,
             "threads": threads,
-            "backends": ["interp"],
+            "backends": ["interp", "cranelift"],
             "library": library,
         });
         output::print(&value.to_string());
         return Ok(Outcome::Success);
     }
     output::print(&format!(
-        "aiai {}\nprocessor  {}, {threads} threads\nbackends   interp\nlibrary    {} files",
+        "aiai {}\nprocessor  {}, {threads} threads\nbackends   interp, cranelift\nlibrary    {} files",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH,
         library.len(),

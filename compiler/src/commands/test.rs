@@ -112,7 +112,7 @@ fn one(
                 message: String::new(),
             }
         })?;
-        let prepared = engine.prepare(&entry)?;
+        let prepared = engine.prepare(&entry, &aiai_codegen::Options::default())?;
         entries.push(Case { entry, prepared });
     }
     let cases = if kind == TestKind::Prop {

@@ -1,0 +1,54 @@
+//! Models with what surrounds them: a folder with `model.toml`, or a bare program. See docs/models.md.
+
+use std::path::{Path, PathBuf};
+
+use aiai_frontend::elaborate::Program;
+
+use crate::cli::Global;
+use crate::{Failure, driver};
+
+mod config;
+mod data;
+mod weights;
+
+pub use config::{Config, TrainSection};
+pub use data::Data;
+pub use weights::fill;
+
+/// A program with its configuration.
+pub struct Project {
+    /// What paths of the configuration are relative to.
+    pub folder: PathBuf,
+    pub config: Config,
+    pub program: Program,
+}
+
+impl Project {
+    /// Opens a folder, a `model.toml` or a bare program, and checks the program.
+    pub fn open(target: &Path, global: &Global) -> Result<Project, Failure> {
+        let is_config = target.extension().is_some_and(|e| e == "toml");
+        let (folder, config) = if target.is_dir() || is_config {
+            let path = if is_config {
+                target.to_owned()
+            } else {
+                target.join("model.toml")
+            };
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            (folder, Config::read(&path)?)
+        } else {
+            let folder = target.parent().unwrap_or(Path::new("")).to_owned();
+            (folder, Config::bare(target))
+        };
+        let program = driver::load(&folder.join(&config.model.file), global)?;
+        Ok(Project {
+            folder,
+            config,
+            program,
+        })
+    }
+
+    /// A path of the configuration.
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.folder.join(relative)
+    }
+}

@@ -1,0 +1,184 @@
+//! `model.toml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::Failure;
+use crate::files::read_text;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub model: ModelSection,
+    pub train: Option<TrainSection>,
+    pub data: Option<DataSection>,
+    pub weights: Option<WeightsSection>,
+    pub tokenizer: Option<TokenizerSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSection {
+    pub file: PathBuf,
+    pub entry: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSection {
+    pub init: String,
+    pub step: String,
+    pub evaluate: String,
+    pub epochs: u64,
+    pub batch_size: usize,
+    pub eval_batch_size: Option<usize>,
+    pub seed: u64,
+    pub checkpoint: PathBuf,
+    pub checkpoint_every: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DataSection {
+    pub path: PathBuf,
+    pub folds: Option<PathBuf>,
+    #[serde(default)]
+    pub fold: u64,
+    /// By the name of the parameter that a table fills.
+    #[serde(flatten)]
+    pub tables: BTreeMap<String, TableSection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSection {
+    pub columns: Option<String>,
+    pub array: Option<String>,
+    pub scale: Option<f64>,
+    pub shift: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsSection {
+    pub path: PathBuf,
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    #[serde(default)]
+    pub map: BTreeMap<String, Source>,
+}
+
+/// Where a leaf comes from: the name of a tensor, or what is done with one or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Source {
+    Name(String),
+    Recipe(Recipe),
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub from: Option<String>,
+    pub fuse: Option<Vec<String>>,
+    #[serde(default)]
+    pub axis: usize,
+    pub split: Option<usize>,
+    #[serde(default)]
+    pub part: usize,
+    pub transpose: Option<Vec<usize>>,
+    #[serde(default)]
+    pub reshape: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerSection {
+    pub path: PathBuf,
+    pub max_length: usize,
+    #[serde(default = "ids")]
+    pub ids: String,
+    #[serde(default = "mask")]
+    pub mask: String,
+}
+
+fn ids() -> String {
+    "id".into()
+}
+
+fn mask() -> String {
+    "mask".into()
+}
+
+impl Default for ModelSection {
+    fn default() -> ModelSection {
+        ModelSection {
+            file: "model.aiai".into(),
+            entry: "main".into(),
+        }
+    }
+}
+
+impl Default for TrainSection {
+    fn default() -> TrainSection {
+        TrainSection {
+            init: "init".into(),
+            step: "step".into(),
+            evaluate: "evaluate".into(),
+            epochs: 10,
+            batch_size: 32,
+            eval_batch_size: None,
+            seed: 0,
+            checkpoint: "checkpoint.safetensors".into(),
+            checkpoint_every: 1,
+        }
+    }
+}
+
+impl Config {
+    pub fn read(path: &Path) -> Result<Config, Failure> {
+        let text = read_text(path)?;
+        let config: Config = toml::from_str(&text)
+            .map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
+        config
+            .check()
+            .map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
+        Ok(config)
+    }
+
+    /// What stands for a program without a `model.toml`.
+    pub fn bare(program: &Path) -> Config {
+        let mut config = Config::default();
+        config.model.file = program.file_name().map(PathBuf::from).unwrap_or_default();
+        config
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(train) = &self.train {
+            if train.batch_size == 0 || train.eval_batch_size == Some(0) {
+                return Err("a batch has at least one example".into());
+            }
+            if train.checkpoint_every == 0 || train.epochs == 0 {
+                return Err("`epochs` and `checkpoint_every` are at least 1".into());
+            }
+        }
+        for (name, table) in self.data.iter().flat_map(|d| &d.tables) {
+            if table.columns.is_some() == table.array.is_some() {
+                return Err(format!("`data.{name}` needs either `columns` or `array`"));
+            }
+        }
+        for (name, source) in self.weights.iter().flat_map(|w| &w.map) {
+            if let Source::Recipe(recipe) = source
+                && recipe.from.is_some() == recipe.fuse.is_some()
+            {
+                return Err(format!(
+                    "`weights.map.\"{name}\"` needs either `from` or `fuse`"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

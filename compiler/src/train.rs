@@ -1,0 +1,9 @@
+//! Training: the loop, and what belongs to it. docs/models.md says exactly what happens.
+
+mod checkpoint;
+mod contract;
+mod order;
+
+pub use checkpoint::Checkpoint;
+pub use contract::{Contract, Filled};
+pub use order::{Order, Purpose, derive_key};
