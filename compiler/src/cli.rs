@@ -203,4 +203,6 @@ pub struct TrainArgs {
 pub enum Form {
     /// Whole tensors.
     Tensor,
+    /// Loops over buffers; after all passes only.
+    Loop,
 }

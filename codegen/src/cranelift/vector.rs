@@ -7,7 +7,7 @@ use aiai_ir::{
     BinaryKind, CompareKind, DType, Op, OpNode, Region, Type as IrType, UnaryKind, Value as IrValue,
 };
 use cranelift::codegen::ir::MemFlagsData;
-use cranelift::prelude::{InstBuilder, Type, Value, types};
+use cranelift::prelude::{InstBuilder, IntCC, Type, Value, types};
 use rustc_hash::FxHashMap;
 
 use super::CompileError;
@@ -71,7 +71,7 @@ impl Translator<'_, '_> {
         let ran = self
             .b
             .ins()
-            .icmp_imm_s(cranelift::prelude::IntCC::SignedGreaterThan, count, 0);
+            .icmp_imm_s(IntCC::SignedGreaterThan, count, 0);
         Ok(self.b.ins().select(ran, end, low))
     }
 
@@ -117,6 +117,10 @@ impl Translator<'_, '_> {
                 let known = indices
                     .iter()
                     .all(|&i| matches!(plan.class(i), Class::Uniform | Class::Index(_)));
+                // Truth values lie a byte each; of four f32 lanes they make one word.
+                if self.dtype(x[0]) == DType::Bool && dtype == DType::F32 {
+                    return self.is_row(plan, indices).then_some(Class::Mask);
+                }
                 return (known && self.dtype(x[0]) == dtype).then_some(Class::Vector);
             }
             _ => {}
@@ -229,6 +233,7 @@ impl Translator<'_, '_> {
         }
         let value = match (plan.class(node.results[0]), &node.op) {
             (Class::Uniform | Class::Index(_), _) => return self.node(node),
+            (Class::Mask, Op::Load) => self.mask_load(node),
             (_, Op::Load) => self.vector_load(plan, node),
             (
                 _,
@@ -315,6 +320,20 @@ impl Translator<'_, '_> {
             vector = self.b.ins().insertlane(vector, element, lane as u8);
         }
         vector
+    }
+
+    /// Four truth values of a byte each as a mask of four lanes.
+    fn mask_load(&mut self, node: &OpNode) -> Value {
+        let position = self.position(node.operands[0], &node.operands[1..]);
+        let address = self.address(node.operands[0], position);
+        let word = self.b.ins().load(types::I32, unaligned(), address, 0);
+        let bytes = self.b.ins().scalar_to_vector(types::I32X4, word);
+        let bytes = self.bits_as(bytes, types::I8X16);
+        let halves = self.b.ins().uwiden_low(bytes);
+        let lanes = self.b.ins().uwiden_low(halves);
+        let zero = self.b.ins().iconst(types::I32, 0);
+        let zeros = self.b.ins().splat(types::I32X4, zero);
+        self.b.ins().icmp(IntCC::NotEqual, lanes, zeros)
     }
 
     fn lane_stride(&mut self, plan: &Plan, buffer: IrValue, indices: &[IrValue]) -> Value {
