@@ -169,7 +169,7 @@ impl Unit {
     }
 
     /// Read-only memory that holds a literal.
-    fn data(&mut self, value: &Literal) -> Result<DataId, ModuleError> {
+    fn data(&mut self, value: &Literal) -> Result<DataId, Box<ModuleError>> {
         let id = self.module.declare_anonymous_data(false, false)?;
         let mut description = DataDescription::new();
         description.set_align(64);

@@ -9,10 +9,11 @@
 use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{
-    BinaryKind, Builder, CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Type,
-    Value,
+    BinaryKind, Builder, CompareKind, DType, Dim, Facts, Function, Literal, Op, OpNode, Region,
+    Relation, Type, Value,
 };
 
+mod bounds;
 mod contract;
 mod control;
 mod elementwise;
@@ -52,6 +53,8 @@ pub fn lower(source: &Function, check_nan: bool) -> Function {
         memo: HashMap::new(),
         staged: HashMap::new(),
         check_nan,
+        facts: facts_of(source),
+        checked: HashSet::new(),
     };
     lowerer.function();
     let b = lowerer.b;
@@ -74,6 +77,9 @@ struct Lowerer<'a> {
     /// Values whose elements of the current row lie in a scratch buffer.
     staged: HashMap<Value, (Value, Value)>,
     check_nan: bool,
+    facts: Facts,
+    /// Sizes that have been checked, and still are where they are looked up again.
+    checked: HashSet<(Relation, Dim)>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -111,6 +117,8 @@ impl<'a> Lowerer<'a> {
 
     /// Lowers the ops of a region of the source into the open region of the target.
     fn region(&mut self, region: &'a Region) {
+        // What is checked in a branch or a loop is not checked behind it.
+        let checked = self.checked.clone();
         for node in &region.ops {
             self.b.loc = node.loc;
             for &result in &node.results {
@@ -121,6 +129,7 @@ impl<'a> Lowerer<'a> {
                 node.results.iter().for_each(|&r| self.check_result(r));
             }
         }
+        self.checked = checked;
     }
 
     /// Stops where a float result has a NaN.
@@ -135,6 +144,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn node(&mut self, node: &'a OpNode) {
+        self.check_sizes(node);
         if let Some(&result) = node.results.first() {
             if self.lazy.contains(&result) {
                 self.places.insert(result, Place::Lazy);
@@ -416,6 +426,14 @@ impl<'a> Lowerer<'a> {
             Vec::new(),
         )
     }
+}
+
+fn facts_of(source: &Function) -> Facts {
+    let mut facts = Facts::default();
+    for require in &source.requires {
+        facts.assume(require.relation, require.dim);
+    }
+    facts
 }
 
 /// A buffer whose axes are in order.

@@ -27,7 +27,7 @@ pub struct Prepared<'e> {
 
 enum Code {
     Interp { module: Module, entry: Sym },
-    Native(Executable),
+    Native(Box<Executable>),
 }
 
 /// Why a run failed, and where in the source.
@@ -106,7 +106,9 @@ impl Engine {
                     unreachable!("the pipeline keeps the entry");
                 };
                 let code = aiai_codegen::compile(function, options);
-                Code::Native(code.map_err(|e| Failure::environment(e.to_string()))?)
+                Code::Native(Box::new(
+                    code.map_err(|e| Failure::environment(e.to_string()))?,
+                ))
             }
         };
         Ok(Prepared {

@@ -141,6 +141,27 @@ aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digit
         #[arg(long, default_value_t = 1.0)]
         budget: f64,
     },
+    /// Hold machine code against the reference evaluator on random programs.
+    #[command(
+        after_help = "Examples:\n  aiai fuzz --budget 60\n  aiai fuzz --seed 123 --count 1 --show"
+    )]
+    Fuzz {
+        /// The seed of the first program; the following have the following seeds.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// How long, in seconds.
+        #[arg(long, default_value_t = 10.0)]
+        budget: f64,
+        /// How many programs, at most.
+        #[arg(long)]
+        count: Option<u64>,
+        /// Only every N-th seed, from the I-th: I/N, for several machines.
+        #[arg(long, value_name = "I/N")]
+        shard: Option<String>,
+        /// Print the program of the first seed instead.
+        #[arg(long)]
+        show: bool,
+    },
     /// Say what this build can do on this machine.
     Doctor,
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod emit;
 mod explain;
 mod fmt;
+mod fuzz;
 mod new;
 mod run;
 mod test;
@@ -49,6 +50,25 @@ pub fn run(cli: &Cli) -> Ended {
                 budget: *budget,
             };
             bench::run(files, &options, global)
+        }
+        Command::Fuzz {
+            seed,
+            budget,
+            count,
+            shard,
+            show,
+        } => {
+            let options = fuzz::Options {
+                seed: *seed,
+                budget: *budget,
+                count: count.unwrap_or(u64::MAX),
+                shard: shard.as_deref(),
+            };
+            if *show {
+                fuzz::show(*seed)
+            } else {
+                fuzz::run(&options, global)
+            }
         }
         Command::Emit {
             target,

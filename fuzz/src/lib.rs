@@ -5,8 +5,10 @@
 
 pub mod generate;
 pub mod inputs;
+pub mod oracle;
 pub mod random;
 
 pub use generate::{Options, Program, generate};
 pub use inputs::arguments;
+pub use oracle::{Failure, Verdict, check};
 pub use random::Random;

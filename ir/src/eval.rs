@@ -1,7 +1,8 @@
 //! The reference evaluator: runs IR at every level, op by op. It is the referee of every other executor.
 //!
 //! Mode `bits`: every op is rounded to its dtype, reductions run in row-major order in the
-//! accumulator's dtype; this defines `exact`. Every run is bounded in elements and in steps, every
+//! accumulator's dtype; this defines `exact`. Mode `bound` adds to every value how far another
+//! correct executor may be from it; a decision that lies within that distance ends the run undecided. Every run is bounded in elements and in steps, every
 //! access is checked, and a failure names its place in the source.
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use crate::module::{Function, Loc, Module, OpNode, Region, Value};
 use crate::{Dim, Op, Sym};
 
 mod array;
+mod bound;
 mod contract;
 mod control;
 mod loops;
@@ -20,6 +22,7 @@ pub use reduce::int_identity;
 mod scalar;
 
 pub use array::{Array, Data};
+pub use bound::compare;
 pub use loops::{KernelTable, NoKernels};
 pub use philox::philox4x32;
 pub use scalar::{binary as scalar_binary, unary as scalar_unary};
@@ -30,6 +33,8 @@ pub struct Options<'a> {
     pub max_elements: usize,
     /// Ops and elements together, at most.
     pub max_steps: u64,
+    /// Mode `bound`: beside every value how far another correct executor may be from it.
+    pub bound: bool,
     /// What micro-kernels mean, by name.
     pub kernels: &'a dyn KernelTable,
 }
@@ -39,6 +44,7 @@ impl Default for Options<'_> {
         Options {
             max_elements: 1 << 28,
             max_steps: 1 << 40,
+            bound: false,
             kernels: &NoKernels,
         }
     }
@@ -50,6 +56,8 @@ impl Default for Options<'_> {
 pub struct EvalError {
     pub message: String,
     pub loc: Option<Loc>,
+    /// Mode `bound`: a branch, an index or a check depends on more than is known of its value.
+    pub undecided: bool,
 }
 
 type Result<T> = std::result::Result<T, EvalError>;
@@ -58,6 +66,7 @@ fn error<T>(message: impl Into<String>) -> Result<T> {
     Err(EvalError {
         message: message.into(),
         loc: None,
+        undecided: false,
     })
 }
 
@@ -118,6 +127,7 @@ impl<'a> Machine<'a> {
                 return Err(EvalError {
                     message: require.message.clone(),
                     loc: require.loc,
+                    undecided: false,
                 });
             }
         }
@@ -182,7 +192,16 @@ impl<'a> Machine<'a> {
             .iter()
             .map(|&v| frame.get(v).cloned())
             .collect();
-        let results = self.tensor_op(frame, node, operands?)?;
+        let operands = operands?;
+        let results = if self.options.bound {
+            bound::check_decisions(&node.op, &operands)?;
+            let mut results = self.tensor_op(frame, node, operands.clone())?;
+            self.spend(results.iter().map(Array::len).sum())?;
+            self.bound(frame, node, &operands, &mut results)?;
+            results
+        } else {
+            self.tensor_op(frame, node, operands)?
+        };
         for (&value, result) in node.results.iter().zip(results) {
             frame.values[value.0 as usize] = Some(result);
         }

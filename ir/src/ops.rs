@@ -35,7 +35,7 @@ pub enum Levels {
 pub enum Effect {
     /// Nothing: equal ops on equal operands may be merged, unused ones dropped.
     Pure,
-    /// May stop the program with an error: never dropped, never moved out of a branch.
+    /// May stop the program with an error: never moved out of a branch; without results, never dropped.
     Check,
     /// Allocates, reads or writes a buffer.
     Memory,

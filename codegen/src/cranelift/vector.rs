@@ -68,10 +68,7 @@ impl Translator<'_, '_> {
             Ok(Vec::new())
         })?;
         // An empty range may be negative; the scalar loop that follows then has nothing to do either.
-        let ran = self
-            .b
-            .ins()
-            .icmp_imm_s(IntCC::SignedGreaterThan, count, 0);
+        let ran = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, count, 0);
         Ok(self.b.ins().select(ran, end, low))
     }
 

@@ -9,7 +9,7 @@ impl<'a> Lowerer<'a> {
     pub fn reshape(&mut self, node: &'a OpNode) {
         let result = node.results[0];
         let shape = self.shape(result).to_vec();
-        if self.shape(node.operands[0]).is_empty() && self.outputs.get(&result).is_none() {
+        if self.shape(node.operands[0]).is_empty() && !self.outputs.contains_key(&result) {
             let scalar = self.scalar(node.operands[0]);
             let buffer = self.alloc(self.dtype(result), &shape);
             let zeros: Vec<Value> = shape.iter().map(|_| self.int(0)).collect();

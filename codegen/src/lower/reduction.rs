@@ -62,10 +62,10 @@ impl<'a> Lowerer<'a> {
             ReduceKind::Min if wide == DType::F32 => Some("aiai_row_min_f32"),
             _ => None,
         };
-        if let (Some(kernel), DType::F32) = (kernel, self.dtype(x)) {
-            if last == shape.len() - 1 {
-                return self.reduce_rows(x, kind, kernel, (before, kept), at, init);
-            }
+        if let (Some(kernel), DType::F32) = (kernel, self.dtype(x))
+            && last == shape.len() - 1
+        {
+            return self.reduce_rows(x, kind, kernel, (before, kept), at, init);
         }
         let sizes: Vec<Dim> = axes.iter().map(|&a| shape[a]).collect();
         let total = self.product(&sizes);

@@ -186,7 +186,7 @@ impl Writer<'_, '_, '_> {
         for &operand in operands {
             let ty = self.ty(operand);
             params.push(ty.map_dims(|dim| {
-                let symbolic = dim.as_const().is_none() || at % 2 == 0;
+                let symbolic = dim.as_const().is_none() || at.is_multiple_of(2);
                 let size = if symbolic { self.size(dim) } else { None };
                 let Some(size) = size else { return dim };
                 let name = format!("D{}", names.len());

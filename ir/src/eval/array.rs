@@ -20,6 +20,9 @@ pub struct Array {
     pub dtype: DType,
     pub shape: Vec<usize>,
     pub data: Data,
+    /// Mode `bound`: how far each element may lie from what another correct executor computes;
+    /// infinite where nothing is known of it. `None`: nowhere.
+    pub error: Option<Vec<f64>>,
 }
 
 impl Array {
@@ -34,6 +37,7 @@ impl Array {
             dtype,
             shape,
             data: Data::Float(elements),
+            error: None,
         }
     }
 
@@ -44,6 +48,7 @@ impl Array {
             dtype,
             shape,
             data: Data::Int(elements),
+            error: None,
         }
     }
 
@@ -134,11 +139,18 @@ impl Array {
             dtype: self.dtype,
             shape,
             data: self.data.clone(),
+            error: self.error.clone(),
         }
     }
 
     /// The elements at the given positions, under a shape.
-    pub(super) fn pick(&self, shape: Vec<usize>, positions: impl Iterator<Item = usize>) -> Array {
+    pub(super) fn pick(
+        &self,
+        shape: Vec<usize>,
+        positions: impl Iterator<Item = usize> + Clone,
+    ) -> Array {
+        let error = self.error.as_ref();
+        let error = error.map(|e| positions.clone().map(|p| e[p]).collect());
         let data = match &self.data {
             Data::Float(x) => Data::Float(positions.map(|p| x[p]).collect()),
             Data::Int(x) => Data::Int(positions.map(|p| x[p]).collect()),
@@ -147,7 +159,13 @@ impl Array {
             dtype: self.dtype,
             shape,
             data,
+            error,
         }
+    }
+
+    /// How far an element may be off.
+    pub fn error_at(&self, at: usize) -> f64 {
+        self.error.as_ref().map_or(0.0, |e| e[at])
     }
 
     /// Copies one element from another array of the dtype.
@@ -156,6 +174,11 @@ impl Array {
             (Data::Float(x), Data::Float(y)) => x[to] = y[from],
             (Data::Int(x), Data::Int(y)) => x[to] = y[from],
             _ => {}
+        }
+        let error = source.error_at(from);
+        if error != 0.0 || self.error.is_some() {
+            let count = self.len();
+            self.error.get_or_insert_with(|| vec![0.0; count])[to] = error;
         }
     }
 

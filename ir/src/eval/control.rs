@@ -1,6 +1,7 @@
 //! Branches, loops and checks.
 
 use super::array::{Array, Data};
+use super::bound::decided;
 use super::{Frame, Machine, Result, error};
 use crate::module::OpNode;
 use crate::{DType, Dim};
@@ -12,6 +13,7 @@ impl<'a> Machine<'a> {
         node: &'a OpNode,
         condition: &Array,
     ) -> Result<Vec<Array>> {
+        decided(condition)?;
         let taken = if condition.is_true() { 0 } else { 1 };
         self.region(frame, &node.regions[taken], &[])
     }
@@ -29,6 +31,7 @@ impl<'a> Machine<'a> {
         loop {
             self.spend(0)?;
             let go_on = self.region(frame, &node.regions[0], &carries)?;
+            decided(&go_on[0])?;
             if !go_on[0].is_true() {
                 return Ok(carries);
             }
@@ -101,7 +104,18 @@ fn stack_up(parts: &[Array], dtype: DType, shape: Vec<usize>) -> Array {
     } else {
         Data::Int(parts.iter().flat_map(|p| p.as_ints().to_vec()).collect())
     };
-    Array { dtype, shape, data }
+    let error = parts.iter().any(|p| p.error.is_some()).then(|| {
+        let all = parts
+            .iter()
+            .flat_map(|p| (0..p.len()).map(|i| p.error_at(i)));
+        all.collect()
+    });
+    Array {
+        dtype,
+        shape,
+        data,
+        error,
+    }
 }
 
 /// Stops at the first element that differs by more than `atol + rtol * |b|`.

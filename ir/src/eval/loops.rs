@@ -195,6 +195,7 @@ impl<'a> Machine<'a> {
                 return Err(EvalError {
                     message,
                     loc: node.loc,
+                    undecided: false,
                 });
             }
             None => return error(format!("unknown kernel `{name}`")),

@@ -110,11 +110,17 @@ pub fn concat(parts: &[Array], axis: usize) -> Array {
             }
         }
     }
-    Array {
+    let mut out = Array {
         dtype: parts[0].dtype,
         shape,
         data,
+        error: None,
+    };
+    if parts.iter().any(|p| p.error.is_some()) {
+        let errors: Vec<Array> = parts.iter().map(super::bound::errors).collect();
+        out.error = Some(concat(&errors, axis).to_f64());
     }
+    out
 }
 
 pub fn reverse(x: &Array, axes: &[usize]) -> Array {

@@ -4,7 +4,7 @@ use super::array::{Array, Data, round, wrap};
 use crate::{BinaryKind, CompareKind, DType, UnaryKind};
 
 /// A float function of one operand, before rounding.
-fn float1(kind: UnaryKind, x: f64) -> f64 {
+pub(super) fn float1(kind: UnaryKind, x: f64) -> f64 {
     match kind {
         UnaryKind::Neg => -x,
         UnaryKind::Abs => x.abs(),

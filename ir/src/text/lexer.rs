@@ -11,7 +11,8 @@ pub enum Token {
     Symbol(String),
     /// `%3`
     Value(u32),
-    Int(i64),
+    /// Without a sign.
+    Int(u64),
     /// A float literal, or its bits as `0x...`.
     Bits(u64),
     Text(String),

@@ -121,14 +121,19 @@ impl Parser<'_> {
 
     /// An integer with an optional sign.
     pub fn int(&mut self) -> Result<i64, ParseError> {
-        let sign = if self.accept("-") { -1 } else { 1 };
-        match *self.peek() {
-            Token::Int(value) => {
+        let negative = self.accept("-");
+        if let Token::Int(value) = *self.peek() {
+            let wide = if negative {
+                -i128::from(value)
+            } else {
+                i128::from(value)
+            };
+            if let Ok(value) = i64::try_from(wide) {
                 self.at += 1;
-                Ok(sign * value)
+                return Ok(value);
             }
-            _ => Err(self.error("expected an integer".into())),
         }
+        Err(self.error("expected an integer".into()))
     }
 
     /// A quoted text.
@@ -225,9 +230,10 @@ impl Parser<'_> {
 
     fn factor(&mut self) -> Result<Dim, ParseError> {
         match self.peek().clone() {
-            Token::Int(value) => {
+            // -2^63 has no magnitude of its own; the sign that stands before it makes it right.
+            Token::Int(value) if value <= 1 << 63 => {
                 self.at += 1;
-                Ok(Dim::from(value))
+                Ok(Dim::from(value as i64))
             }
             Token::Word(name) => {
                 self.at += 1;
@@ -277,10 +283,11 @@ impl Parser<'_> {
             }
             Token::Int(value) if !dtype.is_float() => {
                 self.at += 1;
+                let bits = value as i64;
                 Ok(Scalar::Int(if sign < 0.0 {
-                    value.wrapping_neg()
+                    bits.wrapping_neg()
                 } else {
-                    value
+                    bits
                 }))
             }
             _ => Err(self.error(format!("expected a value of {dtype}"))),

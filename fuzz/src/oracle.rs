@@ -1,0 +1,178 @@
+//! What is checked of a program: the passes keep its meaning, and machine code computes it.
+//!
+//! The reference evaluator in mode `bound` gives the values and how far an executor may be from them;
+//! the optimised program on the evaluator and machine code on one and two threads are held against
+//! it, and machine code must give the same bits for every number of threads.
+
+use aiai_codegen::{Options, compile};
+use aiai_ir::eval::{self, Array, EvalError};
+use aiai_ir::{Function, Module, Sym};
+use aiai_runtime::{DType, Pool, Tensor};
+
+use crate::{Program, arguments};
+
+/// How a program fared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// So many runs agreed; so many were undecided or beyond the limits.
+    Agreed {
+        runs: usize,
+        skipped: usize,
+    },
+    Failed(Failure),
+}
+
+/// A difference between two executors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// Which set of sizes and arguments.
+    pub case: usize,
+    /// `passes`, `cranelift`, `threads`, ...
+    pub stage: &'static str,
+    pub message: String,
+}
+
+/// Compares all executors of a program on all its sizes.
+pub fn check(program: &Program, pools: &[Pool]) -> Verdict {
+    let mut optimised = program.module.clone();
+    let options = aiai_passes::Options {
+        verify_each: true,
+        stop_after: None,
+    };
+    let fail = |case, stage, message: String| {
+        Verdict::Failed(Failure {
+            case,
+            stage,
+            message,
+        })
+    };
+    if let Err(e) = aiai_passes::optimize(&mut optimised, program.entry, &options) {
+        // A program without a derivative is no finding.
+        return match e {
+            aiai_passes::PassError::Differentiate(_) => Verdict::Agreed {
+                runs: 0,
+                skipped: program.sizes.len(),
+            },
+            e => fail(0, "passes", e.to_string()),
+        };
+    }
+    let Some(function) = optimised.get(program.entry) else {
+        return fail(0, "passes", "the entry is gone".into());
+    };
+    let code = match compile(function, &Options::default()) {
+        Ok(code) => code,
+        Err(e) => return fail(0, "compile", e.to_string()),
+    };
+    // A gradient is evaluated once differentiation has made it code.
+    let source = if has_gradient(&program.module) {
+        &optimised
+    } else {
+        &program.module
+    };
+    let (mut runs, mut skipped) = (0, 0);
+    for case in 0..program.sizes.len() {
+        let args = arguments(program, case);
+        match compare_case(source, &optimised, program.entry, &code, &args, pools) {
+            Ok(true) => runs += 1,
+            Ok(false) => skipped += 1,
+            Err((stage, message)) => return fail(case, stage, message),
+        }
+    }
+    Verdict::Agreed { runs, skipped }
+}
+
+fn has_gradient(module: &Module) -> bool {
+    let mut found = false;
+    let mut look = |f: &Function| {
+        f.body
+            .walk(&mut |n| found |= matches!(n.op, aiai_ir::Op::Grad { .. }));
+    };
+    module.functions.values().for_each(&mut look);
+    found
+}
+
+/// True: compared. False: undecided, or beyond the limits of the evaluator.
+fn compare_case(
+    source: &Module,
+    optimised: &Module,
+    entry: Sym,
+    code: &aiai_codegen::Executable,
+    args: &[Array],
+    pools: &[Pool],
+) -> Result<bool, (&'static str, String)> {
+    let options = eval::Options {
+        bound: true,
+        max_steps: 1 << 26,
+        ..eval::Options::default()
+    };
+    let expected = eval::run(source, entry, args, &options);
+    if expected.as_ref().is_err_and(beyond) {
+        return Ok(false);
+    }
+    let bits = eval::Options {
+        max_steps: 1 << 27,
+        ..eval::Options::default()
+    };
+    let after = eval::run(optimised, entry, args, &bits);
+    agree(&expected, after.map_err(|e| e.message)).map_err(|e| ("passes", e))?;
+    let tensors: Vec<Tensor> = args
+        .iter()
+        .map(|a| Tensor::from_bytes(dtype(a.dtype), &a.shape, &a.to_bytes()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| ("arguments", e.to_string()))?;
+    let tensors: Vec<&Tensor> = tensors.iter().collect();
+    let mut first: Option<Vec<Vec<u8>>> = None;
+    for pool in pools {
+        let got = code.run(&tensors, pool);
+        if let Ok(results) = &got {
+            let bytes: Vec<Vec<u8>> = results.iter().map(|t| t.bytes().to_vec()).collect();
+            if first.get_or_insert_with(|| bytes.clone()) != &bytes {
+                let threads = pool.threads();
+                return Err(("threads", format!("other bits on {threads} threads")));
+            }
+        }
+        let got = got.map_err(|e| e.message);
+        let got = got.map(|all| all.iter().map(array).collect());
+        agree(&expected, got).map_err(|e| ("cranelift", e))?;
+    }
+    Ok(true)
+}
+
+fn beyond(e: &EvalError) -> bool {
+    e.undecided || e.message.contains("too many steps") || e.message.contains("too large")
+}
+
+/// Both fail, or both give values that are close.
+fn agree(
+    expected: &Result<Vec<Array>, EvalError>,
+    got: Result<Vec<Array>, String>,
+) -> Result<(), String> {
+    match (expected, got) {
+        (Err(_), Err(_)) => Ok(()),
+        // An access that nothing uses may be left out, and with it its check.
+        (Err(e), Ok(_)) if is_access(e) => Ok(()),
+        (Err(e), Ok(_)) => Err(format!("should fail with: {e}")),
+        (Ok(_), Err(e)) => Err(format!("failed: {e}")),
+        (Ok(a), Ok(b)) if a.len() != b.len() => Err("another number of results".into()),
+        (Ok(a), Ok(b)) => {
+            for (k, (a, b)) in a.iter().zip(&b).enumerate() {
+                eval::compare(a, b).map_err(|e| format!("result {k}: {e}"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn is_access(e: &EvalError) -> bool {
+    e.message.contains("out of range") || e.message.contains("leaves an axis")
+}
+
+fn dtype(dtype: aiai_ir::DType) -> DType {
+    DType::ALL[dtype as usize]
+}
+
+fn array(tensor: &Tensor) -> Array {
+    let dtype = aiai_ir::DType::ALL[tensor.dtype() as usize];
+    let array = Array::from_bytes(dtype, tensor.shape().to_vec(), tensor.bytes());
+    array.unwrap_or_else(|| unreachable!("a tensor has as many bytes as its shape takes"))
+}
