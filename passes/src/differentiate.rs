@@ -10,6 +10,7 @@ use aiai_ir::{BinaryKind, Builder, DType, Dim, Function, Loc, Module, Op, OpNode
 
 use crate::clone::{Renaming, captured};
 use crate::inline::inline_calls;
+use crate::requires;
 
 mod contract;
 mod control;
@@ -108,6 +109,12 @@ fn gradient(
             .copied()
             .zip(operands.iter().copied()),
     );
+    for require in &callee.requires {
+        let dim = renaming.dim(require.dim);
+        for node in requires::assertion(b.function, dim, require) {
+            b.push_node(node);
+        }
+    }
     let wanted: Vec<Value> = wrt.iter().map(|&at| operands[at]).collect();
     let tape = record(b, callee, &callee.body, renaming, &wanted)?;
     let mut results = tape.yields.clone();

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aiai_ir::ops::CompareKind;
-use aiai_ir::{
-    DType, Dim, Facts, Function, Literal, Module, Op, OpNode, Region, Relation, Require, Sym,
-    Truth, Type, Value,
-};
+use aiai_ir::{Function, Module, Op, OpNode, Region, Sym, Type};
 
 use crate::clone::Renaming;
+use crate::requires;
 
 /// The function with every call replaced, also within calls and regions. Gradients stay, with the
 /// functions that they name.
@@ -26,51 +23,6 @@ fn inline_function(
     let body = std::mem::take(&mut out.body);
     out.body = inline_region(module, &mut out, body, done);
     out
-}
-
-/// What the callee requires becomes an assertion where it is called, unless it follows from what the
-/// caller requires.
-fn check_at_call(out: &mut Function, ops: &mut Vec<OpNode>, dim: Dim, require: &Require) {
-    let mut facts = Facts::default();
-    for known in &out.requires {
-        facts.assume(known.relation, known.dim);
-    }
-    if facts.check(require.relation, dim) == Truth::True {
-        return;
-    }
-    let mut push = |out: &mut Function, op: Op, operands: Vec<Value>, ty: Option<DType>| {
-        let results: Vec<Value> = ty
-            .map(|t| out.new_value(Type::scalar(t)))
-            .into_iter()
-            .collect();
-        let result = results.first().copied();
-        ops.push(OpNode {
-            op,
-            operands,
-            results,
-            regions: Vec::new(),
-            loc: require.loc,
-        });
-        result.unwrap_or(Value(0))
-    };
-    let kind = match require.relation {
-        Relation::Zero => CompareKind::Eq,
-        Relation::NonZero => CompareKind::Ne,
-        Relation::NonNegative => CompareKind::Ge,
-    };
-    let value = push(out, Op::DimValue { dim }, vec![], Some(DType::I64));
-    let zero = Op::Constant {
-        value: Literal::i64(DType::I64, 0),
-    };
-    let zero = push(out, zero, vec![], Some(DType::I64));
-    let holds = push(
-        out,
-        Op::Compare { kind },
-        vec![value, zero],
-        Some(DType::Bool),
-    );
-    let message = require.message.clone();
-    push(out, Op::Assert { message }, vec![holds], None);
 }
 
 fn inline_region(
@@ -119,7 +71,7 @@ fn inline_region(
         );
         for require in &callee.requires {
             let dim = inner.dim(require.dim);
-            check_at_call(out, &mut ops, dim, require);
+            ops.extend(requires::assertion(out, dim, require));
         }
         for op in &callee.body.ops {
             let copy = inner.node(&callee, out, op);

@@ -8,5 +8,6 @@ pub mod dce;
 pub mod differentiate;
 pub mod inline;
 pub mod pipeline;
+mod requires;
 
 pub use pipeline::{Options, PASSES, PassError, optimize};

@@ -270,7 +270,7 @@ impl Translator<'_, '_> {
                     self.choose(condition, a, b)
                 }
             }
-            (_, Op::Cast { .. }) if plan.class(x[0]) == Class::Mask => {
+            (Class::Vector, Op::Cast { .. }) if plan.class(x[0]) == Class::Mask => {
                 let (one, zero) = (self.float(plan.vector, 1.0), self.float(plan.vector, 0.0));
                 let mask = self.get(x[0]);
                 self.choose(mask, one, zero)

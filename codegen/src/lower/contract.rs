@@ -4,7 +4,9 @@
 //! convolution); an output of that kind is accumulated from an unfolded product. What remains is a
 //! batch of matrix products with strides.
 
-use aiai_ir::{AffineExpr, AffineMap, DType, Dim, Op, OpNode, ReduceKind, Value};
+use aiai_ir::{
+    AffineExpr, AffineMap, BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Relation, Truth, Value,
+};
 
 use super::{Lowerer, Place};
 
@@ -163,7 +165,10 @@ impl<'a> Lowerer<'a> {
         let order: Vec<usize> = a.iter().chain(b).chain(c).copied().collect();
         let unfolded: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
         let buffer = self.alloc(self.dtype(x), &unfolded);
-        self.unfold(x, map, &order, &unfolded, buffer);
+        // Where the space has no point, no coordinate need lie inside.
+        let others = (0..space.len()).filter(|i| !order.contains(i));
+        let others: Vec<Dim> = others.map(|i| space[i]).collect();
+        self.unfold(x, map, &order, (&unfolded, &others), buffer);
         Strided {
             buffer,
             strides: strides_of(space, &order),
@@ -189,10 +194,27 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Copies the element that every point of an index space reads, in the order of the space.
-    fn unfold(&mut self, x: Value, map: &AffineMap, order: &[usize], shape: &[Dim], buffer: Value) {
+    /// Nothing is copied where one of the `others` is 0.
+    fn unfold(
+        &mut self,
+        x: Value,
+        map: &AffineMap,
+        order: &[usize],
+        (shape, others): (&[Dim], &[Dim]),
+        buffer: Value,
+    ) {
         self.memo.clear();
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-        let rows = self.product(outer);
+        let mut rows = self.product(outer);
+        for &other in others {
+            if self.facts.check(Relation::NonZero, other) != Truth::True {
+                let (one, zero) = (self.int(1), self.int(0));
+                let size = self.dim(other);
+                let some = self.b.binary(BinaryKind::Min, size, one);
+                let some = self.b.binary(BinaryKind::Max, some, zero);
+                rows = self.mul(rows, some);
+            }
+        }
         self.parallel(rows, 16, |this, row| {
             let at = this.delinearize(outer, row);
             let n = this.dim(last);

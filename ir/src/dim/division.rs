@@ -33,8 +33,10 @@ pub fn divide(dividend: Dim, divisor: Dim) -> Dim {
     let mut rest = Vec::new();
     for (monomial, coefficient) in dividend.terms() {
         match divide_monomial(monomial, by) {
-            Some(quotient) if coefficient % scale == 0 => {
+            // Whole multiples come out: floor((3 A + 1) / 2) is A + floor((A + 1) / 2).
+            Some(quotient) if coefficient.checked_div(*scale).is_some() => {
                 even.push((quotient, coefficient / scale));
+                rest.push((monomial.clone(), coefficient % scale));
             }
             _ => rest.push((monomial.clone(), *coefficient)),
         }

@@ -87,10 +87,13 @@ fn plain(shape: Vec<usize>, elements: Vec<f64>) -> Array {
     }
 }
 
-/// Magnitudes, with or without what the error adds.
+/// Magnitudes, with or without what the error adds; 0 for infinities and NaN.
 fn magnitudes(x: &Array, with_error: bool) -> Array {
     let values = x.to_f64();
-    let one = |(i, v): (usize, &f64)| v.abs() + if with_error { x.error_at(i) } else { 0.0 };
+    let one = |(i, v): (usize, &f64)| {
+        let magnitude = if v.is_finite() { v.abs() } else { 0.0 };
+        magnitude + if with_error { x.error_at(i) } else { 0.0 }
+    };
     plain(
         x.shape.clone(),
         values.iter().enumerate().map(one).collect(),
@@ -181,13 +184,13 @@ impl Sums {
             return unknown_where_any_is(operands, result);
         }
         let special = operands.iter().any(has_special);
-        let exact = operands.iter().all(|x| x.error.is_none());
         let (wide, narrow) = (precision(acc), precision(result.dtype));
         let values = result.to_f64();
         let error = |(i, value): (usize, &f64)| {
-            if !value.is_finite() || special {
-                // Infinities and NaN that came in are the same in every order; others overflowed.
-                return if special && exact && !value.is_finite() {
+            // Where nothing can overflow, infinities and NaN came in; they are the same in any order.
+            let bounded = self.with[i] <= wide.greatest;
+            if !bounded || !value.is_finite() {
+                return if bounded && special {
                     0.0
                 } else {
                     f64::INFINITY
@@ -203,11 +206,7 @@ impl Sums {
                 narrow.rounding(0.5, *value)
             };
             let total = propagated + rounded + stored;
-            if self.with[i] > wide.greatest {
-                f64::INFINITY
-            } else {
-                narrow.limited(*value, total)
-            }
+            narrow.limited(*value, total)
         };
         result.error = Some(values.iter().enumerate().map(error).collect());
     }
