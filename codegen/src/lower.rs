@@ -1,8 +1,8 @@
 //! Lowering: from the tensor level to loops over buffers.
 //!
-//! Elementwise ops and views are not computed where they stand but where they are used, inside the
-//! loops of what uses them: that is the fusion. An op whose result must lie in memory (it is used
-//! twice, contracted, gathered, carried) gets a buffer; the buffer ends with its last use.
+//! Within a group of the pass `fuse`, elementwise ops and views are not computed where they stand but
+//! where they are used, inside the loops of what uses them. Every other result gets a buffer; the
+//! buffer ends with its last use.
 //!
 //! The loop function takes the source's parameters as buffers, then its results as buffers.
 
@@ -151,7 +151,7 @@ impl<'a> Lowerer<'a> {
                 return;
             }
             let ty = self.source.ty(result);
-            if ty.rank() == 0 && expression::is_expression(&node.op) {
+            if ty.rank() == 0 && node.op.is_expression() {
                 self.places.insert(result, Place::Lazy);
                 self.memo.clear();
                 let scalar = self.element(result, &[]);
@@ -160,7 +160,7 @@ impl<'a> Lowerer<'a> {
             }
         }
         match &node.op {
-            op if expression::is_expression(op) => self.materialize(node.results[0]),
+            op if op.is_expression() => self.materialize(node.results[0]),
             Op::Contract { .. } => self.contract(node),
             Op::Reduce { kind, axes, acc } => self.reduce(node, *kind, axes, *acc),
             Op::ArgReduce { kind, axis } => self.arg_reduce(node, *kind, *axis),
@@ -195,6 +195,11 @@ impl<'a> Lowerer<'a> {
 
     /// A group is lowered as its members are: what fuses is decided by use.
     fn fused(&mut self, node: &'a OpNode) {
+        for (result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
+            if let Some(&buffer) = self.outputs.get(result) {
+                self.outputs.insert(inner, buffer);
+            }
+        }
         self.region(&node.regions[0]);
         for (&result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
             if let Some(place) = self.places.get(&inner).cloned() {

@@ -250,6 +250,47 @@ impl Op {
         }
     }
 
+    /// Whether every element of the result is computed from an element of each operand, or from none.
+    pub fn is_expression(&self) -> bool {
+        match self {
+            Op::Unary { .. }
+            | Op::Binary { .. }
+            | Op::Compare { .. }
+            | Op::Select
+            | Op::Cast { .. }
+            | Op::StopGradient => true,
+            Op::Constant { value } => value.splat().is_some(),
+            op => op.is_view(),
+        }
+    }
+
+    /// Whether the op only says where elements come from, or counts.
+    pub fn is_view(&self) -> bool {
+        match self {
+            Op::DimValue { .. }
+            | Op::Iota { .. }
+            | Op::Broadcast { .. }
+            | Op::Permute { .. }
+            | Op::Slice { .. }
+            | Op::Reverse { .. } => true,
+            Op::Constant { value } => value.shape.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether the operands must lie in memory: read by kernels, at computed places, or reinterpreted.
+    pub fn reads_memory(&self) -> bool {
+        matches!(
+            self,
+            Op::Contract { .. }
+                | Op::Reshape { .. }
+                | Op::Sort { .. }
+                | Op::RandomBits { .. }
+                | Op::DynamicUpdate
+                | Op::Scatter { .. }
+        )
+    }
+
     /// Whether the two operands may be exchanged.
     pub fn is_commutative(&self) -> bool {
         match self {

@@ -6,8 +6,10 @@ pub mod clone;
 pub mod cse;
 pub mod dce;
 pub mod differentiate;
+pub mod fuse;
 pub mod inline;
 pub mod pipeline;
 mod requires;
+pub mod simplify;
 
 pub use pipeline::{Options, PASSES, PassError, optimize};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use aiai_ir::{Module, Stage, Sym, VerifyError, verify};
 
 use crate::differentiate::{DiffError, differentiate};
-use crate::{cse, dce};
+use crate::{cse, dce, fuse, simplify};
 
 /// What a caller may choose.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub enum PassError {
 }
 
 /// The names of the passes, in order.
-pub const PASSES: &[&str] = &["differentiate", "cse", "dce"];
+pub const PASSES: &[&str] = &["differentiate", "simplify", "cse", "dce", "fuse"];
 
 /// How long each pass took.
 pub type Timings = Vec<(&'static str, Duration)>;
@@ -52,6 +52,10 @@ pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Ti
             "differentiate" => function = differentiate(module, &function)?,
             // Equal ops become one.
             "cse" => cse::merge_common(&mut function),
+            // What is computed together becomes a group.
+            "fuse" => fuse::fuse(&mut function),
+            // Identities and constants.
+            "simplify" => simplify::simplify(&mut function),
             // What nothing uses goes.
             _ => dce::eliminate_dead_code(&mut function),
         }
@@ -59,7 +63,12 @@ pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Ti
         if options.verify_each {
             let mut alone = Module::default();
             alone.insert(function.clone());
-            verify(&alone, Stage::Primitive).map_err(|error| PassError::Invalid { pass, error })?;
+            let stage = if pass == "fuse" {
+                Stage::Fused
+            } else {
+                Stage::Primitive
+            };
+            verify(&alone, stage).map_err(|error| PassError::Invalid { pass, error })?;
         }
         if options.stop_after.as_deref() == Some(pass) {
             break;

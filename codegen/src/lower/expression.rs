@@ -4,34 +4,6 @@ use aiai_ir::{BinaryKind, DType, Literal, Op, Value};
 
 use super::{Lowerer, Place};
 
-/// Ops whose elements can be computed one by one from elements of their operands.
-pub fn is_expression(op: &Op) -> bool {
-    match op {
-        Op::Unary { .. }
-        | Op::Binary { .. }
-        | Op::Compare { .. }
-        | Op::Select
-        | Op::Cast { .. }
-        | Op::StopGradient => true,
-        Op::Constant { value } => value.splat().is_some(),
-        op => is_view(op),
-    }
-}
-
-/// Expressions that only say where elements come from.
-pub fn is_view(op: &Op) -> bool {
-    match op {
-        Op::DimValue { .. }
-        | Op::Iota { .. }
-        | Op::Broadcast { .. }
-        | Op::Permute { .. }
-        | Op::Slice { .. }
-        | Op::Reverse { .. } => true,
-        Op::Constant { value } => value.shape.is_empty(),
-        _ => false,
-    }
-}
-
 impl Lowerer<'_> {
     /// The element of a value at an index.
     pub fn element(&mut self, value: Value, index: &[Value]) -> Value {

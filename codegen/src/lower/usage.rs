@@ -4,118 +4,52 @@ use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{Function, Op, OpNode, Region, UnaryKind, Value};
 
-use super::expression::{is_expression, is_view};
-
-/// Finds the values that are computed where they are used.
+/// Values without memory of their own: expressions within a group, which only the group sees, and views
+/// that nothing reads at computed places.
 pub fn plan(source: &Function) -> HashSet<Value> {
-    let mut lazy = HashSet::new();
-    let mut uses: HashMap<Value, usize> = HashMap::new();
-    count(&source.body, &mut uses);
-    let mut nodes: HashMap<Value, &OpNode> = HashMap::new();
-    source.body.walk(&mut |node| {
-        for &result in &node.results {
-            nodes.insert(result, node);
-        }
-    });
-    let mut dense = HashSet::new();
+    let mut makers: HashMap<Value, &OpNode> = HashMap::new();
     source
         .body
-        .walk(&mut |node| require_memory(node, &nodes, source, &mut dense));
-    let captured = captured_by_regions(&source.body);
+        .walk(&mut |node| makers.extend(node.results.iter().map(|&r| (r, node))));
+    let mut in_memory = HashSet::new();
     source.body.walk(&mut |node| {
-        let Some(&result) = node.results.first() else {
-            return;
+        let is_permute = |v: &Value| {
+            makers
+                .get(v)
+                .is_some_and(|m| matches!(m.op, Op::Permute { .. }))
         };
-        if node.results.len() == 1 && is_expression(&node.op) {
-            let cheap = is_view(&node.op);
-            let once = uses.get(&result).copied().unwrap_or(0) <= 1;
-            let scalar = source.ty(result).rank() == 0;
-            if !dense.contains(&result)
-                && !scalar
-                && (cheap || (once && !captured.contains(&result)))
-            {
-                lazy.insert(result);
-            }
+        // Products take their operands in any order of axes.
+        let strided = matches!(node.op, Op::Contract { .. });
+        if node.op.reads_memory() {
+            let operands = node.operands.iter().copied();
+            in_memory.extend(operands.filter(|v| !(strided && is_permute(v))));
         }
     });
+    let mut lazy = HashSet::new();
+    collect(source, &source.body, false, &in_memory, &mut lazy);
     lazy
 }
 
-fn count(region: &Region, uses: &mut HashMap<Value, usize>) {
-    for node in &region.ops {
-        for &operand in &node.operands {
-            *uses.entry(operand).or_default() += 1;
-        }
-        node.regions.iter().for_each(|r| count(r, uses));
-    }
-    for &value in &region.yields {
-        *uses.entry(value).or_default() += 1;
-    }
-}
-
-/// Values used within a loop or branch but made outside of it.
-fn captured_by_regions(region: &Region) -> HashSet<Value> {
-    let mut found = HashSet::new();
-    let mut visit = |node: &OpNode| {
-        if matches!(node.op, Op::Fused { .. }) {
-            return;
-        }
-        for inner in &node.regions {
-            let mut defined: HashSet<Value> = inner.args.iter().copied().collect();
-            inner.walk(&mut |n| {
-                defined.extend(&n.results);
-                n.regions.iter().for_each(|r| defined.extend(&r.args));
-            });
-            let mut used = Vec::new();
-            inner.walk(&mut |n| {
-                used.extend(&n.operands);
-                n.regions.iter().for_each(|r| used.extend(&r.yields));
-            });
-            used.extend(&inner.yields);
-            found.extend(used.into_iter().filter(|v| !defined.contains(v)));
-        }
-    };
-    region.walk(&mut visit);
-    found
-}
-
-/// Marks operands that must lie in memory: what kernels read, and what a broadcast would compute over
-/// and over.
-fn require_memory(
-    node: &OpNode,
-    nodes: &HashMap<Value, &OpNode>,
+fn collect(
     source: &Function,
-    dense: &mut HashSet<Value>,
+    region: &Region,
+    is_group: bool,
+    in_memory: &HashSet<Value>,
+    lazy: &mut HashSet<Value>,
 ) {
-    let mut mark = |value: Value| {
-        dense.insert(value);
-    };
-    match &node.op {
-        Op::Contract { .. } => node.operands.iter().for_each(|&v| {
-            if !nodes
-                .get(&v)
-                .is_some_and(|n| matches!(n.op, Op::Permute { .. }))
-            {
-                mark(v);
-            }
-        }),
-        Op::Reshape { .. }
-        | Op::Sort { .. }
-        | Op::RandomBits { .. }
-        | Op::DynamicUpdate
-        | Op::Scatter { .. } => {
-            node.operands.iter().for_each(|&v| mark(v));
+    for node in &region.ops {
+        let in_group = matches!(node.op, Op::Fused { .. });
+        for inner in &node.regions {
+            collect(source, inner, in_group, in_memory, lazy);
         }
-        Op::Broadcast { .. } => {
-            let operand = node.operands[0];
-            let repeats = source.ty(node.results[0]).shape() != source.ty(operand).shape();
-            let costly = nodes.get(&operand).is_some_and(|n| !is_view(&n.op));
-            if repeats && costly {
-                mark(operand);
-            }
+        let &[result] = node.results.as_slice() else {
+            continue;
+        };
+        let is_inner = is_group && node.op.is_expression() && !region.yields.contains(&result);
+        let is_tensor = source.ty(result).rank() > 0;
+        if (is_inner || node.op.is_view()) && is_tensor && !in_memory.contains(&result) {
+            lazy.insert(result);
         }
-        // A reduction reads each element once; a long chain of expensive functions is fine there.
-        _ => {}
     }
 }
 
