@@ -46,7 +46,8 @@ pub enum CompileError {
 
 /// Compiles a function of tensor primitives without calls.
 pub fn compile(source: &Function, options: &Options) -> Result<Executable, CompileError> {
-    let lowered = crate::lower::lower(source, options.check_nan);
+    let mut lowered = crate::lower::lower(source, options.check_nan);
+    crate::memory::plan(&mut lowered);
     let mut unit = Unit::new(&lowered, options)?;
     let entry = unit.entry(&lowered)?;
     unit.module

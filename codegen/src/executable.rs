@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use aiai_ir::ops::shown_message;
 use aiai_ir::{Dim, Function, Loc, Require, Sym, Type};
 use aiai_runtime::abi::{self, Context, EntryFn, Profile};
 use aiai_runtime::memory::Arena;
@@ -188,7 +189,7 @@ impl Executable {
         };
         if status != abi::OK {
             // Blocks that were not given back go with the arena.
-            return Err(self.failure(status));
+            return Err(self.failure(status, context.failure));
         }
         let mut peak = self.peak.lock().unwrap_or_else(PoisonError::into_inner);
         *peak = (*peak).max(arena.peak_bytes());
@@ -206,11 +207,11 @@ impl Executable {
             .ok_or_else(|| plain(format!("`{}`: the size `{dim}` is too large", self.name)))
     }
 
-    fn failure(&self, status: i32) -> RunError {
+    fn failure(&self, status: i32, shown: abi::Failure) -> RunError {
         let site = abi::site_of_status(status).and_then(|s| self.sites.get(s as usize));
         if let Some(site) = site {
             return RunError {
-                message: site.what.clone(),
+                message: shown_message(&site.what, &[shown.a, shown.b]),
                 loc: site.loc,
             };
         }

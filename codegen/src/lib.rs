@@ -1,7 +1,7 @@
 //! Code generation: from primitives to loops over buffers, and from there to machine code.
 //!
-//! [`compile`] takes a function of tensor primitives, lowers it ([`lower`]) and translates the loops
-//! with Cranelift. One compilation serves every size: dimensions are read when a call is made.
+//! [`compile`] takes a function of tensor primitives, lowers it to loops ([`lower`]), plans
+//! their memory ([`memory`]) and translates them with Cranelift. One compilation serves every size: dimensions are read when a call is made.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +23,7 @@
 mod cranelift;
 mod executable;
 pub mod lower;
+pub mod memory;
 
 pub use cranelift::{CompileError, Options, compile};
 pub use executable::{Executable, ProfileRow, RunError};

@@ -18,12 +18,10 @@ mod contract;
 mod control;
 mod elementwise;
 mod expression;
-mod frees;
 mod movement;
+mod points;
 mod reduction;
 mod usage;
-
-pub use frees::stack_bytes;
 
 /// Where a value of the source function is found.
 #[derive(Clone, Debug)]
@@ -59,7 +57,6 @@ pub fn lower(source: &Function, check_nan: bool) -> Function {
     lowerer.function();
     let b = lowerer.b;
     b.finish(&[], &[]);
-    frees::insert(&mut out);
     out
 }
 
@@ -340,8 +337,10 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Stops with the message unless `0 <= index < size`.
-    fn check_index(&mut self, index: Value, size: Dim, message: &str) {
-        let (zero, size) = (self.int(0), self.dim(size));
+    ///
+    /// The message shows the index as `{a}` and `shown`, if any, as `{b}`.
+    fn check_index(&mut self, index: Value, size: Dim, shown: Dim, message: &str) {
+        let (zero, size, shown) = (self.int(0), self.dim(size), self.dim(shown));
         let low = self.b.compare(CompareKind::Ge, index, zero);
         let high = self.b.compare(CompareKind::Lt, index, size);
         let inside = self.b.binary(BinaryKind::And, low, high);
@@ -349,7 +348,7 @@ impl<'a> Lowerer<'a> {
             Op::Assert {
                 message: message.to_owned(),
             },
-            &[inside],
+            &[inside, index, shown],
             Vec::new(),
         );
     }

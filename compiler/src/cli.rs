@@ -224,6 +224,6 @@ pub struct TrainArgs {
 pub enum Form {
     /// Whole tensors.
     Tensor,
-    /// Loops over buffers; after all passes only.
+    /// Loops over buffers.
     Loop,
 }

@@ -234,33 +234,7 @@ impl<'a> Machine<'a> {
             Op::Select => one(scalar::select(&x[0], &x[1], &x[2])),
             Op::Cast { dtype } => one(scalar::cast(&x[0], *dtype)),
             Op::StopGradient => one(x[0].clone()),
-            Op::Broadcast { axes, .. } => {
-                one(movement::broadcast(&x[0], &shape_of(frame, 0)?, axes))
-            }
-            Op::Reshape { .. } => one(x[0].reshaped(shape_of(frame, 0)?)),
-            Op::Permute { axes } => one(movement::permute(&x[0], axes)),
-            Op::Slice {
-                starts,
-                limits,
-                strides,
-            } => {
-                let [starts, limits, strides] = [starts, limits, strides].map(|d| frame.dims(d));
-                one(movement::slice(&x[0], &starts?, &limits?, &strides?)?)
-            }
-            Op::Pad { low, high } => {
-                let (low, high) = (frame.dims(low)?, frame.dims(high)?);
-                one(movement::pad(&x[0], &x[1], &low, &high)?)
-            }
-            Op::Concat { axis } => one(movement::concat(&x, *axis)),
-            Op::Reverse { axes } => one(movement::reverse(&x[0], axes)),
-            Op::Gather { axes } => one(movement::gather(&x[0], &x[1..], axes)?),
-            Op::Scatter { axes, kind } => one(movement::scatter(&x, axes, *kind)?),
-            Op::DynamicSlice { .. } => one(movement::dynamic_slice(
-                &x[0],
-                &x[1..],
-                &shape_of(frame, 0)?,
-            )?),
-            Op::DynamicUpdate => one(movement::dynamic_update(&x[0], &x[1], &x[2..])?),
+            op if op.info().family == "movement" => one(self.movement(frame, node, &x)?),
             Op::Reduce { kind, axes, acc } => one(reduce::reduce(&x[0], *kind, axes, *acc)),
             Op::ArgReduce { kind, axis } => one(reduce::arg_reduce(&x[0], *kind, *axis)),
             Op::Sort { axis, descending } => Ok(reduce::sort(&x, *axis, *descending)),
@@ -300,6 +274,8 @@ impl<'a> Machine<'a> {
                 if x[0].is_true() {
                     Ok(Vec::new())
                 } else {
+                    let shown: Vec<i64> = x[1..].iter().map(|v| v.as_ints()[0]).collect();
+                    let message = crate::ops::shown_message(message, &shown);
                     error(format!("assertion failed: {message}"))
                 }
             }
@@ -313,6 +289,35 @@ impl<'a> Machine<'a> {
             | Op::For { .. }
             | Op::Parallel { .. }
             | Op::Kernel { .. } => error("a loop-level op"),
+            other => error(format!("`{}` is of no known family", other.name())),
+        }
+    }
+
+    fn movement(&mut self, frame: &Frame<'a>, node: &OpNode, x: &[Array]) -> Result<Array> {
+        let shape = frame.shape(frame.function.ty(node.results[0]).shape())?;
+        match &node.op {
+            Op::Broadcast { axes, .. } => Ok(movement::broadcast(&x[0], &shape, axes)),
+            Op::Reshape { .. } => Ok(x[0].reshaped(shape)),
+            Op::Permute { axes } => Ok(movement::permute(&x[0], axes)),
+            Op::Slice {
+                starts,
+                limits,
+                strides,
+            } => {
+                let [starts, limits, strides] = [starts, limits, strides].map(|d| frame.dims(d));
+                movement::slice(&x[0], &starts?, &limits?, &strides?)
+            }
+            Op::Pad { low, high } => {
+                let (low, high) = (frame.dims(low)?, frame.dims(high)?);
+                movement::pad(&x[0], &x[1], &low, &high)
+            }
+            Op::Concat { axis } => Ok(movement::concat(x, *axis)),
+            Op::Reverse { axes } => Ok(movement::reverse(&x[0], axes)),
+            Op::Gather { axes } => movement::gather(&x[0], &x[1..], axes),
+            Op::Scatter { axes, kind } => movement::scatter(x, axes, *kind),
+            Op::DynamicSlice { .. } => movement::dynamic_slice(&x[0], &x[1..], &shape),
+            Op::DynamicUpdate => movement::dynamic_update(&x[0], &x[1], &x[2..]),
+            other => error(format!("`{}` moves nothing", other.name())),
         }
     }
 }

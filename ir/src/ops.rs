@@ -17,7 +17,7 @@ mod movement;
 mod reduction;
 
 pub use contract::SpaceRole;
-pub use control::trip_count;
+pub use control::{shown_message, trip_count};
 pub use infer::RegionTypes;
 pub use kinds::{ArgKind, BinaryKind, CompareKind, FuseKind, ReduceKind, ScatterKind, UnaryKind};
 
@@ -207,7 +207,8 @@ ops! {
     Fused { kind: FuseKind } = "fused", control, Tensor, Regions;
 
     // ---- checks ----
-    /// Stops with `message` unless the scalar `bool` holds.
+    /// `assert(condition, a, b)`: stops with `message` unless the scalar `bool` holds. The numbers, at most
+    /// two `i64` scalars, stand in the message for `{a}` and `{b}`.
     Assert { message: String } = "assert", control, Both, Check;
     /// `assert_close(a, b, rtol, atol)`, tolerances `f64` scalars: stops unless everywhere
     /// `|a - b| <= atol + rtol * |b|`, or both are NaN, or both the same infinity.

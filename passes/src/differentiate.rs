@@ -216,16 +216,11 @@ fn pull(
     Ok(wanted.iter().map(|v| adjoints.0.get(v).copied()).collect())
 }
 
+/// What an op hands to its operands.
+type Parts = Vec<(Value, Value)>;
+
 /// Adds the cotangents that one op hands to its operands.
 fn back(b: &mut Builder, tape: &Tape, node: &OpNode, adjoints: &mut Adjoints) -> Result<()> {
-    let x = &node.operands;
-    let active = |v: Value| tape.active.contains(&v);
-    let g = |adjoints: &Adjoints| adjoints.0.get(&node.results[0]).copied();
-    let hand = |b: &mut Builder, adjoints: &mut Adjoints, value: Value, part: Option<Value>| {
-        if let (Some(part), true) = (part, active(value)) {
-            adjoints.add(b, value, part);
-        }
-    };
     match &node.op {
         Op::If => return control::back_if(b, tape, node, adjoints),
         Op::Scan { .. } => return control::back_scan(b, tape, node, adjoints),
@@ -235,146 +230,47 @@ fn back(b: &mut Builder, tape: &Tape, node: &OpNode, adjoints: &mut Adjoints) ->
         }
         _ => {}
     }
-    let Some(g) = g(adjoints) else { return Ok(()) };
-    let y = node.results[0];
-    match &node.op {
-        Op::Unary { kind } => {
-            let part = elementwise::unary(b, *kind, x[0], y, g);
-            hand(b, adjoints, x[0], part);
+    let result = node.results.first().and_then(|y| adjoints.0.get(y));
+    let Some(&g) = result else { return Ok(()) };
+    let active = |v: Value| tape.active.contains(&v);
+    let parts = match node.op.info().family {
+        // Constants, counters and random numbers depend on nothing.
+        "data" => Parts::new(),
+        "elementwise" => elementwise::back(b, node, g, &active),
+        "movement" => movement::back(b, node, g, &active)?,
+        _ => sums(b, node, g, &active)?,
+    };
+    for (value, part) in parts {
+        if active(value) {
+            adjoints.add(b, value, part);
         }
-        Op::Binary { kind } => {
-            for k in 0..2 {
-                if active(x[k]) {
-                    let part = elementwise::binary(b, *kind, k, (x[0], x[1]), y, g);
-                    hand(b, adjoints, x[k], part);
-                }
-            }
-        }
-        Op::Select => {
-            let zero = zeros(b, y);
-            if active(x[1]) {
-                let part = b.select(x[0], g, zero);
-                hand(b, adjoints, x[1], Some(part));
-            }
-            if active(x[2]) {
-                let part = b.select(x[0], zero, g);
-                hand(b, adjoints, x[2], Some(part));
-            }
-        }
-        Op::Cast { .. } => {
-            let dtype = b.ty(x[0]).dtype();
-            if dtype.is_float() {
-                let part = b.cast(g, dtype);
-                hand(b, adjoints, x[0], Some(part));
-            }
-        }
-        Op::Broadcast { axes, .. } => {
-            let part = movement::broadcast(b, x[0], axes, g);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::Reshape { .. } => {
-            let shape = b.ty(x[0]).shape().to_vec();
-            let part = b.reshape(g, &shape);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::Permute { axes } => {
-            let mut inverse = vec![0; axes.len()];
-            axes.iter().enumerate().for_each(|(k, &a)| inverse[a] = k);
-            let part = b.permute(g, &inverse);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::Slice {
-            starts,
-            limits,
-            strides,
-        } => {
-            let part = movement::slice(b, x[0], (starts, limits, strides), g);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::Pad { low, high: _ } => {
-            let (inner, rim) = movement::pad(b, x[0], low, g, active(x[1]));
-            hand(b, adjoints, x[0], Some(inner));
-            hand(b, adjoints, x[1], rim);
-        }
-        Op::Concat { axis } => {
-            for (value, part) in movement::concat(b, x, *axis, g) {
-                hand(b, adjoints, value, Some(part));
-            }
-        }
-        Op::Reverse { axes } => {
-            let part = b.value(Op::Reverse { axes: axes.clone() }, &[g]);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::Gather { axes } => {
-            let part = movement::gather(b, x, axes, g);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::Scatter { axes, kind } => {
-            let (base, updates) = movement::scatter(b, x, axes, *kind, g, node.loc)?;
-            hand(b, adjoints, x[0], Some(base));
-            hand(b, adjoints, x[x.len() - 1], Some(updates));
-        }
-        Op::DynamicSlice { .. } => {
-            let zero = zeros(b, x[0]);
-            let mut operands = vec![zero, g];
-            operands.extend(&x[1..]);
-            let part = b.value(Op::DynamicUpdate, &operands);
-            hand(b, adjoints, x[0], Some(part));
-        }
-        Op::DynamicUpdate => {
-            let hole = zeros(b, x[1]);
-            let mut operands = vec![g, hole];
-            operands.extend(&x[2..]);
-            let base = b.value(Op::DynamicUpdate, &operands);
-            let sizes = b.ty(x[1]).shape().to_vec();
-            let mut operands = vec![g];
-            operands.extend(&x[2..]);
-            let window = b.value(Op::DynamicSlice { sizes }, &operands);
-            hand(b, adjoints, x[0], Some(base));
-            hand(b, adjoints, x[1], Some(window));
-        }
+    }
+    Ok(())
+}
+
+/// Reductions and contractions.
+fn sums(b: &mut Builder, node: &OpNode, g: Value, active: &dyn Fn(Value) -> bool) -> Result<Parts> {
+    let x = &node.operands;
+    Ok(match &node.op {
         Op::Reduce { kind, axes, .. } => {
-            let part = reduction::reduce(b, *kind, axes, x[0], y, g);
-            hand(b, adjoints, x[0], part);
+            let part = reduction::reduce(b, *kind, axes, x[0], node.results[0], g);
+            part.map(|part| (x[0], part)).into_iter().collect()
         }
         Op::Contract { .. } => {
-            for k in 0..x.len() {
-                if active(x[k]) {
-                    let part = contract::operand(b, &node.op, x, k, g);
-                    hand(b, adjoints, x[k], Some(part));
-                }
-            }
+            let wanted = (0..x.len()).filter(|&k| active(x[k]));
+            wanted
+                .map(|k| (x[k], contract::operand(b, &node.op, x, k, g)))
+                .collect()
         }
-        Op::Constant { .. }
-        | Op::DimValue { .. }
-        | Op::Iota { .. }
-        | Op::RandomBits { .. }
-        | Op::Compare { .. }
-        | Op::StopGradient
-        | Op::ArgReduce { .. }
-        | Op::Assert { .. }
-        | Op::AssertClose { .. } => {}
-        Op::If | Op::While { .. } | Op::Scan { .. } | Op::Sort { .. } => {}
-        Op::Call { .. }
-        | Op::Grad { .. }
-        | Op::Fused { .. }
-        | Op::Alloc { .. }
-        | Op::Free
-        | Op::Data { .. }
-        | Op::View { .. }
-        | Op::Load
-        | Op::Store
-        | Op::For { .. }
-        | Op::Parallel { .. }
-        | Op::Kernel { .. } => {
-            let message = format!("`{}` has no derivative at this stage", node.op.name());
+        Op::ArgReduce { .. } | Op::Assert { .. } | Op::AssertClose { .. } => Parts::new(),
+        other => {
+            let message = format!("`{}` has no derivative at this stage", other.name());
             return Err(DiffError {
                 message,
                 loc: node.loc,
             });
         }
-    }
-    Ok(())
+    })
 }
 
 /// Zeros of the type of a value.

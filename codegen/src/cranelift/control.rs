@@ -131,7 +131,8 @@ impl Translator<'_, '_> {
 
     pub fn assert(&mut self, node: &OpNode, message: &str) {
         let condition = self.get(node.operands[0]);
-        self.check(condition, message, node.loc);
+        let shown: Vec<Value> = node.operands[1..].iter().map(|&v| self.get(v)).collect();
+        self.check_showing(condition, message, &shown, node.loc);
     }
 }
 

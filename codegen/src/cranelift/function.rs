@@ -262,6 +262,17 @@ impl Translator<'_, '_> {
 
     /// Returns the status of a site unless the condition holds.
     pub fn check(&mut self, condition: Value, message: &str, loc: Option<Loc>) {
+        self.check_showing(condition, message, &[], loc);
+    }
+
+    /// The same, with up to two numbers for the message.
+    pub fn check_showing(
+        &mut self,
+        condition: Value,
+        message: &str,
+        shown: &[Value],
+        loc: Option<Loc>,
+    ) {
         let site = self.unit.site(message, loc);
         let (fine, failed) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(condition, fine, &[], failed, &[]);
@@ -269,7 +280,8 @@ impl Translator<'_, '_> {
         self.b.switch_to_block(failed);
         let site = self.b.ins().iconst(types::I32, site);
         let zero = self.int(0);
-        let status = self.runtime("aiai_fail", &[self.context, site, zero, zero])[0];
+        let [a, b] = [0, 1].map(|k| shown.get(k).copied().unwrap_or(zero));
+        let status = self.runtime("aiai_fail", &[self.context, site, a, b])[0];
         self.b.ins().return_(&[status]);
         self.b.switch_to_block(fine);
     }

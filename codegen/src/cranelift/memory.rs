@@ -8,7 +8,7 @@ use cranelift_module::Module as _;
 
 use super::CompileError;
 use super::function::{Translator, scalar_type};
-use crate::lower::stack_bytes;
+use crate::memory::stack_bytes;
 
 /// The size of a buffer in bytes.
 pub fn byte_size(dtype: DType, shape: &[Dim]) -> Dim {

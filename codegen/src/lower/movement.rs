@@ -118,8 +118,8 @@ impl<'a> Lowerer<'a> {
         let mut found = Vec::new();
         for (&index, &axis) in indices.iter().zip(axes) {
             let place = self.element(index, at);
-            let message = format!("index out of range for an axis of size {}", shape[axis]);
-            self.check_index(place, shape[axis], &message);
+            let message = "index {a} is out of range for an axis of size {b}";
+            self.check_index(place, shape[axis], shape[axis], message);
             found.push(place);
         }
         found
@@ -208,11 +208,11 @@ impl<'a> Lowerer<'a> {
         for (k, &position) in positions.iter().enumerate() {
             let start = self.scalar(position);
             let room = shape[k] - sizes[k] + Dim::from(1);
-            self.check_index(
-                start,
-                room,
-                &format!("a window leaves an axis of size {}", shape[k]),
+            let message = format!(
+                "position {{a}} with size {} leaves an axis of {{b}}",
+                sizes[k]
             );
+            self.check_index(start, room, shape[k], &message);
             starts.push(start);
         }
         starts

@@ -6,6 +6,9 @@ use crate::cli::{Form, Global};
 use crate::project::Project;
 use crate::{Ended, Failure, Outcome, driver, output};
 
+/// The passes that make and change loops, in order.
+const LOOP_PASSES: &[&str] = &["lower", "memory"];
+
 pub fn run(
     target: &str,
     form: Form,
@@ -19,28 +22,32 @@ pub fn run(
     let dims = driver::parse_dims(dims)?;
     let name = function.unwrap_or(&project.config.model.entry);
     let mut entry = driver::entry(&project.program, name, &dims, global)?;
-    if form == Form::Loop && after.is_some() {
-        return Err(Failure::input(
-            "`--ir loop` is what comes after all passes; `--after` goes with `--ir tensor`",
-        ));
+    let (tensor, loops) = (aiai_passes::PASSES, LOOP_PASSES);
+    let known = match form {
+        Form::Tensor => [&["source"], tensor].concat(),
+        Form::Loop => loops.to_vec(),
+    };
+    if let Some(pass) = after.filter(|p| !known.contains(p)) {
+        return Err(Failure::input(format!(
+            "unknown pass `{pass}`; at this level they are {}",
+            known.join(", ")
+        )));
     }
     if after != Some("source") {
-        if let Some(pass) = after.filter(|p| !aiai_passes::PASSES.contains(p)) {
-            let known = aiai_passes::PASSES.join(", ");
-            return Err(Failure::input(format!(
-                "unknown pass `{pass}`; the passes are source, {known}"
-            )));
-        }
         let options = aiai_passes::Options {
             verify_each: true,
-            stop_after: after.map(str::to_owned),
+            stop_after: after.filter(|_| form == Form::Tensor).map(str::to_owned),
         };
         driver::optimize(&mut entry, &options)?;
     }
     if form == Form::Loop {
         let mut lowered = aiai_ir::Module::default();
         for function in entry.module.functions.values() {
-            lowered.insert(aiai_codegen::lower::lower(function, false));
+            let mut function = aiai_codegen::lower::lower(function, false);
+            if after != Some("lower") {
+                aiai_codegen::memory::plan(&mut function);
+            }
+            lowered.insert(function);
         }
         entry.module = lowered;
     }

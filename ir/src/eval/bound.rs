@@ -284,7 +284,7 @@ fn product(x: &Array, axes: &[usize], acc: DType, result: &mut Array) {
 fn rows(shape: &[usize], axis: usize) -> Vec<Vec<usize>> {
     let stride = strides(shape)[axis];
     let (length, count) = (shape[axis], shape.iter().product::<usize>());
-    let starts = (0..count).filter(|at| at / stride % length.max(1) == 0);
+    let starts = (0..count).filter(|at| (at / stride).is_multiple_of(length.max(1)));
     starts
         .map(|start| (0..length).map(|k| start + k * stride).collect())
         .collect()

@@ -1,7 +1,7 @@
 //! Type rules of control flow, calls and checks.
 
 use super::RegionTypes;
-use super::infer::{ensure, exactly};
+use super::infer::{ensure, exactly, index_scalar};
 use crate::{DType, Dim, Type};
 
 /// The number of iterations of a range: `ceil((to - from) / step)`, not clamped at 0.
@@ -116,9 +116,22 @@ pub fn fused(operands: &[Type], regions: &[RegionTypes]) -> Result<Vec<Type>, St
 }
 
 pub fn assert(operands: &[Type]) -> Result<Vec<Type>, String> {
-    let [cond] = exactly(operands)?;
+    let Some((cond, shown)) = operands.split_first() else {
+        return Err("takes a condition".into());
+    };
     condition(cond)?;
+    ensure(shown.len() <= 2, || "shows at most two numbers".into())?;
+    shown.iter().try_for_each(index_scalar)?;
     Ok(Vec::new())
+}
+
+/// The message of an assertion with its numbers in place of `{a}` and `{b}`.
+pub fn shown_message(message: &str, shown: &[i64]) -> String {
+    let mut text = message.to_owned();
+    for (mark, number) in ["{a}", "{b}"].into_iter().zip(shown) {
+        text = text.replace(mark, &number.to_string());
+    }
+    text
 }
 
 pub fn assert_close(operands: &[Type]) -> Result<Vec<Type>, String> {

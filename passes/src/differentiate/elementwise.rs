@@ -1,11 +1,44 @@
 //! Derivatives of elementwise functions.
 
-use aiai_ir::{BinaryKind, Builder, CompareKind, UnaryKind, Value};
+use aiai_ir::{BinaryKind, Builder, CompareKind, Op, OpNode, UnaryKind, Value};
 
-use super::{constant, zeros};
+use super::{Parts, constant, zeros};
+
+/// What an elementwise op hands to its operands.
+pub fn back(b: &mut Builder, node: &OpNode, g: Value, active: &dyn Fn(Value) -> bool) -> Parts {
+    let (x, y) = (&node.operands, node.results[0]);
+    let mut parts = Parts::new();
+    match &node.op {
+        Op::Unary { kind } => parts.extend(unary(b, *kind, x[0], y, g).map(|part| (x[0], part))),
+        Op::Binary { kind } => {
+            for k in (0..2).filter(|&k| active(x[k])) {
+                let part = binary(b, *kind, k, (x[0], x[1]), y, g);
+                parts.extend(part.map(|part| (x[k], part)));
+            }
+        }
+        Op::Select => {
+            let zero = zeros(b, y);
+            if active(x[1]) {
+                parts.push((x[1], b.select(x[0], g, zero)));
+            }
+            if active(x[2]) {
+                parts.push((x[2], b.select(x[0], zero, g)));
+            }
+        }
+        Op::Cast { .. } => {
+            let dtype = b.ty(x[0]).dtype();
+            if dtype.is_float() {
+                parts.push((x[0], b.cast(g, dtype)));
+            }
+        }
+        // Comparisons are constant almost everywhere.
+        _ => {}
+    }
+    parts
+}
 
 /// The cotangent of x, for `y = kind(x)` with cotangent g; `None` where it is zero.
-pub fn unary(b: &mut Builder, kind: UnaryKind, x: Value, y: Value, g: Value) -> Option<Value> {
+fn unary(b: &mut Builder, kind: UnaryKind, x: Value, y: Value, g: Value) -> Option<Value> {
     let mul = |b: &mut Builder, p: Value, q: Value| b.binary(BinaryKind::Mul, p, q);
     Some(match kind {
         UnaryKind::Neg => b.unary(UnaryKind::Neg, g),
@@ -71,7 +104,7 @@ pub fn unary(b: &mut Builder, kind: UnaryKind, x: Value, y: Value, g: Value) -> 
 }
 
 /// The cotangent of operand k of `y = kind(p, q)`; `None` where it is zero.
-pub fn binary(
+fn binary(
     b: &mut Builder,
     kind: BinaryKind,
     k: usize,

@@ -5,9 +5,64 @@ use aiai_ir::{
     ScatterKind, Value,
 };
 
-use super::{Adjoints, DiffError, Result, Tape, zeros};
+use super::{Adjoints, DiffError, Parts, Result, Tape, zeros};
 
-pub fn broadcast(b: &mut Builder, x: Value, axes: &[usize], g: Value) -> Value {
+/// What a movement hands to its operands.
+pub fn back(
+    b: &mut Builder,
+    node: &OpNode,
+    g: Value,
+    active: &dyn Fn(Value) -> bool,
+) -> Result<Parts> {
+    let x = &node.operands;
+    let part = match &node.op {
+        Op::Broadcast { axes, .. } => broadcast(b, x[0], axes, g),
+        Op::Reshape { .. } => {
+            let shape = b.ty(x[0]).shape().to_vec();
+            b.reshape(g, &shape)
+        }
+        Op::Permute { axes } => {
+            let mut inverse = vec![0; axes.len()];
+            axes.iter().enumerate().for_each(|(k, &a)| inverse[a] = k);
+            b.permute(g, &inverse)
+        }
+        Op::Slice {
+            starts,
+            limits,
+            strides,
+        } => slice(b, x[0], (starts, limits, strides), g),
+        Op::Pad { low, .. } => {
+            let (inner, rim) = pad(b, x[0], low, g, active(x[1]));
+            let rim = rim.map(|rim| (x[1], rim));
+            return Ok([(x[0], inner)].into_iter().chain(rim).collect());
+        }
+        Op::Concat { axis } => return Ok(concat(b, x, *axis, g)),
+        Op::Reverse { axes } => b.value(Op::Reverse { axes: axes.clone() }, &[g]),
+        Op::Gather { axes } => gather(b, x, axes, g),
+        Op::Scatter { axes, kind } => {
+            let (base, updates) = scatter(b, x, axes, *kind, g, node.loc)?;
+            return Ok(vec![(x[0], base), (x[x.len() - 1], updates)]);
+        }
+        Op::DynamicSlice { .. } => {
+            let mut operands = vec![zeros(b, x[0]), g];
+            operands.extend(&x[1..]);
+            b.value(Op::DynamicUpdate, &operands)
+        }
+        Op::DynamicUpdate => {
+            let mut operands = vec![g, zeros(b, x[1])];
+            operands.extend(&x[2..]);
+            let base = b.value(Op::DynamicUpdate, &operands);
+            let sizes = b.ty(x[1]).shape().to_vec();
+            operands.remove(1);
+            let window = b.value(Op::DynamicSlice { sizes }, &operands);
+            return Ok(vec![(x[0], base), (x[1], window)]);
+        }
+        other => unreachable!("`{}` moves nothing", other.name()),
+    };
+    Ok(vec![(x[0], part)])
+}
+
+fn broadcast(b: &mut Builder, x: Value, axes: &[usize], g: Value) -> Value {
     let from = b.ty(x).shape().to_vec();
     let to = b.ty(g).shape().to_vec();
     let repeated = |axis: &usize| match axes.iter().position(|a| a == axis) {
@@ -23,7 +78,7 @@ pub fn broadcast(b: &mut Builder, x: Value, axes: &[usize], g: Value) -> Value {
     b.reshape(total, &from)
 }
 
-pub fn slice(b: &mut Builder, x: Value, range: (&[Dim], &[Dim], &[Dim]), g: Value) -> Value {
+fn slice(b: &mut Builder, x: Value, range: (&[Dim], &[Dim], &[Dim]), g: Value) -> Value {
     let (starts, limits, strides) = range;
     let shape = b.ty(x).shape().to_vec();
     if strides.iter().all(|s| s.is_const(1)) {
@@ -57,7 +112,7 @@ pub fn slice(b: &mut Builder, x: Value, range: (&[Dim], &[Dim], &[Dim]), g: Valu
 }
 
 /// The cotangents of the padded tensor and, if wanted, of the padding value.
-pub fn pad(b: &mut Builder, x: Value, low: &[Dim], g: Value, rim: bool) -> (Value, Option<Value>) {
+fn pad(b: &mut Builder, x: Value, low: &[Dim], g: Value, rim: bool) -> (Value, Option<Value>) {
     let limits: Vec<Dim> = b
         .ty(x)
         .shape()
@@ -83,7 +138,7 @@ pub fn pad(b: &mut Builder, x: Value, low: &[Dim], g: Value, rim: bool) -> (Valu
     (inner, rim)
 }
 
-pub fn concat(b: &mut Builder, parts: &[Value], axis: usize, g: Value) -> Vec<(Value, Value)> {
+fn concat(b: &mut Builder, parts: &[Value], axis: usize, g: Value) -> Vec<(Value, Value)> {
     let rank = b.ty(g).rank();
     let mut start = Dim::from(0);
     let mut out = Vec::new();
@@ -103,7 +158,7 @@ pub fn concat(b: &mut Builder, parts: &[Value], axis: usize, g: Value) -> Vec<(V
     out
 }
 
-pub fn gather(b: &mut Builder, x: &[Value], axes: &[usize], g: Value) -> Value {
+fn gather(b: &mut Builder, x: &[Value], axes: &[usize], g: Value) -> Value {
     let mut operands = vec![zeros(b, x[0])];
     operands.extend(&x[1..]);
     operands.push(g);
@@ -117,7 +172,7 @@ pub fn gather(b: &mut Builder, x: &[Value], axes: &[usize], g: Value) -> Value {
 }
 
 /// The cotangents of the base and of the updates.
-pub fn scatter(
+fn scatter(
     b: &mut Builder,
     x: &[Value],
     axes: &[usize],

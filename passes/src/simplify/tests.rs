@@ -1,3 +1,5 @@
+//! What is left of small functions.
+
 use aiai_ir::{BinaryKind, Builder, DType, Dim, Function, Literal, Op, Type, UnaryKind, Value};
 
 use super::simplify;

@@ -1,0 +1,329 @@
+//! Results computed in place: a buffer takes over the memory of one that is read for the last time by
+//! the loop that fills it, each element just before it is written.
+
+use std::collections::HashMap;
+
+use aiai_ir::{Dim, Function, Op, OpNode, Region, Type, Value};
+
+/// Replaces buffers by those that they can be computed in.
+pub fn reuse(function: &mut Function) {
+    let mut body = std::mem::take(&mut function.body);
+    region(function, &mut body);
+    function.body = body;
+}
+
+fn region(function: &Function, region_: &mut Region) {
+    for node in &mut region_.ops {
+        node.regions.iter_mut().for_each(|r| region(function, r));
+    }
+    let mut lives = Lives::of(region_);
+    let fresh: Vec<(usize, Value)> = region_
+        .ops
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| is_large(node))
+        .map(|(at, node)| (at, node.results[0]))
+        .collect();
+    for (made, target) in fresh {
+        let Some(&(first, last)) = lives.touched.get(&target) else {
+            continue;
+        };
+        let filled = &region_.ops[first];
+        let donors = lives.dying_at(first, made);
+        let donor = donors.into_iter().find(|&donor| {
+            same_size(function, donor, target)
+                && Accesses::of(function, &lives.roots, filled, donor, target).in_place()
+        });
+        if let Some(donor) = donor {
+            // From here on the donor lives as long as what is computed in it.
+            lives.touched.insert(donor, (lives.touched[&donor].0, last));
+            lives.touched.remove(&target);
+            let roots = lives.roots.values_mut();
+            roots.filter(|r| **r == target).for_each(|r| *r = donor);
+            region_.ops[made].op = Op::View {
+                shape: function.ty(target).shape().to_vec(),
+            };
+            region_.ops[made].operands = vec![donor];
+        }
+    }
+}
+
+/// Buffers on the stack are not worth the thought.
+fn is_large(node: &OpNode) -> bool {
+    matches!(node.op, Op::Alloc { .. }) && super::stack_bytes(&node.op).is_none()
+}
+
+fn same_size(function: &Function, a: Value, b: Value) -> bool {
+    let count = |ty: &Type| Dim::product(ty.shape().iter().copied());
+    let (a, b) = (function.ty(a), function.ty(b));
+    a.dtype() == b.dtype() && count(a) == count(b)
+}
+
+/// When the buffers made in a region are touched, views aside.
+struct Lives {
+    /// The buffer that a view shows, also of views in inner regions.
+    roots: HashMap<Value, Value>,
+    /// Positions of the first and the last op that reads or writes a buffer.
+    touched: HashMap<Value, (usize, usize)>,
+    /// Where a buffer is made.
+    made: HashMap<Value, usize>,
+}
+
+impl Lives {
+    fn of(region: &Region) -> Lives {
+        let mut lives = Lives {
+            roots: HashMap::new(),
+            touched: HashMap::new(),
+            made: HashMap::new(),
+        };
+        for (at, node) in region.ops.iter().enumerate() {
+            if is_large(node) {
+                lives.roots.insert(node.results[0], node.results[0]);
+                lives.made.insert(node.results[0], at);
+            }
+            lives.node(at, node);
+        }
+        lives
+    }
+
+    fn node(&mut self, at: usize, node: &OpNode) {
+        if matches!(node.op, Op::View { .. }) {
+            if let Some(&root) = self.roots.get(&node.operands[0]) {
+                self.roots.insert(node.results[0], root);
+            }
+            return;
+        }
+        for operand in &node.operands {
+            if let Some(&root) = self.roots.get(operand) {
+                self.touched.entry(root).or_insert((at, at)).1 = at;
+            }
+        }
+        for inner in &node.regions {
+            inner.ops.iter().for_each(|n| self.node(at, n));
+        }
+    }
+
+    /// Buffers that exist where `made` is, and are touched for the last time at `at`.
+    fn dying_at(&self, at: usize, made: usize) -> Vec<Value> {
+        let mut found: Vec<Value> = self
+            .touched
+            .iter()
+            .filter(|(value, (_, last))| *last == at && self.made[value] < made)
+            .map(|(value, _)| *value)
+            .collect();
+        found.sort_unstable();
+        found
+    }
+}
+
+/// What a loop nest does with a buffer that it reads and one that it fills.
+struct Accesses<'a> {
+    function: &'a Function,
+    roots: &'a HashMap<Value, Value>,
+    donor: Value,
+    target: Value,
+    /// Equal numbers are equal values in corresponding iterations.
+    numbers: HashMap<Value, usize>,
+    keys: HashMap<Key, usize>,
+    /// Which enclosing loops a number depends on.
+    depends: Vec<Vec<usize>>,
+    /// The numbers of the indices of the loops around.
+    loops: Vec<usize>,
+    /// The shape that is addressed and the index of every access, in order.
+    reads: Vec<(Vec<Dim>, Vec<usize>)>,
+    writes: Vec<(Vec<Dim>, Vec<usize>)>,
+    /// Something else than a read before all writes happens.
+    spoiled: bool,
+}
+
+/// What makes two values equal.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Op(Op, Vec<usize>),
+    /// The index of a loop with these bounds inside these loops.
+    Loop(Vec<usize>, Vec<usize>),
+    Unlike(Value),
+}
+
+impl<'a> Accesses<'a> {
+    fn of(
+        function: &'a Function,
+        roots: &'a HashMap<Value, Value>,
+        node: &OpNode,
+        donor: Value,
+        target: Value,
+    ) -> Accesses<'a> {
+        let mut accesses = Accesses {
+            function,
+            roots,
+            donor,
+            target,
+            numbers: HashMap::new(),
+            keys: HashMap::new(),
+            depends: Vec::new(),
+            loops: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            spoiled: false,
+        };
+        accesses.node(node);
+        accesses
+    }
+
+    /// Whether every read is of the element that is written next.
+    fn in_place(&self) -> bool {
+        !self.spoiled
+            && !self.reads.is_empty()
+            && self.reads.iter().all(|read| self.writes.contains(read))
+            && self.writes.iter().all(|write| *write == self.writes[0])
+    }
+
+    fn number(&mut self, key: Key, depends: Vec<usize>) -> usize {
+        let next = self.keys.len();
+        let number = *self.keys.entry(key).or_insert(next);
+        if number == next {
+            self.depends.push(depends);
+        }
+        number
+    }
+
+    fn of_value(&mut self, value: Value) -> usize {
+        if let Some(&known) = self.numbers.get(&value) {
+            return known;
+        }
+        let number = self.number(Key::Unlike(value), Vec::new());
+        self.numbers.insert(value, number);
+        number
+    }
+
+    fn is(&self, value: Value, buffer: Value) -> bool {
+        self.roots.get(&value) == Some(&buffer)
+    }
+
+    fn node(&mut self, node: &OpNode) {
+        match &node.op {
+            Op::Load if self.is(node.operands[0], self.donor) => {
+                // A read behind a write would see what was written.
+                self.spoiled |= !self.writes.is_empty();
+                let access = self.access(node.operands[0], &node.operands[1..]);
+                self.reads.push(access);
+                self.unlike(node);
+            }
+            Op::Store if self.is(node.operands[1], self.target) => {
+                let access = self.access(node.operands[1], &node.operands[2..]);
+                // Every loop around must move the place, or it would be written again and again.
+                let moves = |l: &usize| access.1.iter().any(|i| self.depends[*i].contains(l));
+                self.spoiled |= !self.loops.iter().all(moves);
+                self.writes.push(access);
+            }
+            Op::For { .. } | Op::Parallel { .. } => self.loop_(node),
+            Op::If | Op::While { .. } => self.spoiled = true,
+            op => {
+                let touches = |v: &Value| self.is(*v, self.donor) || self.is(*v, self.target);
+                self.spoiled |= node.operands.iter().any(touches);
+                let pure = op.info().effect == aiai_ir::ops::Effect::Pure;
+                match node.results.as_slice() {
+                    [result] if pure && !matches!(op, Op::View { .. }) => {
+                        let operands: Vec<usize> =
+                            node.operands.iter().map(|&v| self.of_value(v)).collect();
+                        let mut depends: Vec<usize> = operands
+                            .iter()
+                            .flat_map(|o| self.depends[*o].clone())
+                            .collect();
+                        depends.sort_unstable();
+                        depends.dedup();
+                        let number = self.number(Key::Op(op.clone(), operands), depends);
+                        self.numbers.insert(*result, number);
+                    }
+                    _ => self.unlike(node),
+                }
+            }
+        }
+    }
+
+    fn unlike(&mut self, node: &OpNode) {
+        for &result in &node.results {
+            let number = self.number(Key::Unlike(result), self.loops.clone());
+            self.numbers.insert(result, number);
+        }
+    }
+
+    fn loop_(&mut self, node: &OpNode) {
+        let bounds: Vec<usize> = node.operands.iter().map(|&v| self.of_value(v)).collect();
+        let region = &node.regions[0];
+        let around = self.loops.clone();
+        let index = self.number(Key::Loop(bounds, around.clone()), Vec::new());
+        if !self.depends[index].contains(&index) {
+            self.depends[index] = around;
+            self.depends[index].push(index);
+        }
+        self.numbers.insert(region.args[0], index);
+        for &carry in &region.args[1..] {
+            let number = self.number(Key::Unlike(carry), self.loops.clone());
+            self.numbers.insert(carry, number);
+        }
+        self.loops.push(index);
+        region.ops.iter().for_each(|n| self.node(n));
+        self.loops.pop();
+        self.unlike(node);
+    }
+
+    fn access(&mut self, buffer: Value, index: &[Value]) -> (Vec<Dim>, Vec<usize>) {
+        let shape = self.function.ty(buffer).shape().to_vec();
+        (shape, index.iter().map(|&v| self.of_value(v)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aiai_ir::{BinaryKind, Builder, DType, ReduceKind, UnaryKind};
+
+    use super::*;
+
+    /// How many buffers a function of `x: f32[N, M]` allocates for its intermediate results.
+    fn buffers(build: impl FnOnce(&mut Builder, Value) -> Value) -> usize {
+        let mut source = Function::new("f");
+        let mut b = Builder::new(&mut source);
+        let shape = vec![Dim::sym("N"), Dim::sym("M")];
+        let x = b.add_param("x", Type::tensor(DType::F32, shape), false);
+        let y = build(&mut b, x);
+        b.finish(&[y], &["y"]);
+        let mut loops = crate::lower::lower(&source, false);
+        crate::memory::plan(&mut loops);
+        let mut count = 0;
+        loops
+            .body
+            .walk(&mut |node| count += usize::from(is_large(node)));
+        count
+    }
+
+    #[test]
+    fn a_chain_of_tensors_is_computed_in_one_buffer() {
+        let count = buffers(|b, x| {
+            let a = b.unary(UnaryKind::Neg, x);
+            let c = b.binary(BinaryKind::Mul, a, x);
+            let d = b.unary(UnaryKind::Abs, c);
+            b.reduce(ReduceKind::Sum, d, &[0])
+        });
+        assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn what_is_read_elsewhere_keeps_its_buffer() {
+        let transposed = buffers(|b, x| {
+            let a = b.unary(UnaryKind::Neg, x);
+            let t = b.permute(a, &[1, 0]);
+            let c = b.unary(UnaryKind::Abs, t);
+            b.reduce(ReduceKind::Sum, c, &[0])
+        });
+        assert_eq!(transposed, 2);
+        let used_again = buffers(|b, x| {
+            let a = b.unary(UnaryKind::Neg, x);
+            let c = b.unary(UnaryKind::Abs, a);
+            let d = b.binary(BinaryKind::Add, a, c);
+            b.reduce(ReduceKind::Sum, d, &[0])
+        });
+        // `c` cannot take the place of `a`; `d` takes one of them.
+        assert_eq!(used_again, 2);
+    }
+}
