@@ -5,6 +5,7 @@
 
 pub mod generate;
 pub mod inputs;
+pub mod kernels;
 pub mod oracle;
 pub mod random;
 

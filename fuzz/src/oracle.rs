@@ -115,6 +115,10 @@ fn compare_case(
     };
     let after = eval::run(optimised, entry, args, &bits);
     agree(&expected, after.map_err(|e| e.message)).map_err(|e| ("passes", e))?;
+    let loops = run_loops(optimised, entry, args, &expected);
+    if let Some(loops) = loops {
+        agree(&expected, loops).map_err(|e| ("lowering", e))?;
+    }
     let tensors: Vec<Tensor> = args
         .iter()
         .map(|a| Tensor::from_bytes(dtype(a.dtype), &a.shape, &a.to_bytes()))
@@ -136,6 +140,51 @@ fn compare_case(
         agree(&expected, got).map_err(|e| ("cranelift", e))?;
     }
     Ok(true)
+}
+
+/// The planned loops on the evaluator; `None` where they are beyond its limits.
+fn run_loops(
+    optimised: &Module,
+    entry: Sym,
+    args: &[Array],
+    expected: &Result<Vec<Array>, EvalError>,
+) -> Option<Result<Vec<Array>, String>> {
+    let mut loops = aiai_codegen::lower::lower(optimised.get(entry)?, false);
+    aiai_codegen::memory::plan(&mut loops);
+    let mut module = Module::default();
+    if let Err(e) = verify_loops(&mut module, loops) {
+        return Some(Err(e));
+    }
+    // Results are parameters of the loop function, written over.
+    let results = expected.as_ref().ok()?;
+    let mut all = args.to_vec();
+    all.extend(results.iter().map(unlike));
+    let options = eval::Options {
+        max_steps: 1 << 22,
+        kernels: &crate::kernels::Kernels,
+        ..eval::Options::default()
+    };
+    match eval::run(&module, entry, &all, &options) {
+        Ok(mut all) => Some(Ok(all.split_off(args.len()))),
+        Err(e) if beyond(&e) => None,
+        Err(e) => Some(Err(e.message)),
+    }
+}
+
+/// An array that differs in every element: what nothing writes is found.
+fn unlike(x: &Array) -> Array {
+    let (dtype, shape) = (x.dtype, x.shape.clone());
+    if dtype.is_float() {
+        let other = |v: f64| if v.is_nan() { 1.0 } else { f64::NAN };
+        Array::floats(dtype, shape, x.to_f64().into_iter().map(other))
+    } else {
+        Array::ints(dtype, shape, x.as_ints().iter().map(|v| v ^ 1))
+    }
+}
+
+fn verify_loops(module: &mut Module, loops: Function) -> Result<(), String> {
+    module.insert(loops);
+    aiai_ir::verify(module, aiai_ir::Stage::Loop).map_err(|e| format!("invalid loops: {e}"))
 }
 
 fn beyond(e: &EvalError) -> bool {

@@ -23,7 +23,7 @@ mod scalar;
 
 pub use array::{Array, Data};
 pub use bound::compare;
-pub use loops::{KernelTable, NoKernels};
+pub use loops::{Buffer, Element, KernelOperand, KernelTable, NoKernels};
 pub use philox::philox4x32;
 pub use scalar::{binary as scalar_binary, unary as scalar_unary};
 

@@ -191,7 +191,7 @@ impl Translator<'_, '_> {
 
     /// An op of the entry itself, timed if so wished.
     fn timed(&mut self, node: &OpNode) -> Result<(), CompileError> {
-        let counts = !matches!(node.op.info().family, "data" | "elementwise");
+        let counts = !node.regions.is_empty() || matches!(node.op, Op::Kernel { .. });
         if !self.unit.options.profile || !counts || node.loc.is_none() {
             return self.node(node);
         }
