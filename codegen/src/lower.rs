@@ -18,6 +18,7 @@ mod contract;
 mod control;
 mod elementwise;
 mod expression;
+mod loops;
 mod movement;
 mod points;
 mod reduction;
@@ -47,6 +48,7 @@ pub fn lower(source: &Function, check_nan: bool) -> Function {
         places: HashMap::new(),
         nodes: HashMap::new(),
         lazy: HashSet::new(),
+        row_major: HashSet::new(),
         outputs: HashMap::new(),
         memo: HashMap::new(),
         staged: HashMap::new(),
@@ -67,6 +69,8 @@ struct Lowerer<'a> {
     nodes: HashMap<Value, &'a OpNode>,
     /// Values that are computed where they are used.
     lazy: HashSet<Value>,
+    /// Values that are wanted in row-major order.
+    row_major: HashSet<Value>,
     /// Results that are written straight to their output buffers.
     outputs: HashMap<Value, Value>,
     /// Elements computed in the innermost open region.
@@ -91,6 +95,7 @@ impl<'a> Lowerer<'a> {
         }
         if !self.check_nan {
             self.lazy = usage::plan(source);
+            self.row_major = usage::row_major(source);
         }
         let mut targets = Vec::new();
         for (&result, name) in source.body.yields.iter().zip(&source.result_names) {
@@ -195,6 +200,9 @@ impl<'a> Lowerer<'a> {
         for (result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
             if let Some(&buffer) = self.outputs.get(result) {
                 self.outputs.insert(inner, buffer);
+            }
+            if self.row_major.contains(result) {
+                self.row_major.insert(inner);
             }
         }
         self.region(&node.regions[0]);
@@ -351,73 +359,6 @@ impl<'a> Lowerer<'a> {
             &[inside, index, shown],
             Vec::new(),
         );
-    }
-
-    // ---- loops ----
-
-    /// `for i in 0..n`, the body filled in by `body`.
-    fn for_loop(&mut self, n: Value, lanes: i64, body: impl FnOnce(&mut Self, Value)) {
-        let zero = self.int(0);
-        let args = self.b.begin_region(&[Type::scalar(DType::I64)]);
-        let outer = std::mem::take(&mut self.memo);
-        body(self, args[0]);
-        self.memo = outer;
-        let region = self.b.end_region(&[]);
-        self.b
-            .op(Op::For { step: 1, lanes }, &[zero, n], vec![region]);
-    }
-
-    /// `for i in 0..n` with carried scalars.
-    fn fold_loop(
-        &mut self,
-        n: Value,
-        init: &[Value],
-        body: impl FnOnce(&mut Self, Value, &[Value]) -> Vec<Value>,
-    ) -> Vec<Value> {
-        let zero = self.int(0);
-        let mut types = vec![Type::scalar(DType::I64)];
-        types.extend(init.iter().map(|&v| self.b.ty(v).clone()));
-        let args = self.b.begin_region(&types);
-        let outer = std::mem::take(&mut self.memo);
-        let next = body(self, args[0], &args[1..]);
-        self.memo = outer;
-        let region = self.b.end_region(&next);
-        let mut operands = vec![zero, n];
-        operands.extend(init);
-        self.b
-            .op(Op::For { step: 1, lanes: 1 }, &operands, vec![region])
-    }
-
-    /// `parallel(n)`, the body filled in by `body`.
-    fn parallel(&mut self, n: Value, grain: i64, body: impl FnOnce(&mut Self, Value)) {
-        let args = self.b.begin_region(&[Type::scalar(DType::I64)]);
-        let outer = std::mem::take(&mut self.memo);
-        let staged = std::mem::take(&mut self.staged);
-        body(self, args[0]);
-        self.memo = outer;
-        self.staged = staged;
-        let region = self.b.end_region(&[]);
-        self.b.op(Op::Parallel { grain }, &[n], vec![region]);
-    }
-
-    /// Loops over a shape, innermost last.
-    fn nest(
-        &mut self,
-        shape: &[Dim],
-        index: &mut Vec<Value>,
-        body: &mut dyn FnMut(&mut Self, &[Value]),
-    ) {
-        match shape.get(index.len()) {
-            None => body(self, index),
-            Some(&dim) => {
-                let n = self.dim(dim);
-                self.for_loop(n, 1, |this, i| {
-                    index.push(i);
-                    this.nest(shape, index, body);
-                    index.pop();
-                });
-            }
-        }
     }
 
     fn kernel(&mut self, name: &str, operands: &[Value], results: &[Type]) -> Vec<Value> {

@@ -191,7 +191,7 @@ pub struct RunArgs {
     /// Give a dimension a size: NAME=SIZE.
     #[arg(long = "dim", value_name = "NAME=SIZE")]
     pub dims: Vec<String>,
-    /// Draw parameters that are not given from this seed.
+    /// Draw parameters that are not given from this seed: floats from -1 to 1, integers 0 and 1.
     #[arg(long, value_name = "SEED")]
     pub random: Option<u64>,
 }

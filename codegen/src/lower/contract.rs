@@ -4,7 +4,7 @@
 //! convolution); an output of that kind is accumulated from an unfolded product. What remains is a
 //! batch of matrix products with strides.
 
-use aiai_ir::{AffineExpr, AffineMap, BinaryKind, DType, Dim, Op, OpNode, Relation, Truth, Value};
+use aiai_ir::{AffineExpr, AffineMap, CompareKind, DType, Dim, Op, OpNode, Relation, Truth, Value};
 
 use super::{Lowerer, Place};
 
@@ -85,22 +85,31 @@ impl<'a> Lowerer<'a> {
             &roles.summed,
             &roles.columns,
         );
-        // The product in natural order: batch, rows, columns.
-        let order: Vec<usize> = roles
-            .batch
-            .iter()
-            .chain(&roles.rows)
-            .chain(&roles.columns)
-            .copied()
-            .collect();
-        let natural: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
+        // Batch, rows, columns; or with rows and columns exchanged, where that is the order of the result
+        // or runs along its memory.
+        let order_of = |r: &Roles| [&r.batch[..], &r.rows, &r.columns].concat();
+        let exchanged = Roles {
+            batch: roles.batch.clone(),
+            rows: roles.columns.clone(),
+            columns: roles.rows.clone(),
+            summed: roles.summed.clone(),
+        };
+        let shape = self.shape(result);
         let bare = out.as_indices().filter(|indices| {
-            indices.len() == order.len()
-                && indices
-                    .iter()
-                    .zip(self.shape(result))
-                    .all(|(i, d)| space[*i] == *d)
+            let whole = indices.iter().zip(shape).all(|(i, d)| space[*i] == *d);
+            whole && indices.len() == order_of(roles).len()
         });
+        let exchange = match &bare {
+            Some(indices) => *indices == order_of(&exchanged),
+            None => runs_along(out, &roles.rows, space) > runs_along(out, &roles.columns, space),
+        };
+        let (roles, left, right) = if exchange {
+            (&exchanged, right, left)
+        } else {
+            (roles, left, right)
+        };
+        let order = order_of(roles);
+        let natural: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
         let in_order = bare.as_ref().is_some_and(|indices| *indices == order);
         let buffer = match self.outputs.get(&result) {
             Some(&buffer) if in_order => buffer,
@@ -160,6 +169,12 @@ impl<'a> Lowerer<'a> {
             }
             return Strided { buffer, strides };
         }
+        // The group that runs along the memory of the source comes last.
+        let (b, c) = if runs_along(map, b, space) > runs_along(map, c, space) {
+            (c, b)
+        } else {
+            (b, c)
+        };
         let order: Vec<usize> = a.iter().chain(b).chain(c).copied().collect();
         let unfolded: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
         let buffer = self.alloc(self.dtype(x), &unfolded);
@@ -202,30 +217,30 @@ impl<'a> Lowerer<'a> {
         buffer: Value,
     ) {
         self.memo.clear();
-        let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-        let mut rows = self.product(outer);
-        for &other in others {
-            if self.facts.check(Relation::NonZero, other) != Truth::True {
-                let (one, zero) = (self.int(1), self.int(0));
-                let size = self.dim(other);
-                let some = self.b.binary(BinaryKind::Min, size, one);
-                let some = self.b.binary(BinaryKind::Max, some, zero);
-                rows = self.mul(rows, some);
-            }
-        }
-        self.parallel(rows, 16, |this, row| {
-            let at = this.delinearize(outer, row);
-            let n = this.dim(last);
-            this.for_loop(n, 4, |this, i| {
-                let mut index = at.clone();
-                index.push(i);
-                let place = this.places_of(map, order, &index);
+        let copy = |this: &mut Self| {
+            this.tasks(shape, &mut |this, index| {
+                let place = this.places_of(map, order, index);
                 let element = this.element(x, &place);
                 let mut operands = vec![element, buffer];
-                operands.extend(&index);
+                operands.extend(index);
                 this.b.op(Op::Store, &operands, Vec::new());
             });
-        });
+        };
+        let unsure = |d: &Dim| self.facts.check(Relation::NonZero, *d) != Truth::True;
+        let unsure: Vec<Dim> = others.iter().copied().filter(unsure).collect();
+        if unsure.is_empty() {
+            copy(self);
+        } else {
+            let points = self.product(&unsure);
+            let zero = self.int(0);
+            let some = self.b.compare(CompareKind::Gt, points, zero);
+            self.b.begin_region(&[]);
+            copy(self);
+            let then = self.b.end_region(&[]);
+            self.b.begin_region(&[]);
+            let otherwise = self.b.end_region(&[]);
+            self.b.op(Op::If, &[some], vec![then, otherwise]);
+        }
         self.memo.clear();
     }
 
@@ -285,11 +300,9 @@ impl<'a> Lowerer<'a> {
         let rest: Vec<usize> = order.iter().copied().filter(|i| !own.contains(i)).collect();
         let rest_sizes: Vec<Dim> = rest.iter().map(|&i| space[i]).collect();
         let tasks = self.product(&sizes);
-        let n = self.product(&rest_sizes);
         self.parallel(tasks, 1, |this, task| {
             let at = this.delinearize(&sizes, task);
-            this.for_loop(n, 1, |this, i| {
-                let inner = this.delinearize(&rest_sizes, i);
+            this.nest(&rest_sizes, &mut Vec::new(), &mut |this, inner| {
                 let find = |index: usize| match own.iter().position(|o| *o == index) {
                     Some(k) => at[k],
                     None => inner[rest.iter().position(|r| *r == index).unwrap_or(0)],
@@ -462,6 +475,19 @@ fn merge_axes(indices: &[usize], space: &[Dim], tensors: &[&Strided]) -> (Merged
         rest.pop();
     }
     (merged, rest)
+}
+
+/// How far the last of some indices runs along the memory that a map addresses; 0 where it does not.
+fn runs_along(map: &AffineMap, group: &[usize], space: &[Dim]) -> i64 {
+    let (Some(last), Some(i)) = (map.coords.last(), group.last()) else {
+        return 0;
+    };
+    let along = last.terms.iter().any(|(t, c)| t == i && c.is_const(1));
+    if along {
+        space[*i].as_const().unwrap_or(i64::MAX)
+    } else {
+        0
+    }
 }
 
 fn row_major(shape: &[Dim]) -> Vec<Dim> {

@@ -17,13 +17,59 @@ impl Lowerer<'_> {
     /// Gives a value that is an expression a buffer, and fills it.
     pub fn materialize(&mut self, value: Value) {
         self.places.insert(value, Place::Lazy);
-        let rank = self.shape(value).len();
-        let buffer = match self.outputs.get(&value) {
-            Some(&buffer) => buffer,
-            None => self.alloc(self.dtype(value), self.shape(value)),
-        };
-        self.fill(value, buffer);
-        self.places.insert(value, super::whole(buffer, rank));
+        let shape = self.shape(value).to_vec();
+        if let Some(&buffer) = self.outputs.get(&value) {
+            self.fill(value, buffer);
+            self.places.insert(value, super::whole(buffer, shape.len()));
+            return;
+        }
+        let axes = self.layout(value);
+        if axes.iter().copied().eq(0..shape.len()) {
+            let buffer = self.alloc(self.dtype(value), &shape);
+            self.fill(value, buffer);
+            self.places.insert(value, super::whole(buffer, shape.len()));
+            return;
+        }
+        let mut physical = shape.clone();
+        for (k, &axis) in axes.iter().enumerate() {
+            physical[axis] = shape[k];
+        }
+        let buffer = self.alloc(self.dtype(value), &physical);
+        self.memo.clear();
+        self.tasks(&physical, &mut |this, place| {
+            let index: Vec<Value> = axes.iter().map(|&axis| place[axis]).collect();
+            let element = this.element(value, &index);
+            let mut operands = vec![element, buffer];
+            operands.extend(place);
+            this.b.op(Op::Store, &operands, Vec::new());
+        });
+        self.places.insert(value, Place::Buffer { buffer, axes });
+    }
+
+    /// The order of axes in memory that suits a value: that of the first tensor it is computed from, so
+    /// that both are walked alike. Row-major where someone wants it so, or rows go through kernels.
+    fn layout(&self, value: Value) -> Vec<usize> {
+        let shape = self.shape(value);
+        let in_order = (0..shape.len()).collect();
+        let last = shape.last().copied().unwrap_or(Dim::from(1));
+        if self.row_major.contains(&value) || !self.stages(value, last).is_empty() {
+            return in_order;
+        }
+        let mut work = vec![value];
+        while let Some(next) = work.pop() {
+            match self.places.get(&next) {
+                Some(Place::Buffer { axes, .. }) if self.shape(next) == shape => {
+                    return axes.clone();
+                }
+                Some(Place::Lazy) | None => {
+                    let node = self.nodes.get(&next);
+                    let same_index = node.filter(|n| !n.op.is_view() && n.op.is_expression());
+                    work.extend(same_index.iter().flat_map(|n| n.operands.iter().rev()));
+                }
+                _ => {}
+            }
+        }
+        in_order
     }
 
     /// Copies a value to a buffer of its type.
@@ -43,6 +89,14 @@ impl Lowerer<'_> {
             return self.fill_flat(value, buffer, &shape);
         }
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+        if self.stages(value, last).is_empty() {
+            return self.tasks(&shape, &mut |this, index| {
+                let element = this.element(value, index);
+                let mut place = vec![element, buffer];
+                place.extend(index);
+                this.b.op(Op::Store, &place, Vec::new());
+            });
+        }
         let rows = self.product(outer);
         self.parallel(rows, GRAIN, |this, row| {
             let index = this.delinearize(outer, row);

@@ -31,21 +31,17 @@ impl<'a> Lowerer<'a> {
         let summed: Vec<usize> = (0..space.len()).filter(|i| !free.contains(i)).collect();
         let outer: Vec<Dim> = free.iter().map(|&i| space[i]).collect();
         let sizes: Vec<Dim> = summed.iter().map(|&i| space[i]).collect();
-        let rows = self.product(&outer);
         let order: Vec<usize> = free.iter().chain(&summed).copied().collect();
-        self.parallel(rows, 64, |this, row| {
-            let at = this.delinearize(&outer, row);
-            let count = this.product(&sizes);
+        self.tasks(&outer, &mut |this, at| {
             let zero = this.identity(ReduceKind::Sum, acc);
-            let total = this.fold_loop(count, &[zero], |this, i, carry| {
-                let inner = this.delinearize(&sizes, i);
-                let full: Vec<Value> = at.iter().chain(&inner).copied().collect();
+            let total = this.fold_nest(&sizes, &[zero], &mut |this, inner, carry| {
+                let full: Vec<Value> = at.iter().chain(inner).copied().collect();
                 let product = this.point(node, maps, &order, &full, acc);
                 vec![this.add(carry[0], product)]
             });
             let total = this.b.cast(total[0], dtype);
             let mut place = vec![total, buffer];
-            place.extend(&at);
+            place.extend(at);
             this.b.op(Op::Store, &place, Vec::new());
         });
         self.memo.clear();
@@ -94,12 +90,10 @@ impl<'a> Lowerer<'a> {
         };
         self.clear(wide, &shape);
         let order: Vec<usize> = (0..space.len()).collect();
-        let count = self.product(space);
-        self.for_loop(count, 1, |this, i| {
-            let full = this.delinearize(space, i);
-            let product = this.point(node, maps, &order, &full, acc);
+        self.nest(space, &mut Vec::new(), &mut |this, full| {
+            let product = this.point(node, maps, &order, full, acc);
             let mut place = vec![wide];
-            place.extend(this.places_of(out, &order, &full));
+            place.extend(this.places_of(out, &order, full));
             let known = this.b.value(Op::Load, &place);
             let sum = this.add(known, product);
             place.insert(0, sum);

@@ -7,6 +7,8 @@ use aiai_ir::{
 use super::elementwise::CHUNK;
 use super::{Lowerer, Place};
 
+/// Elements that are reduced without a micro-kernel.
+const SHORT: i64 = 16;
 const GRAIN: i64 = 8;
 
 impl<'a> Lowerer<'a> {
@@ -23,13 +25,11 @@ impl<'a> Lowerer<'a> {
             return self.reduce_columns(node, kind, (&axes, &kept), acc, out);
         }
         let outer: Vec<Dim> = kept.iter().map(|&k| shape[k]).collect();
-        let rows = self.product(&outer);
-        self.parallel(rows, GRAIN, |this, row| {
-            let at = this.delinearize(&outer, row);
-            let total = this.reduce_one(x, kind, (&axes, &kept), acc, &at);
+        self.tasks(&outer, &mut |this, at| {
+            let total = this.reduce_one(x, kind, (&axes, &kept), acc, at);
             let total = this.b.cast(total, this.dtype(x));
             let mut place = vec![total, out];
-            place.extend(&at);
+            place.extend(at);
             this.b.op(Op::Store, &place, Vec::new());
         });
         self.memo.clear();
@@ -64,14 +64,13 @@ impl<'a> Lowerer<'a> {
         };
         if let (Some(kernel), DType::F32) = (kernel, self.dtype(x))
             && last == shape.len() - 1
+            && !is_short(axes.iter().map(|&a| shape[a]))
         {
             return self.reduce_rows(x, kind, kernel, (before, kept), at, init);
         }
         let sizes: Vec<Dim> = axes.iter().map(|&a| shape[a]).collect();
-        let total = self.product(&sizes);
-        let combined = self.fold_loop(total, &[init], |this, i, carry| {
-            let inner = this.delinearize(&sizes, i);
-            let index = merge(shape.len(), (kept, at), (axes, &inner));
+        let combined = self.fold_nest(&sizes, &[init], &mut |this, inner, carry| {
+            let index = merge(shape.len(), (kept, at), (axes, inner));
             let element = this.element(x, &index);
             let element = this.b.cast(element, wide);
             vec![this.combine(kind, carry[0], element)]
@@ -157,12 +156,10 @@ impl<'a> Lowerer<'a> {
         let (last, outer_axes) = (shape[shape.len() - 1], &kept[..kept.len() - 1]);
         let outer: Vec<Dim> = outer_axes.iter().map(|&k| shape[k]).collect();
         let sizes: Vec<Dim> = axes.iter().map(|&a| shape[a]).collect();
-        let rows = self.product(&outer);
         let (count, n) = (self.product(&sizes), self.dim(last));
         // Blocks of columns are tasks of their own, so that few long rows still run in parallel.
         let blocks = last.ceil_div(Dim::from(CHUNK));
         let tasks = self.dim(Dim::product(outer.iter().copied()) * blocks);
-        let _ = rows;
         self.parallel(tasks, 1, |this, task| {
             let per = this.dim(blocks);
             let row = this.b.binary(BinaryKind::Div, task, per);
@@ -281,6 +278,11 @@ impl<'a> Lowerer<'a> {
         });
         self.memo.clear();
     }
+}
+
+/// Whether a call of a micro-kernel costs more than it saves.
+fn is_short(sizes: impl Iterator<Item = Dim>) -> bool {
+    Dim::product(sizes).as_const().is_some_and(|n| n < SHORT)
 }
 
 /// An index put together from those of two groups of axes.

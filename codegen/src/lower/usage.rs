@@ -53,6 +53,23 @@ fn collect(
     }
 }
 
+/// Values that are read in row-major order: another layout would be copied.
+pub fn row_major(source: &Function) -> HashSet<Value> {
+    let mut found = HashSet::new();
+    source.body.walk(&mut |node| {
+        if node.op.reads_memory() && !matches!(node.op, Op::Contract { .. }) {
+            found.extend(&node.operands);
+        }
+        // What loops and branches carry lies in buffers in order.
+        let carries = matches!(node.op, Op::Scan { .. } | Op::While { .. } | Op::If);
+        if carries {
+            found.extend(&node.operands);
+            node.regions.iter().for_each(|r| found.extend(&r.yields));
+        }
+    });
+    found
+}
+
 /// Whether an elementwise function costs many times an addition.
 pub fn is_expensive(op: &Op) -> bool {
     match op {
