@@ -1,7 +1,7 @@
 //! The op table: the only list of ops.
 //!
 //! Everything that must know every op is derived from [`Op`]: text form, verifier, reference pages.
-//! Bodies of type rules live in `ops/<family>.rs`. No code matches ops with a wildcard arm.
+//! Bodies of type rules live in `ops/<family>.rs`. Type inference matches ops without a wildcard arm.
 
 use crate::text::{Attribute, ParseError, Parser};
 use crate::{AffineMap, DType, Dim, Literal, Sym, Type};

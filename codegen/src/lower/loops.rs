@@ -9,7 +9,10 @@ const TASK: i64 = 2048;
 /// What a size is taken for that is known at run time only.
 const TYPICAL: i64 = 16;
 
-impl Lowerer<'_> {
+/// What a fold does at a point: from the index and the carries to the next carries.
+type FoldBody<'a, 'b> = dyn FnMut(&mut Lowerer<'a>, &[Value], &[Value]) -> Vec<Value> + 'b;
+
+impl<'a> Lowerer<'a> {
     /// `for i in 0..n`, the body filled in by `body`.
     pub fn for_loop(&mut self, n: Value, lanes: i64, body: impl FnOnce(&mut Self, Value)) {
         let zero = self.int(0);
@@ -124,7 +127,7 @@ impl Lowerer<'_> {
         &mut self,
         shape: &[Dim],
         init: &[Value],
-        body: &mut dyn FnMut(&mut Self, &[Value], &[Value]) -> Vec<Value>,
+        body: &mut FoldBody<'a, '_>,
     ) -> Vec<Value> {
         self.fold_axes(shape, &mut Vec::new(), init, body)
     }
@@ -134,7 +137,7 @@ impl Lowerer<'_> {
         shape: &[Dim],
         index: &mut Vec<Value>,
         init: &[Value],
-        body: &mut dyn FnMut(&mut Self, &[Value], &[Value]) -> Vec<Value>,
+        body: &mut FoldBody<'a, '_>,
     ) -> Vec<Value> {
         let Some((&dim, rest)) = shape.split_first() else {
             return body(self, index, init);

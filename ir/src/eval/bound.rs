@@ -323,10 +323,12 @@ fn sorting(keys: &Array, axis: usize, results: &mut [Array]) {
         row.into_iter().for_each(|at| widest[at] = most);
     }
     for result in &mut results[1..] {
-        let unknown = widest
-            .iter()
-            .map(|&e| if e > 0.0 { f64::INFINITY } else { 0.0 });
-        result.error = Some(unknown.collect());
+        let moved = |at: usize| match widest[at] > 0.0 && keys.shape[axis] > 1 {
+            true => f64::INFINITY,
+            false => result.error_at(at),
+        };
+        let errors = (0..result.len()).map(moved).collect();
+        result.error = Some(errors);
     }
     results[0].error = Some(widest);
 }
