@@ -35,6 +35,7 @@ pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
     } = lex(text, id, diagnostics);
     let mut parser = Parser {
         text,
+        file: id,
         tokens: &tokens,
         at: 0,
         depth: 0,
@@ -59,6 +60,7 @@ type Parsed<T> = Result<T, Failed>;
 
 struct Parser<'a> {
     text: &'a str,
+    file: FileId,
     tokens: &'a [(Token, Span)],
     at: usize,
     depth: u16,

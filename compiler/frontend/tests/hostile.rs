@@ -110,7 +110,8 @@ fn single_tokens_without_end() {
         codes(in_function(&("\"".to_owned() + &"x".repeat(5_000_000)))),
         ["E0003"]
     );
-    assert_eq!(codes("// ".to_owned() + &"x".repeat(5_000_000)), [""; 0]);
+    let comment = "// ".to_owned() + &"x".repeat(5_000_000);
+    assert_eq!(codes(comment + "\nfn f() { }\n"), [""; 0]);
 }
 
 #[test]
@@ -132,7 +133,9 @@ fn bytes_that_do_not_belong() {
     assert_eq!(codes("fn f() { }\n\u{feff}\n".to_owned()), ["E0005"]);
     assert_eq!(codes("\0".repeat(1_000_000)), ["E0005"]);
     assert_eq!(codes("fn f() { } // \u{1b}[31m\n".to_owned()), ["E0005"]);
-    assert_eq!(codes(String::new()), [""; 0]);
+    for nothing in ["", "\n", " \t\r\n", "\u{feff}", "// nothing\n"] {
+        assert_eq!(codes(nothing.to_owned()), ["E0119"], "{nothing:?}");
+    }
     assert_eq!(codes("\r\n\r\nfn f() { }\r\n".to_owned()), [""; 0]);
     assert_eq!(codes(" ".repeat(MAX_FILE_BYTES + 1)), ["E0802"]);
 }

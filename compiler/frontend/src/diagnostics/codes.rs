@@ -48,6 +48,7 @@ codes! {
     "E0116" "a `for each` over another number of values";
     "E0117" "a call of something that is not a function";
     "E0118" "a rule of another form";
+    "E0119" "a file without items";
     "E0201" "an unknown name";
     "E0202" "a name that is defined twice";
     "E0203" "a file that cannot be used";

@@ -1,13 +1,14 @@
 //! "Did you mean" by edit distance.
 
 /// The candidate nearest to `name`, where one is near; the first in order among equals.
-/// One letter is near to the same letter in the other case only.
+/// One letter is near to the same letter in the other case only, and no other name is near to one letter.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).clamp(1, 3);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let distance = distance(name, candidate);
-        let letter = name.chars().count() == 1 && distance > 0;
+        let one_letter = |name: &str| name.chars().nth(1).is_none();
+        let letter = (one_letter(name) || one_letter(candidate)) && distance > 0;
         let better = !letter && best.is_none_or(|(d, c)| (distance, candidate) < (d, c));
         if distance <= limit && better && candidate != name {
             best = Some((distance, candidate));

@@ -4,6 +4,7 @@ use super::{Failed, Parsed, Parser};
 use crate::ast::*;
 use crate::diagnostics::Diagnostic;
 use crate::lexer::{Head, Number, Token, number_value};
+use crate::span::Span;
 
 impl Parser<'_> {
     pub(super) fn file(&mut self) -> Vec<Item> {
@@ -14,6 +15,9 @@ impl Parser<'_> {
             let doc = self.doc();
             if self.peek() == Token::End {
                 self.undocumented(&doc);
+                if items.is_empty() {
+                    self.no_items();
+                }
                 return items;
             }
             match self.item(doc) {
@@ -21,6 +25,21 @@ impl Parser<'_> {
                 Err(Failed) => self.skip_item(),
             }
         }
+    }
+
+    /// Reports a file that defines nothing, unless what was found in it already says why.
+    fn no_items(&mut self) {
+        if self.diagnostics.iter().any(|d| d.span.file == self.file) {
+            return;
+        }
+        let (what, label) = if self.text.trim_start_matches('\u{feff}').trim().is_empty() {
+            ("the file is empty", "")
+        } else {
+            ("the file defines nothing", "there are only comments")
+        };
+        let start = Span::new(self.file, 0, 0);
+        let diagnostic = Diagnostic::new("E0119", start, what).label(label);
+        self.report(diagnostic.help("a program has an item, such as `fn main() -> f32[] { 1.0 }`"));
     }
 
     /// Reports documentation with nothing behind it.
