@@ -2,7 +2,8 @@
 //!
 //! Invariants: terms are sorted by monomial, no coefficient is zero, every polynomial is interned
 //! once, so equality is pointer equality; order is structural. Arithmetic is total: where an `i64`
-//! coefficient overflows the result is the absorbing [`Dim::OVERFLOW`].
+//! coefficient overflows, or a polynomial has more than [`MAX_TERMS`] terms, the result is the absorbing
+//! [`Dim::overflow`].
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -17,6 +18,9 @@ mod facts;
 mod text;
 
 pub use facts::{Facts, Relation, Truth};
+
+/// A polynomial has at most this many terms: products of sums grow without bound otherwise.
+pub const MAX_TERMS: usize = 256;
 
 /// A dimension or an integer expression over dimensions.
 ///
@@ -76,6 +80,9 @@ impl Dim {
             }
         }
         merged.retain(|term| term.1 != 0);
+        if merged.len() > MAX_TERMS {
+            return Dim::overflow();
+        }
         intern(Poly {
             terms: merged,
             overflow: false,

@@ -18,7 +18,7 @@ pub mod verify;
 
 pub use affine::{AffineExpr, AffineMap};
 pub use builder::Builder;
-pub use dim::{Dim, Facts, Relation, Truth};
+pub use dim::{Dim, Facts, MAX_TERMS, Relation, Truth};
 pub use dtype::DType;
 pub use literal::{Literal, Scalar};
 pub use module::{Function, Library, Loc, Module, OpNode, Region, Require, Value};

@@ -33,6 +33,7 @@ mod ranges;
 mod records;
 mod rules;
 mod signatures;
+mod sizes;
 mod slices;
 pub mod suggest;
 mod sums;
@@ -87,6 +88,8 @@ pub struct Elaborator<'p> {
     pub(crate) stand_in_module: Option<usize>,
     /// Definitions are being checked by themselves: lists of unknown length stand for one item.
     pub(crate) checking: bool,
+    /// How many written types are being resolved, one within the other.
+    pub(crate) resolving: usize,
 }
 
 impl Elaborator<'_> {

@@ -58,7 +58,8 @@ impl Elaborator<'_> {
                 self.binary_op(cx, *op, a, b, span)
             }
             ExprKind::Tuple(parts) => {
-                Val::Tuple(parts.iter().map(|part| self.expr(cx, part, hint)).collect())
+                let parts = parts.iter().map(|part| self.expr(cx, part, hint)).collect();
+                self.small(Val::Tuple(parts), span)
             }
             ExprKind::All => Val::All,
             ExprKind::Array(items) => self.array(cx, items, hint, span),

@@ -82,8 +82,12 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
         return program;
     }
     let found = program.elaborated(|elaborator| {
+        if !elaborator.check_containment() {
+            return;
+        }
         for file in program.own_files() {
             elaborator.check_signatures(&file.items);
+            elaborator.check_modules(file);
         }
         elaborator.check_all();
         for file in program.own_files() {
@@ -253,6 +257,7 @@ impl Program {
             outlined: 0,
             stand_in_module: None,
             checking: false,
+            resolving: 0,
         };
         let mut own: Vec<HashMap<Sym, (ItemRef, Span)>> = Vec::new();
         for (number, file) in self.files.iter().enumerate() {

@@ -53,7 +53,8 @@ impl Elaborator<'_> {
                 None => return Val::Poison,
             },
         };
-        self.fill(cx, module, module_args, vals, span)
+        let val = self.fill(cx, module, module_args, vals, span);
+        self.small(val, span)
     }
 
     /// What the generic parameters must be for the fields to have their types.
@@ -256,6 +257,9 @@ impl Elaborator<'_> {
             args: module_args,
             tangent: false,
         };
+        if !self.type_is_small(&ty, span) {
+            return Val::Poison;
+        }
         self.init_type(cx, &ty, &mut source, &given, "")
             .unwrap_or(Val::Poison)
     }

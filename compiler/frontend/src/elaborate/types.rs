@@ -4,6 +4,7 @@ use aiai_ir::{DType, Dim, Sym};
 
 use super::Elaborator;
 use super::context::Env;
+use super::sizes::{MAX_PARTS, MAX_RANK};
 use super::suggest::nearest;
 use super::value::{GArg, Ty};
 use crate::ast::{self, ExprKind, GenericArg, LeafKind, Member, TypeDim, TypeExpr, TypeKind};
@@ -30,6 +31,17 @@ pub struct Leaf {
 impl Elaborator<'_> {
     /// The type that is written, with names resolved in `env`.
     pub fn resolve(&mut self, written: &TypeExpr, env: &mut Env) -> Ty {
+        self.resolving += 1;
+        let ty = self.resolve_parts(written, env);
+        self.resolving -= 1;
+        // A part of a type is smaller than the whole.
+        if self.resolving == 0 && !self.type_is_small(&ty, written.span) {
+            return Ty::Error;
+        }
+        ty
+    }
+
+    fn resolve_parts(&mut self, written: &TypeExpr, env: &mut Env) -> Ty {
         match &written.kind {
             TypeKind::Error => Ty::Error,
             TypeKind::Tuple(parts) => {
@@ -38,11 +50,17 @@ impl Elaborator<'_> {
             TypeKind::List { elem, len } => {
                 let elem = self.resolve(elem, env);
                 match self.static_dim(len, env).map(|d| d.as_const()) {
-                    Some(Some(count)) if (0..=100_000).contains(&count) => {
+                    Some(Some(count)) if (0..=MAX_PARTS as i64).contains(&count) => {
                         Ty::List(Box::new(elem), count as usize)
                     }
+                    Some(Some(count)) => {
+                        let message =
+                            format!("a list of {count} modules; 0 to {MAX_PARTS} are possible");
+                        self.report(Diagnostic::new("E0802", len.span, message));
+                        Ty::Error
+                    }
                     Some(None) if self.checking => Ty::List(Box::new(elem), 1),
-                    Some(_) => {
+                    Some(None) => {
                         let message = "the length of a list of modules must be a known number";
                         self.report(Diagnostic::new("E0308", len.span, message));
                         Ty::Error
@@ -55,6 +73,14 @@ impl Elaborator<'_> {
                     return Ty::Error;
                 };
                 match self.resolve_dims(dims, env) {
+                    Some(shape) if shape.len() > MAX_RANK => {
+                        let message = format!(
+                            "a tensor of rank {}; at most {MAX_RANK} is possible",
+                            shape.len()
+                        );
+                        self.report(Diagnostic::new("E0802", written.span, message));
+                        Ty::Error
+                    }
                     Some(shape) if !self.size_fits(dtype, &shape, written.span) => Ty::Error,
                     Some(shape) => Ty::Tensor { dtype, shape },
                     None => Ty::Error,
@@ -316,7 +342,13 @@ impl Elaborator<'_> {
             _ => return self.not_a_dim(expr),
         };
         if result.is_overflow() {
-            let message = "a dimension that does not fit in 64 bits";
+            let known = matches!(&expr.kind, ExprKind::Int { .. });
+            let message = if known || !env.bound.values().any(|b| matches!(b, GArg::Dim(_))) {
+                "a dimension that does not fit in 64 bits".to_owned()
+            } else {
+                let most = aiai_ir::MAX_TERMS;
+                format!("a dimension that does not fit in 64 bits or {most} terms")
+            };
             self.report(Diagnostic::new("E0802", expr.span, message));
             return None;
         }
@@ -378,6 +410,7 @@ impl Elaborator<'_> {
         let def = self.modules[module].def;
         let mut env = self.module_env(module, args);
         let mut fields = Vec::new();
+        self.resolving += 1;
         for member in &def.members {
             let (names, ty, role) = match member {
                 Member::Leaf(leaf) => {
@@ -395,6 +428,7 @@ impl Elaborator<'_> {
             let ty = if tangent { tangent_of(ty) } else { ty };
             fields.extend(names.iter().map(|name| (name.name, ty.clone(), role)));
         }
+        self.resolving -= 1;
         fields
     }
 
