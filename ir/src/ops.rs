@@ -49,6 +49,8 @@ pub struct OpInfo {
     /// The name in the text form. Ops with a `kind` that names them print the kind instead.
     pub mnemonic: &'static str,
     pub family: &'static str,
+    /// Names of the attributes, in the order of the text form.
+    pub attributes: &'static [&'static str],
     pub levels: Levels,
     pub effect: Effect,
     /// Reference documentation.
@@ -76,6 +78,7 @@ macro_rules! ops {
                 $( OpInfo {
                     mnemonic: $mnemonic,
                     family: stringify!($family),
+                    attributes: &[$($(stringify!($attr)),+)?],
                     levels: Levels::$levels,
                     effect: Effect::$effect,
                     doc: concat!($($doc, "\n"),+),
