@@ -37,6 +37,36 @@ fn cases() {
     no_findings(&findings);
 }
 
+#[test]
+fn every_operation_of_the_tensor_level_has_a_case() {
+    use aiai_ir::ops::Levels;
+    use aiai_ir::{BinaryKind, CompareKind, Op, UnaryKind};
+
+    // Names stand before the colon of a test's name: `test "floor, ceil: ..."`.
+    let mut tested = std::collections::HashSet::new();
+    for path in files()
+        .into_iter()
+        .filter(|p| p.starts_with("tests/cases/ops"))
+    {
+        let text = std::fs::read_to_string(root().join(&path)).unwrap_or_default();
+        for line in text.lines().filter_map(|l| l.strip_prefix("test \"")) {
+            let names = line.split(':').next().unwrap_or_default();
+            tested.extend(names.split(", ").map(str::to_owned));
+        }
+    }
+    let rows = Op::TABLE.iter().filter(|row| row.levels != Levels::Loop);
+    // `fused` is what a pass makes; random programs run it.
+    let ops = rows.map(|row| row.mnemonic).filter(|name| *name != "fused");
+    let kinds = UnaryKind::ALL.iter().map(|k| k.name());
+    let kinds = kinds.chain(BinaryKind::ALL.iter().map(|k| k.name()));
+    let kinds = kinds.chain(CompareKind::ALL.iter().map(|k| k.name()));
+    let missing = ops.chain(kinds).filter(|name| !tested.contains(*name));
+    let findings: Vec<String> = missing
+        .map(|name| format!("`{name}` has no case"))
+        .collect();
+    no_findings(&findings);
+}
+
 /// All cases, and what is wrong with files that look like cases.
 fn find(folder: &Path) -> (Vec<Case>, Vec<String>) {
     let filter = std::env::var("CASES").unwrap_or_default();

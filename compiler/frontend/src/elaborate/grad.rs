@@ -23,7 +23,12 @@ impl Elaborator<'_> {
                     "`grad` differentiates by variables, by name",
                 );
             };
-            let val = self.expr(cx, target, None);
+            let mut val = self.expr(cx, target, None);
+            if let Val::Float(_) = val {
+                // A number becomes a tensor here: it is differentiated in one dtype.
+                val = self.settle(cx, val, None);
+                cx.bind(name.name, val.clone(), target.span);
+            }
             match val {
                 Val::Poison => return Val::Poison,
                 Val::Tensor(v) if !cx.b.ty(v).dtype().is_float() => {
