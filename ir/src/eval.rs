@@ -50,15 +50,31 @@ impl Default for Options<'_> {
 pub struct EvalError {
     pub message: String,
     pub loc: Option<Loc>,
+    /// The arguments do not fit, or are too large: the program itself found nothing wrong.
+    pub bad_input: bool,
+}
+
+impl EvalError {
+    fn new(message: impl Into<String>) -> EvalError {
+        EvalError {
+            message: message.into(),
+            loc: None,
+            bad_input: false,
+        }
+    }
 }
 
 type Result<T> = std::result::Result<T, EvalError>;
 
 fn error<T>(message: impl Into<String>) -> Result<T> {
-    Err(EvalError {
-        message: message.into(),
-        loc: None,
-    })
+    Err(EvalError::new(message))
+}
+
+fn bad_input(error: EvalError) -> EvalError {
+    EvalError {
+        bad_input: true,
+        ..error
+    }
 }
 
 /// Runs a function of the module on arrays; dimensions are bound by their shapes.
@@ -118,10 +134,11 @@ impl<'a> Machine<'a> {
                 return Err(EvalError {
                     message: require.message.clone(),
                     loc: require.loc,
+                    bad_input: true,
                 });
             }
         }
-        let outputs = frame.bind_args(args)?;
+        let outputs = frame.bind_args(args).map_err(bad_input)?;
         let results = self.region(&mut frame, &function.body, &[])?;
         Ok(if outputs.is_empty() {
             results
@@ -169,7 +186,10 @@ impl<'a> Machine<'a> {
                 self.spend(count)?;
                 Ok(count)
             }
-            _ => error(format!("an array of shape {shape:?} is too large")),
+            _ => Err(EvalError {
+                bad_input: true,
+                ..EvalError::new(format!("an array of shape {shape:?} is too large"))
+            }),
         }
     }
 

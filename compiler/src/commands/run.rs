@@ -229,11 +229,7 @@ fn drawn(leaf: &Leaf, stream: &mut Stream, sizes: &HashMap<Sym, i64>) -> Result<
         .collect();
     let shape =
         shape.ok_or_else(|| Failure::input(format!("`{}` has no usable shape", leaf.path)))?;
-    // Checked before elements are made: a size may be anything.
-    Tensor::zeros(runtime_dtype(leaf.dtype), &shape)?;
-    Ok(backend::tensor_of(
-        &stream.array(leaf.dtype, shape, -1.0, 1.0),
-    )?)
+    stream.tensor(leaf.dtype, &shape, -1.0, 1.0)
 }
 
 /// How alike the sentences are: for a model of text whose result is one vector per sentence.

@@ -305,10 +305,10 @@ fn report_unused(section: &WeightsSection, file: &SafeTensors, used: &BTreeSet<S
         .filter(|name| !used.contains(*name) && !ignored(name))
         .collect();
     if !unused.is_empty() {
-        eprintln!(
-            "aiai: the weights file has tensors that nothing uses: {}",
+        crate::output::complain(&format!(
+            "the weights file has tensors that nothing uses: {}",
             unused.join(", ")
-        );
+        ));
     }
 }
 
