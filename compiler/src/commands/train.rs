@@ -54,8 +54,8 @@ pub fn run(args: &TrainArgs, global: &Global) -> Ended {
         done: 0,
         bar: ProgressBar::hidden(),
     };
-    training.start(args.resume)?;
     let stopped = interrupts()?;
+    training.start(args.resume)?;
     training.bar = training.progress_bar();
     let start = Instant::now();
     if !training.epochs(&stopped)? {
