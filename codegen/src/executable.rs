@@ -204,8 +204,12 @@ impl Executable {
     }
 
     fn dim(&self, dim: Dim, value_of: &impl Fn(Sym) -> Option<i64>) -> Result<i64, RunError> {
-        dim.eval(value_of)
-            .ok_or_else(|| plain(format!("`{}`: the size `{dim}` is too large", self.name)))
+        dim.eval(value_of).ok_or_else(|| {
+            plain(format!(
+                "`{}`: the size `{dim}` is too large, or divides by zero",
+                self.name
+            ))
+        })
     }
 
     fn failure(&self, status: i32, context: &Context<'_>) -> RunError {
