@@ -23,6 +23,8 @@ pub struct Site {
 pub struct RunError {
     pub message: String,
     pub loc: Option<Loc>,
+    /// The arguments do not fit, or are too large: the program itself found nothing wrong.
+    pub bad_input: bool,
 }
 
 /// A row of a profile.
@@ -189,7 +191,7 @@ impl Executable {
         };
         if status != abi::OK {
             // Blocks that were not given back go with the arena.
-            return Err(self.failure(status, context.failure));
+            return Err(self.failure(status, &context));
         }
         let mut peak = self.peak.lock().unwrap_or_else(PoisonError::into_inner);
         *peak = (*peak).max(arena.peak_bytes());
@@ -203,19 +205,25 @@ impl Executable {
     }
 
     fn dim(&self, dim: Dim, value_of: &impl Fn(Sym) -> Option<i64>) -> Result<i64, RunError> {
-        dim.eval(value_of)
-            .ok_or_else(|| plain(format!("`{}`: the size `{dim}` is too large", self.name)))
+        dim.eval(value_of).ok_or_else(|| {
+            plain(format!(
+                "`{}`: the size `{dim}` is too large, or divides by zero",
+                self.name
+            ))
+        })
     }
 
-    fn failure(&self, status: i32, shown: abi::Failure) -> RunError {
+    fn failure(&self, status: i32, context: &Context<'_>) -> RunError {
         let site = abi::site_of_status(status).and_then(|s| self.sites.get(s as usize));
         if let Some(site) = site {
+            let shown = context.failure;
             return RunError {
                 message: shown_message(&site.what, &[shown.a, shown.b]),
                 loc: site.loc,
+                bad_input: false,
             };
         }
-        plain(match Context::error_of_status(status) {
+        plain(match context.error_of_status(status) {
             Some(error) => error.to_string(),
             None => format!("the code returned the unknown status {status}"),
         })
@@ -262,6 +270,7 @@ impl Executable {
                 return Err(RunError {
                     message: require.message.clone(),
                     loc: require.loc,
+                    bad_input: true,
                 });
             }
         }
@@ -270,5 +279,9 @@ impl Executable {
 }
 
 fn plain(message: String) -> RunError {
-    RunError { message, loc: None }
+    RunError {
+        message,
+        loc: None,
+        bad_input: true,
+    }
 }

@@ -35,6 +35,8 @@ enum Code {
 pub struct RunError {
     pub message: String,
     pub loc: Option<Loc>,
+    /// The arguments do not fit, or are too large: the program itself found nothing wrong.
+    pub bad_input: bool,
 }
 
 impl std::fmt::Display for RunError {
@@ -51,6 +53,7 @@ impl From<aiai_codegen::RunError> for RunError {
         RunError {
             message: error.message,
             loc: error.loc,
+            bad_input: error.bad_input,
         }
     }
 }
@@ -58,7 +61,11 @@ impl From<aiai_codegen::RunError> for RunError {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         Failure {
-            outcome: Outcome::Finding,
+            outcome: if error.bad_input {
+                Outcome::BadInput
+            } else {
+                Outcome::Finding
+            },
             message: error.to_string(),
         }
     }
@@ -68,7 +75,7 @@ impl Engine {
     /// The backend and the number of threads that the command line asks for.
     pub fn new(global: &Global) -> Result<Engine, Failure> {
         let pool = match global.threads {
-            Some(threads) => Pool::new(threads.get()),
+            Some(threads) => Pool::new(threads.into()),
             None => Pool::with_all_cores(),
         };
         Ok(Engine {
@@ -124,16 +131,29 @@ impl Prepared<'_> {
     pub fn run(&self, args: &[&Tensor]) -> Result<Vec<Tensor>, RunError> {
         match &self.code {
             Code::Interp { module, entry } => {
+                let options = eval::Options::default();
+                if let Some(large) = args.iter().find(|t| t.len() > options.max_elements) {
+                    return Err(RunError {
+                        message: format!(
+                            "a tensor of shape {:?} is too large for the evaluator",
+                            large.shape()
+                        ),
+                        loc: None,
+                        bad_input: true,
+                    });
+                }
                 let args: Vec<Array> = args.iter().map(|t| array_of(t)).collect();
-                let results = eval::run(module, *entry, &args, &eval::Options::default());
+                let results = eval::run(module, *entry, &args, &options);
                 let results = results.map_err(|e| RunError {
                     message: e.message,
                     loc: e.loc,
+                    bad_input: e.bad_input,
                 })?;
                 let tensors: Result<_, _> = results.iter().map(tensor_of).collect();
                 tensors.map_err(|e| RunError {
                     message: e.to_string(),
                     loc: None,
+                    bad_input: true,
                 })
             }
             Code::Native(code) => code.run(args, &self.engine.pool).map_err(RunError::from),

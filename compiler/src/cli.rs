@@ -1,9 +1,8 @@
 //! The command line: what can be asked for.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 /// A compiler for machine-learning models.
 #[derive(Debug, Parser)]
@@ -32,8 +31,8 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Backend::Cranelift)]
     pub backend: Backend,
     /// How many threads work; as many as the machine has where it is not given.
-    #[arg(long, global = true, value_name = "COUNT")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -138,7 +137,7 @@ aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digit
         #[arg(long = "dim", value_name = "NAME=SIZE")]
         dims: Vec<String>,
         /// How long each is run, in seconds.
-        #[arg(long, default_value_t = 1.0)]
+        #[arg(long, default_value_t = 1.0, value_parser = seconds)]
         budget: f64,
     },
     /// Hold machine code against the reference evaluator on random programs.
@@ -207,7 +206,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// How many times all examples are seen.
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub epochs: Option<u64>,
     /// Where the checkpoint goes.
     #[arg(long, value_name = "FILE")]
@@ -226,4 +225,15 @@ pub enum Form {
     Tensor,
     /// Loops over buffers.
     Loop,
+}
+
+/// A time that is not endless.
+fn seconds(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 86_400.0;
+    let seconds: f64 = text.parse().map_err(|_| "not a number")?;
+    if (0.0..=MOST).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(format!("not between 0 and {MOST}"))
+    }
 }

@@ -80,7 +80,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             // Diagnostics have been printed already; they come with an empty message.
             if !failure.message.is_empty() {
-                eprintln!("aiai: {}", failure.message);
+                output::complain(&failure.message);
             }
             failure.outcome.into()
         }

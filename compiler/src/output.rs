@@ -1,6 +1,9 @@
 //! What goes where: results to standard output, progress and diagnostics to standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use aiai_frontend::diagnostics::escape;
 
 use crate::cli::{Global, When};
 
@@ -29,26 +32,42 @@ pub fn colored(global: &Global) -> bool {
     }
 }
 
-/// Prints a result.
+/// Prints a result. Where it cannot be written the program ends: quietly if the reader went away.
 pub fn print(text: &str) {
     let mut out = io::stdout().lock();
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    if write!(out, "{text}{newline}")
-        .and_then(|()| out.flush())
-        .is_err()
-    {
-        std::process::exit(0);
+    if let Err(error) = write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        complain(&format!("standard output: {error}"));
+        std::process::exit(3);
     }
+}
+
+/// Says on standard error what went wrong. No control character reaches the terminal, and long lines
+/// are cut.
+pub fn complain(message: &str) {
+    const LINE: usize = 1000;
+    for (number, line) in message.lines().enumerate() {
+        let start = if number == 0 { "aiai: " } else { "" };
+        // Nothing can be done where standard error is gone, too.
+        let _ = writeln!(io::stderr(), "{start}{}", printable(line, LINE));
+    }
+}
+
+/// A path as messages and results show it.
+pub fn path(path: &Path) -> String {
+    escape(&path.to_string_lossy())
 }
 
 /// A text without what would move the cursor or colour the terminal, cut to a number of characters.
 pub fn printable(text: &str, most: usize) -> String {
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut out: String = text.chars().take(most).map(clean).collect();
-    if text.chars().nth(most).is_some() {
+    let mut out: String = text.chars().take(most).collect();
+    if out.len() < text.len() {
         out.push_str("...");
     }
-    out
+    escape(&out)
 }
 
 /// A profile as a table, longest first.

@@ -1,27 +1,46 @@
 //! Values on the command line: parsed from text, drawn at random, printed.
 
-use aiai_ir::DType;
 use aiai_ir::eval::{Array, philox4x32};
+use aiai_ir::{DType, Literal};
+use aiai_runtime::Tensor;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::backend::runtime_dtype;
+use crate::output::printable;
+
+/// Characters of a value that a message repeats.
+const SHOWN: usize = 60;
 
 /// A value such as `3`, `[1, 2.5]`, `[[true], [false]]` as an array of the dtype.
 pub fn parse(text: &str, dtype: DType) -> Result<Array, Failure> {
+    let shown = printable(text, SHOWN);
     let value: Value = serde_json::from_str(text).map_err(|e| {
         Failure::input(format!(
-            "`{text}` is not a number or a list of numbers: {e}"
+            "`{shown}` is not a number or a list of numbers: {e}"
         ))
     })?;
     let mut shape = Vec::new();
     let mut numbers = Vec::new();
     collect(&value, 0, &mut shape, &mut numbers)
-        .ok_or_else(|| Failure::input(format!("`{text}` is not a regular list of numbers")))?;
+        .ok_or_else(|| Failure::input(format!("`{shown}` is not a regular list of numbers")))?;
+    if let Some(bad) = numbers.iter().find(|&&x| !holds(dtype, x)) {
+        return Err(Failure::input(format!("`{shown}`: {bad} is no {dtype}")));
+    }
     Ok(if dtype.is_float() {
         Array::floats(dtype, shape, numbers)
     } else {
         Array::ints(dtype, shape, numbers.into_iter().map(|x| x as i64))
     })
+}
+
+/// Whether a number is a value of the dtype, up to rounding of floats.
+pub fn holds(dtype: DType, x: f64) -> bool {
+    if dtype.is_float() {
+        x.is_finite()
+    } else {
+        Literal::f64(dtype, x).element(0).as_f64() == x
+    }
 }
 
 fn collect(value: &Value, depth: usize, shape: &mut Vec<usize>, out: &mut Vec<f64>) -> Option<()> {
@@ -66,21 +85,30 @@ impl Stream {
         f64::from(block[0]) / 4_294_967_296.0
     }
 
-    /// An array with elements in `low..high`.
-    pub fn array(&mut self, dtype: DType, shape: Vec<usize>, low: f64, high: f64) -> Array {
-        let count = shape.iter().product();
-        let values: Vec<f64> = (0..count)
-            .map(|_| low + (high - low) * self.unit())
-            .collect();
-        match dtype {
-            _ if dtype.is_float() => Array::floats(dtype, shape, values),
-            DType::Bool => Array::ints(
-                dtype,
-                shape,
-                values.iter().map(|x| i64::from(*x >= (low + high) / 2.0)),
-            ),
-            _ => Array::ints(dtype, shape, values.iter().map(|x| x.floor() as i64)),
+    /// A tensor with elements in `low..high`.
+    pub fn tensor(
+        &mut self,
+        dtype: DType,
+        shape: &[usize],
+        low: f64,
+        high: f64,
+    ) -> Result<Tensor, Failure> {
+        const CHUNK: usize = 1 << 16;
+        let mut tensor = Tensor::zeros(runtime_dtype(dtype), shape)?;
+        for start in (0..tensor.len()).step_by(CHUNK) {
+            let count = CHUNK.min(tensor.len() - start);
+            let draw = |_| {
+                let x = low + (high - low) * self.unit();
+                match dtype {
+                    _ if dtype.is_float() => x,
+                    DType::Bool => f64::from(u8::from(x >= (low + high) / 2.0)),
+                    _ => x.floor(),
+                }
+            };
+            let values: Vec<f64> = (0..count).map(draw).collect();
+            tensor.write_f64(start, &values)?;
         }
+        Ok(tensor)
     }
 }
 

@@ -58,16 +58,32 @@ pub struct EvalError {
     pub loc: Option<Loc>,
     /// Mode `bound`: a branch, an index or a check depends on more than is known of its value.
     pub undecided: bool,
+    /// The arguments do not fit, or are too large: the program itself found nothing wrong.
+    pub bad_input: bool,
+}
+
+impl EvalError {
+    fn new(message: impl Into<String>) -> EvalError {
+        EvalError {
+            message: message.into(),
+            loc: None,
+            undecided: false,
+            bad_input: false,
+        }
+    }
 }
 
 type Result<T> = std::result::Result<T, EvalError>;
 
 fn error<T>(message: impl Into<String>) -> Result<T> {
-    Err(EvalError {
-        message: message.into(),
-        loc: None,
-        undecided: false,
-    })
+    Err(EvalError::new(message))
+}
+
+fn bad_input(error: EvalError) -> EvalError {
+    EvalError {
+        bad_input: true,
+        ..error
+    }
 }
 
 /// Runs a function of the module on arrays; dimensions are bound by their shapes.
@@ -128,10 +144,11 @@ impl<'a> Machine<'a> {
                     message: require.message.clone(),
                     loc: require.loc,
                     undecided: false,
+                    bad_input: true,
                 });
             }
         }
-        let outputs = frame.bind_args(args)?;
+        let outputs = frame.bind_args(args).map_err(bad_input)?;
         let results = self.region(&mut frame, &function.body, &[])?;
         Ok(if outputs.is_empty() {
             results
@@ -179,7 +196,10 @@ impl<'a> Machine<'a> {
                 self.spend(count)?;
                 Ok(count)
             }
-            _ => error(format!("an array of shape {shape:?} is too large")),
+            _ => Err(EvalError {
+                bad_input: true,
+                ..EvalError::new(format!("an array of shape {shape:?} is too large"))
+            }),
         }
     }
 

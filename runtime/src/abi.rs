@@ -102,9 +102,10 @@ impl<'a> Context<'a> {
     }
 
     /// The error that a negative status stands for.
-    pub fn error_of_status(status: i32) -> Option<Error> {
+    pub fn error_of_status(&self, status: i32) -> Option<Error> {
+        let bytes = self.arena.refused_bytes();
         match status {
-            OUT_OF_MEMORY => Some(Error::OutOfMemory { bytes: 0 }),
+            OUT_OF_MEMORY => Some(Error::OutOfMemory { bytes }),
             PANICKED => Some(Error::Panicked("in compiled code".into())),
             _ => None,
         }

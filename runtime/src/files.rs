@@ -30,6 +30,9 @@ pub fn write_atomically(
         write(&mut writer)?;
         writer.flush()?;
         drop(writer);
+        if let Ok(old) = std::fs::metadata(path) {
+            temporary.as_file().set_permissions(old.permissions())?;
+        }
         temporary.as_file().sync_all()?;
         temporary.persist(path)?;
         Ok(())
@@ -37,16 +40,24 @@ pub fn write_atomically(
     run().map_err(|e| Error::io(path, e))
 }
 
-/// Maps a file into memory, read only.
-///
-/// A file must not be changed while it is mapped; this crate itself only replaces files by new ones.
-pub fn map(path: &Path) -> Result<Arc<Mmap>> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let is_file = file.metadata().map_err(|e| Error::io(path, e))?.is_file();
+/// Opens a file to be read. A folder, a pipe or a device, which may never end, is an error.
+pub fn open(path: &Path) -> Result<File> {
+    // Looked at before it is opened: opening a pipe waits for its writer.
+    let is_file = std::fs::metadata(path)
+        .map_err(|e| Error::io(path, e))?
+        .is_file();
     if !is_file {
         let problem = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
         return Err(Error::io(path, problem));
     }
+    File::open(path).map_err(|e| Error::io(path, e))
+}
+
+/// Maps a file into memory, read only.
+///
+/// A file must not be changed while it is mapped; this crate itself only replaces files by new ones.
+pub fn map(path: &Path) -> Result<Arc<Mmap>> {
+    let file = open(path)?;
     // SAFETY: the mapping is read only and private to this process; see above for changes by others.
     let map = unsafe { Mmap::map(&file) };
     map.map(Arc::new).map_err(|e| Error::io(path, e))

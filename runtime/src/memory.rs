@@ -24,6 +24,33 @@ fn layout(len: usize) -> Result<Layout> {
     Layout::from_size_align(len, ALIGNMENT).map_err(|_| Error::OutOfMemory { bytes: len })
 }
 
+/// Refuses what the machine does not have. The system grants more than there is and kills the process
+/// once it is used, so large requests are compared with what is left.
+pub fn check_available(bytes: usize) -> Result<()> {
+    const LARGE: usize = 256 << 20;
+    if bytes >= LARGE && bytes > available() {
+        return Err(Error::OutOfMemory { bytes });
+    }
+    Ok(())
+}
+
+/// Bytes that can be had without harm to other processes; all there are where the system does not tell.
+fn available() -> usize {
+    let number = |path: &str, name: &str| -> Option<usize> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let kibibytes = |name| Some(number("/proc/meminfo", name)?.saturating_mul(1024));
+    let machine =
+        kibibytes("MemAvailable:").map(|m| m.saturating_add(kibibytes("SwapFree:").unwrap_or(0)));
+    let group = number("/sys/fs/cgroup/memory.max", "")
+        .or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes", ""));
+    machine
+        .unwrap_or(usize::MAX)
+        .min(group.unwrap_or(usize::MAX))
+}
+
 impl AlignedBytes {
     /// `len` zero bytes.
     pub fn zeroed(len: usize) -> Result<AlignedBytes> {
@@ -34,6 +61,7 @@ impl AlignedBytes {
                 len,
             });
         }
+        check_available(len)?;
         // SAFETY: the layout has a size above 0.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) });
         let start = start.ok_or(Error::OutOfMemory { bytes: len })?;
@@ -86,6 +114,8 @@ struct ArenaState {
     used: Vec<Block>,
     live: usize,
     peak: usize,
+    /// The last request that could not be met, in bytes.
+    refused: usize,
 }
 
 struct Block {
@@ -122,7 +152,7 @@ impl Arena {
             None => {
                 // Too small ones would only pile up beside the new block.
                 state.free.clear();
-                Block::new(wanted)?
+                Block::new(wanted).inspect_err(|_| state.refused = wanted)?
             }
         };
         let start = block.start;
@@ -147,6 +177,11 @@ impl Arena {
         self.lock().peak
     }
 
+    /// The last request that could not be met, in bytes.
+    pub fn refused_bytes(&self) -> usize {
+        self.lock().refused
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, ArenaState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,6 +189,7 @@ impl Arena {
 
 impl Block {
     fn new(len: usize) -> Result<Block> {
+        check_available(len)?;
         // SAFETY: `len` is above 0: `acquire` asks for at least one byte.
         let start = NonNull::new(unsafe { alloc(layout(len)?) });
         let start = start.ok_or(Error::OutOfMemory { bytes: len })?;

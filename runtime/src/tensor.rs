@@ -125,16 +125,23 @@ impl Tensor {
     pub fn from_f64(dtype: DType, shape: &[usize], values: &[f64]) -> Result<Tensor> {
         check_length(shape, values.len())?;
         let mut tensor = Tensor::zeros(dtype, shape)?;
-        with_element_type!(dtype, T => {
-            for (to, &from) in tensor.as_mut_slice::<T>()?.iter_mut().zip(values) {
+        tensor.write_f64(0, values)?;
+        Ok(tensor)
+    }
+
+    /// Writes values, converted as [`Tensor::from_f64`] does, from element `start` on. Those beyond the
+    /// end are ignored.
+    pub fn write_f64(&mut self, start: usize, values: &[f64]) -> Result<()> {
+        with_element_type!(self.dtype, T => {
+            for (to, &from) in self.as_mut_slice::<T>()?.iter_mut().skip(start).zip(values) {
                 *to = <T as Element>::from_f64(from);
             }
         }, bool => {
-            for (to, &from) in tensor.unique_bytes()?.iter_mut().zip(values) {
+            for (to, &from) in self.unique_bytes()?.iter_mut().skip(start).zip(values) {
                 *to = (from != 0.0).into();
             }
         });
-        Ok(tensor)
+        Ok(())
     }
 
     /// The bytes `range` of a mapped file as a tensor. Where they are not aligned to the element,

@@ -26,8 +26,8 @@ pub struct Batch {
 impl Tokenizer {
     /// Reads a definition; texts will be cut to `max_length` tokens, special ones included.
     pub fn open(path: &Path, max_length: usize) -> Result<Tokenizer> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+        let bytes = crate::files::map(path)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes[..])
             .map_err(|e| Error::format(path, "tokenizer", e.to_string()))?;
         let special = inner.get_post_processor().map_or(0, |processor| {
             tokenizers::PostProcessor::added_tokens(processor, false)

@@ -9,7 +9,7 @@ use aiai_ir::Sym;
 use aiai_runtime::Tensor;
 use serde_json::json;
 
-use crate::backend::{self, Engine};
+use crate::backend::Engine;
 use crate::cli::Global;
 use crate::values::Stream;
 use crate::{Ended, Failure, Outcome, driver, output};
@@ -44,7 +44,7 @@ pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
                 let (median, runs) = (median * 1e6, seconds.len());
                 output::print(&format!(
                     "{}: {name}: {median:.1} us, from {low:.1} to {high:.1} in {runs} runs",
-                    file.display()
+                    output::path(file)
                 ));
             }
             reports.push(json!({
@@ -83,9 +83,7 @@ fn time(
             let Some(shape) = sizes.collect::<Option<Vec<usize>>>() else {
                 return Err(Failure::input(format!("`{name}` has no usable shape")));
             };
-            args.push(backend::tensor_of(
-                &stream.array(leaf.dtype, shape, low, high),
-            )?);
+            args.push(stream.tensor(leaf.dtype, &shape, low, high)?);
         }
     }
     let args: Vec<&Tensor> = args.iter().collect();

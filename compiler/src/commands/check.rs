@@ -15,7 +15,7 @@ pub fn run(files: &[PathBuf], global: &Global) -> Ended {
         } else if global.json {
             driver::report(&program, &program.diagnostics, global);
         } else {
-            output::print(&format!("{}: ok", file.display()));
+            output::print(&format!("{}: ok", output::path(file)));
         }
     }
     Ok(outcome)

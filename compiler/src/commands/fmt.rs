@@ -1,10 +1,12 @@
 //! `aiai fmt`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use aiai_frontend::diagnostics::render;
 use aiai_frontend::fmt::format;
 use aiai_frontend::span::SourceMap;
+use aiai_runtime::files::write_atomically;
 
 use crate::cli::Global;
 use crate::files::read_text;
@@ -19,7 +21,7 @@ pub fn run(check: bool, files: &[PathBuf], global: &Global) -> Ended {
         match format(&text, id) {
             Ok(formatted) if formatted == text => {}
             Ok(_) if check => {
-                output::print(&format!("{}: not formatted", file.display()));
+                output::print(&format!("{}: not formatted", output::path(file)));
                 outcome = Outcome::Finding;
             }
             Ok(formatted) => replace(file, &formatted)?,
@@ -34,12 +36,10 @@ pub fn run(check: bool, files: &[PathBuf], global: &Global) -> Ended {
     Ok(outcome)
 }
 
-/// Writes beside the file, then renames: the file is never half-written.
+/// The file is never half-written.
 fn replace(file: &Path, text: &str) -> Result<(), Failure> {
-    let mut temporary = file.as_os_str().to_owned();
-    temporary.push(".new");
-    let shown = file.display();
-    std::fs::write(&temporary, text)
-        .and_then(|()| std::fs::rename(&temporary, file))
-        .map_err(|e| Failure::environment(format!("{shown}: {e}")))
+    // Of a link, what it leads to is written.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    write_atomically(&file, |to| to.write_all(text.as_bytes()))
+        .map_err(|e| Failure::environment(e.to_string()))
 }

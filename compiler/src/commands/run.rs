@@ -230,16 +230,13 @@ fn drawn(leaf: &Leaf, stream: &mut Stream, sizes: &HashMap<Sym, i64>) -> Result<
         .collect();
     let shape =
         shape.ok_or_else(|| Failure::input(format!("`{}` has no usable shape", leaf.path)))?;
-    // Checked before elements are made: a size may be anything.
-    Tensor::zeros(runtime_dtype(leaf.dtype), &shape)?;
     // Integers are places or classes more often than not.
     let (low, high) = if leaf.dtype.is_float() {
         (-1.0, 1.0)
     } else {
         (0.0, 2.0)
     };
-    let array = stream.array(leaf.dtype, shape, low, high);
-    Ok(backend::tensor_of(&array)?)
+    stream.tensor(leaf.dtype, &shape, low, high)
 }
 
 /// How alike the sentences are: for a model of text whose result is one vector per sentence.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aiai_frontend::elaborate::{Entry, Program, TestKind};
-use aiai_ir::eval::Array;
 use aiai_ir::{Dim, Sym};
 use aiai_runtime::Tensor;
 use serde_json::json;
@@ -51,7 +50,7 @@ pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
                 passed += 1
             }
             if !global.json {
-                print(&file.display().to_string(), &verdict);
+                print(&output::path(file), &verdict);
             }
             let (message, input) = verdict.failure.unwrap_or_default();
             reports.push(json!({
@@ -140,13 +139,8 @@ fn one(
 }
 
 impl Case<'_> {
-    fn execute(&self, args: &[Array]) -> Result<(), RunError> {
-        let tensors: Result<Vec<Tensor>, _> = args.iter().map(backend::tensor_of).collect();
-        let tensors = tensors.map_err(|e| RunError {
-            message: e.to_string(),
-            loc: None,
-        })?;
-        let args: Vec<&Tensor> = tensors.iter().collect();
+    fn execute(&self, args: &[Tensor]) -> Result<(), RunError> {
+        let args: Vec<&Tensor> = args.iter().collect();
         self.prepared.run(&args).map(|_| ())
     }
 }
@@ -174,7 +168,7 @@ fn draw_args(
     entry: &Entry,
     sizes: &BTreeMap<Sym, i64>,
     stream: &mut Stream,
-) -> Result<Vec<Array>, Failure> {
+) -> Result<Vec<Tensor>, Failure> {
     let mut out = Vec::new();
     for ((name, _, leaves), domain) in entry.signature.params.iter().zip(&entry.signature.domains) {
         let (low, high) = domain.unwrap_or((-1.0, 1.0));
@@ -187,7 +181,7 @@ fn draw_args(
             let shape = shape.ok_or_else(|| {
                 Failure::input(format!("`{name}` has a shape that cannot be drawn"))
             })?;
-            out.push(stream.array(leaf.dtype, shape, low, high));
+            out.push(stream.tensor(leaf.dtype, &shape, low, high)?);
         }
     }
     Ok(out)
@@ -198,10 +192,10 @@ fn smaller(
     tested: &Case<'_>,
     seed: u64,
     error: RunError,
-    args: Vec<Array>,
-) -> (RunError, Vec<Array>) {
+    args: Vec<Tensor>,
+) -> (RunError, Vec<Tensor>) {
     let entry = &tested.entry;
-    let weight = |args: &[Array]| args.iter().map(Array::len).sum::<usize>();
+    let weight = |args: &[Tensor]| args.iter().map(Tensor::len).sum::<usize>();
     let mut best = (error, args);
     for attempt in 0..200u64 {
         let mut stream = Stream::new(seed ^ (attempt + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -221,11 +215,14 @@ fn smaller(
     best
 }
 
-fn describe(entry: &Entry, args: &[Array]) -> String {
+fn describe(entry: &Entry, args: &[Tensor]) -> String {
     let names = entry.signature.params.iter().flat_map(|p| &p.2);
     let parts: Vec<String> = names
         .zip(args)
-        .map(|(leaf, array)| format!("{} = {}", leaf.path, values::to_json(array)))
+        .map(|(leaf, tensor)| {
+            let array = backend::array_of(tensor);
+            format!("{} = {}", leaf.path, values::to_json(&array))
+        })
         .collect();
     parts.join(", ")
 }

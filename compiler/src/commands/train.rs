@@ -21,7 +21,7 @@ use crate::{Ended, Failure, Outcome, output};
 pub fn run(args: &TrainArgs, global: &Global) -> Ended {
     let project = Project::open(&args.target, global)?;
     let mut section = project.config.train.clone().unwrap_or_default();
-    section.epochs = args.epochs.unwrap_or(section.epochs).max(1);
+    section.epochs = args.epochs.unwrap_or(section.epochs);
     section.seed = args.seed.unwrap_or(section.seed);
     let contract = Contract::new(&project, &section, global)?;
     let data = Data::read(&project, &contract.table_leaves()?, args.fold)?;
@@ -54,8 +54,8 @@ pub fn run(args: &TrainArgs, global: &Global) -> Ended {
         done: 0,
         bar: ProgressBar::hidden(),
     };
-    training.start(args.resume)?;
     let stopped = interrupts()?;
+    training.start(args.resume)?;
     training.bar = training.progress_bar();
     let start = Instant::now();
     if !training.epochs(&stopped)? {

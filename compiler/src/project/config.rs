@@ -157,12 +157,19 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        // Products of these fit in 64 bits.
+        const MOST: u64 = u32::MAX as u64;
         if let Some(train) = &self.train {
             if train.batch_size == 0 || train.eval_batch_size == Some(0) {
                 return Err("a batch has at least one example".into());
             }
             if train.checkpoint_every == 0 || train.epochs == 0 {
                 return Err("`epochs` and `checkpoint_every` are at least 1".into());
+            }
+            let sizes = [Some(train.batch_size), train.eval_batch_size];
+            let sizes = sizes.into_iter().flatten().map(|size| size as u64);
+            if sizes.chain([train.epochs]).any(|n| n > MOST) {
+                return Err(format!("`epochs` and batch sizes are at most {MOST}"));
             }
         }
         for (name, table) in self.data.iter().flat_map(|d| &d.tables) {

@@ -213,6 +213,11 @@ fn from_csv(csv: &Table, columns: &str) -> Result<(Vec<f64>, usize, usize), Fail
         .split_once("..")
         .and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
     let indices: Vec<usize> = match range {
+        // The last is asked for first: a range may be of any length.
+        Some(range) if range.end > csv.columns() => {
+            csv.column(range.end - 1)?;
+            Vec::new()
+        }
         Some(range) => range.collect(),
         None => vec![csv.position(columns)?],
     };
@@ -235,14 +240,7 @@ fn check_range(
     values: &[f64],
     width: usize,
 ) -> Result<(), Failure> {
-    let bad = values.iter().position(|&v| {
-        if dtype.is_float() {
-            !v.is_finite()
-        } else {
-            let kept = aiai_ir::Literal::f64(dtype, v).element(0).as_f64();
-            kept != v
-        }
-    });
+    let bad = values.iter().position(|&v| !crate::values::holds(dtype, v));
     match bad {
         None => Ok(()),
         Some(at) => Err(Failure::input(format!(

@@ -172,7 +172,15 @@ fn take(file: &SafeTensors, leaf: &Leaf, name: &str) -> Result<Tensor, Failure> 
         let near = if names.is_empty() {
             "it is empty".to_owned()
         } else {
-            format!("nearest: `{}`", nearest(name, &names))
+            const SHOWN: usize = 8;
+            let more = names.len().saturating_sub(SHOWN);
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let first = names[..names.len().min(SHOWN)].join(", ");
+            format!("nearest: `{}`; it has {first}{more}", nearest(name, &names))
         };
         let what = if name == leaf.path {
             String::new()
@@ -305,10 +313,10 @@ fn report_unused(section: &WeightsSection, file: &SafeTensors, used: &BTreeSet<S
         .filter(|name| !used.contains(*name) && !ignored(name))
         .collect();
     if !unused.is_empty() {
-        eprintln!(
-            "aiai: the weights file has tensors that nothing uses: {}",
+        crate::output::complain(&format!(
+            "the weights file has tensors that nothing uses: {}",
             unused.join(", ")
-        );
+        ));
     }
 }
 

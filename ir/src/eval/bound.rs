@@ -66,9 +66,8 @@ pub fn decided(x: &Array) -> Result<()> {
 
 fn undecided<T>() -> Result<T> {
     Err(EvalError {
-        message: "a decision depends on more than is known of a value".into(),
-        loc: None,
         undecided: true,
+        ..EvalError::new("a decision depends on more than is known of a value")
     })
 }
 

@@ -193,9 +193,8 @@ impl<'a> Machine<'a> {
             Some(Ok(results)) => results,
             Some(Err(message)) => {
                 return Err(EvalError {
-                    message,
                     loc: node.loc,
-                    undecided: false,
+                    ..EvalError::new(message)
                 });
             }
             None => return error(format!("unknown kernel `{name}`")),

@@ -312,6 +312,7 @@ impl Elaborator<'_> {
 
     /// A dimension expression, as types have them.
     pub fn static_dim(&mut self, expr: &ast::Expr, env: &mut Env) -> Option<Dim> {
+        let mut many_terms = false;
         let result = match &expr.kind {
             ExprKind::Int { value, .. } => match i64::try_from(*value) {
                 Ok(value) => Dim::from(value),
@@ -325,6 +326,8 @@ impl Elaborator<'_> {
             } => -self.static_dim(operand, env)?,
             ExprKind::Binary { op, lhs, rhs, .. } => {
                 let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
+                let (m, n) = (a.terms().len(), b.terms().len());
+                many_terms = (m * n).max(m + n) > aiai_ir::MAX_TERMS;
                 match op {
                     ast::BinaryOp::Add => a + b,
                     ast::BinaryOp::Sub => a - b,
@@ -342,12 +345,10 @@ impl Elaborator<'_> {
             _ => return self.not_a_dim(expr),
         };
         if result.is_overflow() {
-            let known = matches!(&expr.kind, ExprKind::Int { .. });
-            let message = if known || !env.bound.values().any(|b| matches!(b, GArg::Dim(_))) {
-                "a dimension that does not fit in 64 bits".to_owned()
+            let message = if many_terms {
+                format!("a dimension of more than {} terms", aiai_ir::MAX_TERMS)
             } else {
-                let most = aiai_ir::MAX_TERMS;
-                format!("a dimension that does not fit in 64 bits or {most} terms")
+                "a dimension that does not fit in 64 bits".to_owned()
             };
             self.report(Diagnostic::new("E0802", expr.span, message));
             return None;
