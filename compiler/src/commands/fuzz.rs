@@ -58,10 +58,16 @@ pub fn run(options: &Options, global: &Global) -> Ended {
         ProgressBar::hidden()
     };
     let (mut programs, mut compared, mut skipped) = (0u64, 0, 0);
+    let mut generating = Duration::ZERO;
     let mut failures = Vec::new();
     let mut seed = options.seed.wrapping_add(first);
     while programs < options.count && start.elapsed() < budget {
-        let verdict = catch_unwind(AssertUnwindSafe(|| check(&program(seed), &pools)));
+        let verdict = catch_unwind(AssertUnwindSafe(|| {
+            let began = Instant::now();
+            let program = program(seed);
+            generating += began.elapsed();
+            check(&program, &pools)
+        }));
         let verdict = verdict.unwrap_or_else(|_| {
             Verdict::Failed(aiai_fuzz::Failure {
                 case: 0,
@@ -97,7 +103,7 @@ pub fn run(options: &Options, global: &Global) -> Ended {
     if global.json {
         let summary = json!({
             "schema": 1, "programs": programs, "compared": compared, "skipped": skipped,
-            "failures": failures, "seconds": seconds,
+            "failures": failures, "seconds": seconds, "generating_seconds": generating.as_secs_f64(),
         });
         output::print(&summary.to_string());
     } else {
