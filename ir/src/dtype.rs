@@ -149,3 +149,14 @@ pub(crate) fn round_to_odd(x: f64) -> f32 {
     let toward_zero = near.to_bits() - u32::from(back.abs() > x.abs());
     f32::from_bits(toward_zero | 1)
 }
+
+/// An integer in f64, rounded to odd, for a further rounding to a narrower float.
+pub(crate) fn int_to_odd(x: i128) -> f64 {
+    if x.unsigned_abs() < 1 << f64::MANTISSA_DIGITS {
+        return x as f64;
+    }
+    // At most 64 bits are in use: 53 of them are kept, the last says whether any other was set.
+    let spare = u64::BITS - f64::MANTISSA_DIGITS;
+    let kept = (x >> spare) | i128::from(x & ((1 << spare) - 1) != 0);
+    (kept << spare) as f64
+}

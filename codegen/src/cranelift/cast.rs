@@ -35,13 +35,22 @@ impl Translator<'_, '_> {
 
     fn int_to_float(&mut self, from: DType, to: DType, x: Value) -> Value {
         let wide = self.widened(from, x);
+        let unsigned = from == DType::U64;
+        if matches!(to, DType::F16 | DType::BF16) {
+            let name = if unsigned {
+                "aiai_u64_to_odd_f64"
+            } else {
+                "aiai_i64_to_odd_f64"
+            };
+            let odd = self.runtime(name, &[wide])[0];
+            return self.float_to_float(DType::F64, to, odd);
+        }
         let ty = scalar_type(to);
-        let value = if from == DType::U64 {
+        if unsigned {
             self.b.ins().fcvt_from_uint(ty, wide)
         } else {
             self.b.ins().fcvt_from_sint(ty, wide)
-        };
-        self.rounded(to, value)
+        }
     }
 
     /// Truncates and saturates; NaN is 0.

@@ -1,6 +1,7 @@
 //! Elementwise ops on wide scalars, rounded to the dtype after every op.
 
 use super::array::{Array, Data, round, wrap};
+use crate::dtype::int_to_odd;
 use crate::{BinaryKind, CompareKind, DType, UnaryKind};
 
 /// A float function of one operand, before rounding.
@@ -266,6 +267,8 @@ fn int_to_float(x: &Array, dtype: DType) -> Vec<f64> {
     let convert = |v: i64| match (dtype, unsigned) {
         (DType::F64, true) => v as u64 as f64,
         (DType::F64, false) => v as f64,
+        (DType::F16 | DType::BF16, true) => int_to_odd((v as u64).into()),
+        (DType::F16 | DType::BF16, false) => int_to_odd(v.into()),
         (_, true) => f64::from(v as u64 as f32),
         (_, false) => f64::from(v as f32),
     };

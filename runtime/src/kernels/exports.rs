@@ -138,7 +138,7 @@ pub extern "C" fn aiai_f32_to_f16(x: f32) -> i32 {
 
 /// The bits of the nearest half, rounded once.
 pub extern "C" fn aiai_f64_to_f16(x: f64) -> i32 {
-    f16::from_f64(x).to_bits().into()
+    f16::from_f32(convert::round_to_odd(x)).to_bits().into()
 }
 
 /// The bits of the nearest bfloat16, ties to even.
@@ -148,7 +148,17 @@ pub extern "C" fn aiai_f32_to_bf16(x: f32) -> i32 {
 
 /// The bits of the nearest bfloat16, rounded once.
 pub extern "C" fn aiai_f64_to_bf16(x: f64) -> i32 {
-    bf16::from_f64(x).to_bits().into()
+    bf16::from_f32(convert::round_to_odd(x)).to_bits().into()
+}
+
+/// An i64 in f64, rounded to odd, for a further rounding to a narrower float.
+pub extern "C" fn aiai_i64_to_odd_f64(x: i64) -> f64 {
+    convert::int_to_odd(x.into())
+}
+
+/// As [`aiai_i64_to_odd_f64`], of the bits of a u64.
+pub extern "C" fn aiai_u64_to_odd_f64(x: i64) -> f64 {
+    convert::int_to_odd((x as u64).into())
 }
 
 macro_rules! export_rows {
@@ -205,6 +215,8 @@ pub static ROWS: &[crate::abi::Symbol] = crate::abi::symbol_table! {
     aiai_f64_to_f16(F64) -> I32;
     aiai_f32_to_bf16(F32) -> I32;
     aiai_f64_to_bf16(F64) -> I32;
+    aiai_i64_to_odd_f64(I64) -> F64;
+    aiai_u64_to_odd_f64(I64) -> F64;
     aiai_row_sum_f32(Ptr, I64) -> F32;
     aiai_row_sum_squares_f32(Ptr, I64) -> F32;
     aiai_row_sum_centered_squares_f32(Ptr, F32, I64) -> F32;

@@ -77,7 +77,12 @@ impl Elaborator<'_> {
             .count();
         let named = args.len() - rests;
         if rests > 1 || named > rank || (rests == 0 && named != rank) {
-            let message = format!("{named} places for a tensor of rank {rank}");
+            let places = if named == 1 {
+                "1 place"
+            } else {
+                &format!("{named} places")
+            };
+            let message = format!("{places} for a tensor of rank {rank}");
             let diagnostic = Diagnostic::new("E0301", span, message);
             self.report(diagnostic.help("`..` takes a whole axis, `...` all axes not named"));
             return None;

@@ -129,7 +129,8 @@ pub(super) fn concat(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
                 call.name,
                 other.kind()
             );
-            this.report(Diagnostic::new("E0304", at, message));
+            let diagnostic = Diagnostic::new("E0304", at, message);
+            this.report(diagnostic.help("a tuple is written `(a, b)`"));
             return None;
         }
     };
