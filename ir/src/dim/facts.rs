@@ -122,7 +122,8 @@ impl Facts {
         if effort == 0 {
             return false;
         }
-        if division_bounds(dim)
+        if self
+            .division_bounds(dim, effort - 1)
             .into_iter()
             .any(|d| self.proves_non_negative(d, effort - 1))
         {
@@ -144,28 +145,29 @@ impl Facts {
             }
         }
     }
-}
 
-/// Lower bounds of `dim` got by bounding one division: with `q = floor(a/b)` and `b >= 1`,
-/// `a - b + 1 <= b*q <= a`.
-fn division_bounds(dim: Dim) -> Vec<Dim> {
-    let mut bounds = Vec::new();
-    for (monomial, coefficient) in dim.terms() {
-        for (atom, power) in monomial {
-            let Atom::Div(a, b) = *atom else { continue };
-            if *power != 1 {
-                continue;
+    /// Lower bounds of `dim` got by bounding one division: with `q = floor(a/b)` and `b >= 1`,
+    /// `a - b + 1 <= b*q <= a`.
+    fn division_bounds(&self, dim: Dim, effort: u32) -> Vec<Dim> {
+        let mut bounds = Vec::new();
+        for (monomial, coefficient) in dim.terms() {
+            for (atom, power) in monomial {
+                let Atom::Div(a, b) = *atom else { continue };
+                // A divisor is never zero.
+                if *power != 1 || !self.proves_non_negative(b, effort) {
+                    continue;
+                }
+                let term = Dim::from_terms(vec![(monomial.clone(), *coefficient)]);
+                let quotient = Dim::from_atom(*atom);
+                let Some(scale) = scale_of(term, quotient, b) else {
+                    continue;
+                };
+                let bound = if scale > 0 { a - b + Dim::from(1) } else { a };
+                bounds.push(dim - term + bound * Dim::from(scale));
             }
-            let term = Dim::from_terms(vec![(monomial.clone(), *coefficient)]);
-            let quotient = Dim::from_atom(*atom);
-            let Some(scale) = scale_of(term, quotient, b) else {
-                continue;
-            };
-            let bound = if scale > 0 { a - b + Dim::from(1) } else { a };
-            bounds.push(dim - term + bound * Dim::from(scale));
         }
+        bounds
     }
-    bounds
 }
 
 /// The `k` with `term == k * b * quotient`, if there is one.
