@@ -1,12 +1,17 @@
 //! Fusion: what is computed together, without a tensor in between.
 //!
-//! An elementwise op or view joins the op that alone uses it; a contraction joins the elementwise op
-//! that alone uses its result (its epilogue). So chains end in a reduction, a contraction's operand or
-//! a tensor that several ops use. Values that must lie in memory stay tensors.
+//! An elementwise op or view joins the op that uses it; a contraction joins the elementwise op that
+//! uses its result (its epilogue). Where several ops use a value, they must be elementwise ops of one
+//! group. So groups end in a reduction, a contraction's operand or a tensor that several groups use.
+//! Values that must lie in memory stay tensors.
 
 use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{Function, FuseKind, Op, OpNode, Region, Value};
+
+/// Ops in a group, at most, where a value has several uses: what lies before one of them may be computed
+/// once for every function behind it.
+const MOST_OPS: usize = 32;
 
 /// Groups the ops of a function.
 pub fn fuse(function: &mut Function) {
@@ -16,16 +21,12 @@ pub fn fuse(function: &mut Function) {
     function.body = body;
 }
 
-/// Values that must be tensors: read at computed places or by kernels, used more than once, or used
-/// in an inner region.
+/// Values that must be tensors: read at computed places or by kernels, results, or used in an inner
+/// region.
 fn in_memory(function: &Function) -> HashSet<Value> {
     let mut makers: HashMap<Value, &OpNode> = HashMap::new();
-    let mut uses: HashMap<Value, usize> = HashMap::new();
     let mut found = HashSet::new();
     function.body.walk(&mut |node| {
-        for &operand in &node.operands {
-            *uses.entry(operand).or_default() += 1;
-        }
         for inner in &node.regions {
             found.extend(crate::clone::captured(inner));
             found.extend(&inner.yields);
@@ -43,7 +44,6 @@ fn in_memory(function: &Function) -> HashSet<Value> {
             }
         }
     });
-    found.extend(uses.iter().filter(|(_, n)| **n > 1).map(|(v, _)| *v));
     found.extend(&function.body.yields);
     found
 }
@@ -72,34 +72,52 @@ fn region(function: &mut Function, region_: &mut Region, in_memory: &HashSet<Val
 
 /// For every op the one whose group it belongs to; itself where it leads.
 fn leaders(function: &Function, ops: &[OpNode], in_memory: &HashSet<Value>) -> Vec<usize> {
-    let mut user: HashMap<Value, usize> = HashMap::new();
+    let mut users: HashMap<Value, Vec<usize>> = HashMap::new();
     for (at, node) in ops.iter().enumerate() {
-        user.extend(node.operands.iter().map(|&v| (v, at)));
+        for &operand in &node.operands {
+            users.entry(operand).or_default().push(at);
+        }
     }
     let mut leader: Vec<usize> = (0..ops.len()).collect();
+    let mut size = vec![1; ops.len()];
     for at in (0..ops.len()).rev() {
         let &[result] = ops[at].results.as_slice() else {
             continue;
         };
-        let Some(&next) = user.get(&result) else {
+        let Some(users) = users.get(&result) else {
             continue;
         };
-        if !in_memory.contains(&result) && joins(function, &ops[at], &ops[next]) {
-            leader[at] = leader[next];
+        let lead = leader[users[0]];
+        let one_group = users.iter().all(|&user| leader[user] == lead);
+        let shared = users.len() > 1;
+        let small = !shared || size[lead] < MOST_OPS;
+        let all_join = || {
+            users.iter().all(|&user| {
+                let user = &ops[user];
+                joins(function, &ops[at], user) && (!shared || is_elementwise(&user.op))
+            })
+        };
+        if one_group && small && !in_memory.contains(&result) && all_join() {
+            leader[at] = lead;
+            size[lead] += 1;
         }
     }
     leader
 }
 
-/// Whether an op may join the one that alone uses its result.
-fn joins(function: &Function, node: &OpNode, next: &OpNode) -> bool {
+/// Whether an op may join one that uses its result.
+fn joins(function: &Function, node: &OpNode, user: &OpNode) -> bool {
     // Scalars are computed once, where they stand.
-    if !next.regions.is_empty() || function.ty(node.results[0]).rank() == 0 {
+    if !user.regions.is_empty() || function.ty(node.results[0]).rank() == 0 {
         return false;
     }
-    let is_epilogue =
-        matches!(node.op, Op::Contract { .. }) && next.op.is_expression() && !next.op.is_view();
+    let is_epilogue = matches!(node.op, Op::Contract { .. }) && is_elementwise(&user.op);
     node.op.is_expression() || is_epilogue
+}
+
+/// Whether an element depends on the elements at the same place only.
+fn is_elementwise(op: &Op) -> bool {
+    op.is_expression() && !op.is_view()
 }
 
 /// The group as one op, in place of its leader.
@@ -137,6 +155,23 @@ mod tests {
     use aiai_ir::{BinaryKind, Builder, DType, Dim, ReduceKind, Type, UnaryKind};
 
     use super::*;
+
+    #[test]
+    fn a_value_with_several_uses_in_one_group_joins_it() {
+        let mut function = Function::new("f");
+        let mut b = Builder::new(&mut function);
+        let n = Dim::sym("N");
+        let x = b.add_param("x", Type::tensor(DType::F32, vec![n]), false);
+        let h = b.binary(BinaryKind::Add, x, x);
+        let e = b.unary(UnaryKind::Exp, h);
+        let y = b.binary(BinaryKind::Mul, e, h);
+        b.finish(&[y], &["y"]);
+        fuse(&mut function);
+        let [group] = function.body.ops.as_slice() else {
+            panic!("{:?}", function.body.ops);
+        };
+        assert_eq!(group.regions[0].ops.len(), 3);
+    }
 
     #[test]
     fn a_chain_joins_its_reduction_and_a_shared_value_does_not() {
