@@ -3,6 +3,8 @@
 //! A row is done in chunks. Functions such as exp are taken out of the element loop: their arguments
 //! go to a scratch row, a vectorised micro-kernel maps the row, and the loop that follows reads it.
 
+use std::collections::HashSet;
+
 use aiai_ir::{BinaryKind, DType, Dim, Op, UnaryKind, Value};
 
 use super::usage::is_expensive;
@@ -51,12 +53,14 @@ impl Lowerer<'_> {
     fn layout(&self, value: Value) -> Vec<usize> {
         let shape = self.shape(value);
         let in_order = (0..shape.len()).collect();
-        let last = shape.last().copied().unwrap_or(Dim::from(1));
-        if self.row_major.contains(&value) || !self.stages(value, last).is_empty() {
+        if self.row_major.contains(&value) || !self.stages(value).is_empty() {
             return in_order;
         }
-        let mut work = vec![value];
+        let (mut work, mut seen) = (vec![value], HashSet::new());
         while let Some(next) = work.pop() {
+            if !seen.insert(next) {
+                continue;
+            }
             match self.places.get(&next) {
                 Some(Place::Buffer { axes, .. }) if self.shape(next) == shape => {
                     return axes.clone();
@@ -89,7 +93,7 @@ impl Lowerer<'_> {
             return self.fill_flat(value, buffer, &shape);
         }
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-        if self.stages(value, last).is_empty() {
+        if self.stages(value).is_empty() {
             return self.tasks(&shape, &mut |this, index| {
                 let element = this.element(value, index);
                 let mut place = vec![element, buffer];
@@ -100,7 +104,7 @@ impl Lowerer<'_> {
         let rows = self.product(outer);
         self.parallel(rows, GRAIN, |this, row| {
             let index = this.delinearize(outer, row);
-            let stages = this.stages(value, last);
+            let stages = this.stages(value);
             let n = this.dim(last);
             this.chunks(
                 n,
@@ -122,8 +126,11 @@ impl Lowerer<'_> {
         if shape.len() < 2 {
             return false;
         }
-        let mut work = vec![value];
+        let (mut work, mut seen) = (vec![value], HashSet::new());
         while let Some(value) = work.pop() {
+            if !seen.insert(value) {
+                continue;
+            }
             match self.places.get(&value) {
                 Some(Place::Scalar(_)) => {}
                 Some(Place::Buffer { axes, .. }) => {
@@ -162,7 +169,7 @@ impl Lowerer<'_> {
         let views = self.flatten_leaves(value, total);
         let chunks = self.dim(total.ceil_div(Dim::from(CHUNK)));
         self.parallel(chunks, GRAIN, |this, chunk| {
-            let stages = this.stages(value, total);
+            let stages = this.stages(value);
             let width = this.int(CHUNK);
             let from = this.mul(chunk, width);
             let n = this.dim(total);
@@ -180,7 +187,7 @@ impl Lowerer<'_> {
     /// Replaces the buffers that a flat value reads by views of one axis. Returns what to put back.
     fn flatten_leaves(&mut self, value: Value, total: Dim) -> Vec<(Value, Place)> {
         let mut replaced = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut work = vec![value];
         while let Some(value) = work.pop() {
             if !seen.insert(value) {
@@ -210,19 +217,14 @@ impl Lowerer<'_> {
 
     /// The expensive functions on the way from the operands to a value, inner ones first. Only those
     /// that vary along the row and sit at the same index are staged.
-    pub fn stages(&self, value: Value, _last: Dim) -> Vec<Value> {
+    pub fn stages(&self, value: Value) -> Vec<Value> {
         let mut order = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         self.collect_stages(value, &mut seen, &mut order);
         order
     }
 
-    fn collect_stages(
-        &self,
-        value: Value,
-        seen: &mut std::collections::HashSet<Value>,
-        order: &mut Vec<Value>,
-    ) {
+    fn collect_stages(&self, value: Value, seen: &mut HashSet<Value>, order: &mut Vec<Value>) {
         if !seen.insert(value) || !matches!(self.places.get(&value), Some(Place::Lazy) | None) {
             return;
         }

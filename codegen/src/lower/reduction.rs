@@ -109,7 +109,7 @@ impl<'a> Lowerer<'a> {
         let chunks = self.dim(last.ceil_div(Dim::from(CHUNK)));
         let zero = self.int(0);
         let scratch = self.alloc(DType::F32, &[Dim::from(CHUNK)]);
-        let stages = self.stages(x, last);
+        let stages = self.stages(x);
         self.fold_loop(rows, &[init], |this, row, carry| {
             let inner = this.delinearize(&sizes, row);
             let prefix = merge(rank - 1, (kept, at), (before, &inner));
