@@ -22,6 +22,7 @@ mod loops;
 mod movement;
 mod points;
 mod reduction;
+mod rows;
 mod usage;
 
 /// Where a value of the source function is found.
@@ -29,8 +30,10 @@ mod usage;
 enum Place {
     /// In memory; logical axis k is axis `axes[k]` of the buffer.
     Buffer { buffer: Value, axes: Vec<usize> },
-    /// A scalar that has been computed.
+    /// A scalar that has been computed; of a tensor, the one number of the current row.
     Scalar(Value),
+    /// The current row lies in a buffer of one axis.
+    Row(Value),
     /// Computed where it is used.
     Lazy,
 }
@@ -52,6 +55,7 @@ pub fn lower(source: &Function, check_nan: bool) -> Function {
         outputs: HashMap::new(),
         memo: HashMap::new(),
         staged: HashMap::new(),
+        row: None,
         check_nan,
         facts: facts_of(source),
         checked: HashSet::new(),
@@ -77,6 +81,8 @@ struct Lowerer<'a> {
     memo: HashMap<(Value, Vec<Value>), Value>,
     /// Values whose elements of the current row lie in a scratch buffer.
     staged: HashMap<Value, (Value, Value)>,
+    /// The row that a group of rows is at.
+    row: Option<rows::Row>,
     check_nan: bool,
     facts: Facts,
     /// Sizes that have been checked, and still are where they are looked up again.
@@ -195,7 +201,8 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// A group is lowered as its members are: what fuses is decided by use.
+    /// A group is lowered as its members are: what fuses is decided by use. Only a group that goes on
+    /// from the reduction of its rows is a loop of its own.
     fn fused(&mut self, node: &'a OpNode) {
         for (result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
             if let Some(&buffer) = self.outputs.get(result) {
@@ -205,7 +212,10 @@ impl<'a> Lowerer<'a> {
                 self.row_major.insert(inner);
             }
         }
-        self.region(&node.regions[0]);
+        match rows::reduced(&node.regions[0]) {
+            Some(x) if !self.check_nan => self.rows(&node.regions[0], x),
+            _ => self.region(&node.regions[0]),
+        }
         for (&result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
             if let Some(place) = self.places.get(&inner).cloned() {
                 self.places.insert(result, place);

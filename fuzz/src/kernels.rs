@@ -28,6 +28,9 @@ impl KernelTable for Kernels {
         if let Some(kind) = UnaryKind::ALL.iter().find(|k| k.name() == row) {
             return Some(map_row(*kind, operands));
         }
+        if row == "dot" {
+            return Some(dot(operands));
+        }
         let (kind, start) = match row {
             "sum" => (BinaryKind::Add, 0.0),
             "max" => (BinaryKind::Max, f64::NEG_INFINITY),
@@ -119,18 +122,33 @@ fn gemm(dtype: DType, x: &mut [KernelOperand]) -> Results {
 /// `source at, target at, n`. The two may be one buffer, which then is given twice.
 fn map_row(kind: UnaryKind, x: &mut [KernelOperand]) -> Results {
     let (from, to, n) = (int(x, 1)?, int(x, 3)?, int(x, 4)?);
+    let one_buffer = from == to && memory(x, 0)?.elements == memory(x, 2)?.elements;
     for i in 0..n {
         let value = scalar_unary(kind, DType::F32, float(x, 0, from + i)?);
         // Whichever copy is kept, it has the results.
         write(x, 2, to + i, Element::Float(value))?;
     }
     let result = memory(x, 2)?.clone();
-    if let (KernelOperand::Memory(source), true) = (&mut x[0], from == to)
-        && source.elements.len() == result.elements.len()
-    {
+    if let (KernelOperand::Memory(source), true) = (&mut x[0], one_buffer) {
         *source = result;
     }
     Ok(Vec::new())
+}
+
+/// `a at, b at, n`.
+fn dot(x: &mut [KernelOperand]) -> Results {
+    let (a, b, n) = (int(x, 1)?, int(x, 3)?, int(x, 4)?);
+    let mut total = 0.0;
+    for i in 0..n {
+        let product = scalar_binary(
+            BinaryKind::Mul,
+            DType::F32,
+            float(x, 0, a + i)?,
+            float(x, 2, b + i)?,
+        );
+        total = scalar_binary(BinaryKind::Add, DType::F32, total, product);
+    }
+    Ok(vec![Array::floats(DType::F32, Vec::new(), [total])])
 }
 
 /// `source at, n`.

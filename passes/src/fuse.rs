@@ -1,60 +1,79 @@
 //! Fusion: what is computed together, without a tensor in between.
 //!
 //! An elementwise op or view joins the op that uses it; a contraction joins the elementwise op that
-//! uses its result (its epilogue). Where several ops use a value, they must be elementwise ops of one
-//! group. So groups end in a reduction, a contraction's operand or a tensor that several groups use.
-//! Values that must lie in memory stay tensors.
+//! uses its result (its epilogue); a reduction of rows joins what computes on from its results, also
+//! where that is the rows again, as in softmax (`rows`). Where several ops use a value, they must be
+//! elementwise ops of one group, or ops of one group of rows. Values that must lie in memory stay
+//! tensors.
 
 use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{Function, FuseKind, Op, OpNode, Region, Value};
 
+mod rows;
+
+use rows::{Rows, Tied};
+
 /// Ops in a group, at most, where a value has several uses: what lies before one of them may be computed
 /// once for every function behind it.
 const MOST_OPS: usize = 32;
+/// Ops in a group of rows, at most, where a row is kept or a reduction joins: rows should stay in the
+/// cache.
+const MOST_ROW_OPS: usize = 128;
 
 /// Groups the ops of a function.
 pub fn fuse(function: &mut Function) {
-    let in_memory = in_memory(function);
     let mut body = std::mem::take(&mut function.body);
-    region(function, &mut body, &in_memory);
+    rows::insert_axes_by_broadcast(function, &mut body);
+    let tensors = Tensors::of(function, &body);
+    region(function, &mut body, &tensors);
     function.body = body;
 }
 
-/// Values that must be tensors: read at computed places or by kernels, results, or used in an inner
-/// region.
-fn in_memory(function: &Function) -> HashSet<Value> {
-    let mut makers: HashMap<Value, &OpNode> = HashMap::new();
-    let mut found = HashSet::new();
-    function.body.walk(&mut |node| {
-        for inner in &node.regions {
-            found.extend(crate::clone::captured(inner));
-            found.extend(&inner.yields);
-        }
-        makers.extend(node.results.iter().map(|&r| (r, node)));
-    });
-    function.body.walk(&mut |node| {
-        let repeats = matches!(node.op, Op::Broadcast { .. })
-            && function.ty(node.results[0]).shape() != function.ty(node.operands[0]).shape();
-        for &operand in &node.operands {
-            // A function would be computed again for every repetition.
-            let costly = makers.get(&operand).is_some_and(|m| !m.op.is_view());
-            if node.op.reads_memory() || (repeats && costly) {
-                found.insert(operand);
-            }
-        }
-    });
-    found.extend(&function.body.yields);
-    found
+/// Values that are not computed where they are used.
+#[derive(Default)]
+struct Tensors {
+    /// Read at computed places or by kernels, results, or used in an inner region.
+    in_memory: HashSet<Value>,
+    /// Functions that would be computed again for every repetition of a broadcast.
+    repeated: HashSet<Value>,
 }
 
-fn region(function: &mut Function, region_: &mut Region, in_memory: &HashSet<Value>) {
+impl Tensors {
+    fn of(function: &Function, body: &Region) -> Tensors {
+        let mut makers: HashMap<Value, &OpNode> = HashMap::new();
+        let mut found = Tensors::default();
+        body.walk(&mut |node| {
+            for inner in &node.regions {
+                found.in_memory.extend(crate::clone::captured(inner));
+                found.in_memory.extend(&inner.yields);
+            }
+            makers.extend(node.results.iter().map(|&r| (r, node)));
+        });
+        body.walk(&mut |node| {
+            let repeats = matches!(node.op, Op::Broadcast { .. })
+                && function.ty(node.results[0]).shape() != function.ty(node.operands[0]).shape();
+            for &operand in &node.operands {
+                let costly = makers.get(&operand).is_some_and(|m| !m.op.is_view());
+                if node.op.reads_memory() {
+                    found.in_memory.insert(operand);
+                } else if repeats && costly {
+                    found.repeated.insert(operand);
+                }
+            }
+        });
+        found.in_memory.extend(&body.yields);
+        found
+    }
+}
+
+fn region(function: &mut Function, region_: &mut Region, tensors: &Tensors) {
     for node in &mut region_.ops {
         for inner in &mut node.regions {
-            region(function, inner, in_memory);
+            region(function, inner, tensors);
         }
     }
-    let leader = leaders(function, &region_.ops, in_memory);
+    let leader = leaders(function, &region_.ops, tensors);
     let mut members: Vec<Vec<OpNode>> = vec![Vec::new(); region_.ops.len()];
     for (at, node) in std::mem::take(&mut region_.ops).into_iter().enumerate() {
         if leader[at] != at {
@@ -71,38 +90,120 @@ fn region(function: &mut Function, region_: &mut Region, in_memory: &HashSet<Val
 }
 
 /// For every op the one whose group it belongs to; itself where it leads.
-fn leaders(function: &Function, ops: &[OpNode], in_memory: &HashSet<Value>) -> Vec<usize> {
-    let mut users: HashMap<Value, Vec<usize>> = HashMap::new();
-    for (at, node) in ops.iter().enumerate() {
-        for &operand in &node.operands {
-            users.entry(operand).or_default().push(at);
-        }
-    }
-    let mut leader: Vec<usize> = (0..ops.len()).collect();
-    let mut size = vec![1; ops.len()];
+fn leaders(function: &Function, ops: &[OpNode], tensors: &Tensors) -> Vec<usize> {
+    let mut groups = Groups::of(function, ops);
     for at in (0..ops.len()).rev() {
         let &[result] = ops[at].results.as_slice() else {
             continue;
         };
-        let Some(users) = users.get(&result) else {
+        let Some(lead) = groups.of_users(result) else {
             continue;
         };
-        let lead = leader[users[0]];
-        let one_group = users.iter().all(|&user| leader[user] == lead);
-        let shared = users.len() > 1;
-        let small = !shared || size[lead] < MOST_OPS;
-        let all_join = || {
-            users.iter().all(|&user| {
-                let user = &ops[user];
-                joins(function, &ops[at], user) && (!shared || is_elementwise(&user.op))
-            })
-        };
-        if one_group && small && !in_memory.contains(&result) && all_join() {
-            leader[at] = lead;
-            size[lead] += 1;
+        if tensors.in_memory.contains(&result) {
+            continue;
+        }
+        if groups.joins_rows(at, lead) {
+            groups.rows[lead] = groups.tied.numbers.get(&result).cloned();
+        } else if tensors.repeated.contains(&result) || !groups.joins(at, lead) {
+            continue;
+        }
+        groups.leader[at] = lead;
+        groups.size[lead] += 1;
+    }
+    groups.leader
+}
+
+/// Groups while they are being formed, from the last op to the first.
+struct Groups<'a> {
+    function: &'a Function,
+    ops: &'a [OpNode],
+    users: HashMap<Value, Vec<usize>>,
+    tied: Tied,
+    leader: Vec<usize>,
+    size: Vec<usize>,
+    /// The rows that the group of a leader is computed by.
+    rows: Vec<Option<Rows>>,
+}
+
+impl<'a> Groups<'a> {
+    fn of(function: &'a Function, ops: &'a [OpNode]) -> Groups<'a> {
+        let mut users: HashMap<Value, Vec<usize>> = HashMap::new();
+        for (at, node) in ops.iter().enumerate() {
+            for &operand in &node.operands {
+                users.entry(operand).or_default().push(at);
+            }
+        }
+        Groups {
+            function,
+            ops,
+            users,
+            tied: Tied::of(function, ops),
+            leader: (0..ops.len()).collect(),
+            size: vec![1; ops.len()],
+            rows: vec![None; ops.len()],
         }
     }
-    leader
+
+    /// The group that all users of a value belong to.
+    fn of_users(&self, value: Value) -> Option<usize> {
+        let users = self.users.get(&value)?;
+        let lead = self.leader[users[0]];
+        let one_group = users.iter().all(|&user| self.leader[user] == lead);
+        one_group.then_some(lead)
+    }
+
+    /// Whether an op may join a group as part of the loop that uses its result.
+    fn joins(&self, at: usize, lead: usize) -> bool {
+        let (node, result) = (&self.ops[at], self.ops[at].results[0]);
+        let users = &self.users[&result];
+        if let [user] = users.as_slice() {
+            let user = &self.ops[*user];
+            // Rows stay in the group that knows their numbers.
+            let tied = self.tied.rows.get(&result);
+            let leaves = |rows: &Rows| !rows.keeps(self.function, user) && !user.op.is_expression();
+            return joins(self.function, node, user) && !tied.is_some_and(leaves);
+        }
+        if let Some(rows) = &self.rows[lead]
+            && is_elementwise(&node.op)
+            && rows.are(self.function.ty(result).shape())
+        {
+            // Done once, for the whole row.
+            return self.size[lead] < MOST_ROW_OPS && self.stays_in_row(result, lead, rows);
+        }
+        self.size[lead] < MOST_OPS
+            && users.iter().all(|&user| {
+                let user = &self.ops[user];
+                joins(self.function, node, user) && is_elementwise(&user.op)
+            })
+    }
+
+    /// Whether an op gives a number per row to a group that is, or can be, computed row by row.
+    fn joins_rows(&self, at: usize, lead: usize) -> bool {
+        let result = self.ops[at].results[0];
+        self.tied.numbers.get(&result).is_some_and(|rows| {
+            self.rows[lead].as_ref().is_none_or(|known| known == rows)
+                && self.size[lead] < MOST_ROW_OPS
+                && self.stays_in_row(result, lead, rows)
+        })
+    }
+
+    /// Whether all that a group computes from a value stays in the row of the value.
+    fn stays_in_row(&self, value: Value, lead: usize, rows: &Rows) -> bool {
+        let (mut work, mut seen) = (vec![value], HashSet::new());
+        while let Some(value) = work.pop() {
+            for &user in self.users.get(&value).into_iter().flatten() {
+                if self.leader[user] != lead || !seen.insert(user) {
+                    continue;
+                }
+                let node = &self.ops[user];
+                if !rows.keeps(self.function, node) {
+                    return false;
+                }
+                work.extend(&node.results);
+            }
+        }
+        true
+    }
 }
 
 /// Whether an op may join one that uses its result.
@@ -190,5 +291,29 @@ mod tests {
         let group = &function.body.ops[1];
         assert_eq!(group.regions[0].ops.len(), 2);
         assert_eq!(group.results, [sum]);
+    }
+
+    #[test]
+    fn softmax_is_one_group_and_what_mixes_rows_is_not_in_it() {
+        let mut function = Function::new("f");
+        let mut b = Builder::new(&mut function);
+        let shape = [Dim::sym("B"), Dim::sym("N")];
+        let x = b.add_param("x", Type::tensor(DType::F32, shape.to_vec()), false);
+        let largest = b.reduce(ReduceKind::Max, x, &[1]);
+        let kept = b.reshape(largest, &[shape[0], Dim::from(1)]);
+        let kept = b.broadcast(kept, &shape, &[0, 1]);
+        let shifted = b.binary(BinaryKind::Sub, x, kept);
+        let e = b.unary(UnaryKind::Exp, shifted);
+        let total = b.reduce(ReduceKind::Sum, e, &[1]);
+        let total = b.broadcast(total, &shape, &[0]);
+        let y = b.binary(BinaryKind::Div, e, total);
+        let columns = b.reduce(ReduceKind::Sum, y, &[0]);
+        b.finish(&[columns], &["columns"]);
+        fuse(&mut function);
+        let [group, reduce] = function.body.ops.as_slice() else {
+            panic!("{:?}", function.body.ops);
+        };
+        assert_eq!(group.regions[0].ops.len(), 8);
+        assert_eq!(reduce.operands, group.results);
     }
 }

@@ -1,7 +1,7 @@
 //! Loops, branches and checks.
 
-use aiai_ir::{Dim, OpNode, Region, Value as IrValue};
-use cranelift::codegen::ir::{BlockArg, MemFlagsData};
+use aiai_ir::{Dim, OpNode, Region, Type as IrType, Value as IrValue};
+use cranelift::codegen::ir::{BlockArg, MemFlagsData, Opcode};
 use cranelift::prelude::{InstBuilder, IntCC, Value, types};
 use rustc_hash::FxHashSet;
 
@@ -12,6 +12,7 @@ impl Translator<'_, '_> {
     pub fn for_loop(&mut self, node: &OpNode, step: i64, lanes: i64) -> Result<(), CompileError> {
         let (low, high) = (self.get(node.operands[0]), self.get(node.operands[1]));
         let region = &node.regions[0];
+        let around = self.settle(region);
         let mut first = low;
         if lanes > 1 && step == 1 && node.results.is_empty() {
             first = self.vector_loop(region, low, high)?;
@@ -25,8 +26,40 @@ impl Translator<'_, '_> {
             t.region(region)?;
             Ok(region.yields.iter().map(|&v| t.get(v)).collect())
         })?;
+        self.values.extend(around);
         self.bind(&node.results, last);
         Ok(())
+    }
+
+    /// Fixes the floats that a loop uses from outside where they stand: Cranelift would compute one that
+    /// follows from the result of another loop again in every iteration. Gives what they were before.
+    fn settle(&mut self, region: &Region) -> Vec<(IrValue, Value)> {
+        let mut around = Vec::new();
+        for value in captured(region) {
+            let is_float =
+                matches!(self.source.ty(value), IrType::Tensor { dtype, .. } if dtype.is_float());
+            if !is_float {
+                continue;
+            }
+            let known = self.get(value);
+            let dfg = &self.b.func.dfg;
+            let computed = dfg.value_def(known).inst().is_some_and(|inst| {
+                let opcode = dfg.insts[inst].opcode();
+                let stays = [Opcode::F32const, Opcode::F64const, Opcode::Bitcast].contains(&opcode);
+                !stays && !opcode.can_load() && !opcode.is_call()
+            });
+            if computed {
+                let ty = dfg.value_type(known);
+                let flags = MemFlagsData::trusted();
+                let slot = self.stack(ty.bytes());
+                self.b.ins().store(flags, known, slot, 0);
+                let bits = self.b.ins().load(ty.as_int(), flags, slot, 0);
+                let fixed = self.b.ins().bitcast(ty, MemFlagsData::new(), bits);
+                self.values.insert(value, fixed);
+                around.push((value, known));
+            }
+        }
+        around
     }
 
     fn bind(&mut self, names: &[IrValue], values: impl IntoIterator<Item = Value>) {

@@ -289,6 +289,26 @@ impl Lowerer<'_> {
         index: &[Value],
         sink: &mut dyn FnMut(&mut Self, Value, Value),
     ) {
+        let outer = self.staged.clone();
+        let scratches = self.fill_stages(stages, from, n, index);
+        self.for_loop(n, 4, |this, i| {
+            this.enter_staged(&scratches, i);
+            let at = this.offset(index, from, i);
+            let element = this.element(value, &at);
+            let place = at[at.len() - 1];
+            sink(this, place, element);
+        });
+        self.staged = outer;
+    }
+
+    /// The functions of a chunk, each in a scratch buffer.
+    pub fn fill_stages(
+        &mut self,
+        stages: &[Value],
+        from: Value,
+        n: Value,
+        index: &[Value],
+    ) -> Vec<(Value, Value)> {
         let zero = self.int(0);
         let outer = self.staged.clone();
         let mut scratches = Vec::new();
@@ -298,25 +318,23 @@ impl Lowerer<'_> {
                 continue;
             };
             let scratch = self.alloc(DType::F32, &[Dim::from(CHUNK)]);
-            let ready = scratches.clone();
-            self.for_loop(n, 4, |this, i| {
-                this.enter_staged(&ready, i);
-                let at = this.offset(index, from, i);
-                let argument = this.element(node.operands[0], &at);
-                this.b.op(Op::Store, &[argument, scratch, i], Vec::new());
-            });
             let name = row_kernel(kind);
-            self.kernel(&name, &[scratch, zero, scratch, zero, n], &[]);
+            if let Some(&Place::Row(buffer)) = self.places.get(&node.operands[0]) {
+                self.kernel(&name, &[buffer, from, scratch, zero, n], &[]);
+            } else {
+                let ready = scratches.clone();
+                self.for_loop(n, 4, |this, i| {
+                    this.enter_staged(&ready, i);
+                    let at = this.offset(index, from, i);
+                    let argument = this.element(node.operands[0], &at);
+                    this.b.op(Op::Store, &[argument, scratch, i], Vec::new());
+                });
+                self.kernel(&name, &[scratch, zero, scratch, zero, n], &[]);
+            }
             scratches.push((stage, scratch));
         }
-        self.for_loop(n, 4, |this, i| {
-            this.enter_staged(&scratches, i);
-            let at = this.offset(index, from, i);
-            let element = this.element(value, &at);
-            let place = at[at.len() - 1];
-            sink(this, place, element);
-        });
         self.staged = outer;
+        scratches
     }
 
     fn enter_staged(&mut self, ready: &[(Value, Value)], i: Value) {
@@ -333,6 +351,6 @@ impl Lowerer<'_> {
 }
 
 /// The micro-kernel that maps a row of f32.
-fn row_kernel(kind: UnaryKind) -> String {
+pub fn row_kernel(kind: UnaryKind) -> String {
     format!("aiai_row_{}_f32", kind.name())
 }

@@ -12,6 +12,10 @@ impl Lowerer<'_> {
             return known;
         }
         let result = match self.places.get(&value).cloned() {
+            Some(Place::Row(buffer)) => self.b.value(Op::Load, &[buffer, index[index.len() - 1]]),
+            Some(Place::Buffer { .. }) if self.in_row(value, index) => {
+                self.load_in_row(value, index[index.len() - 1])
+            }
             Some(Place::Buffer { buffer, axes }) => {
                 let mut at = vec![buffer; axes.len() + 1];
                 for (&axis, &i) in axes.iter().zip(index) {

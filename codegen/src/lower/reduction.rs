@@ -36,7 +36,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The reduction of the elements of x whose kept axes are at the given index.
-    fn reduce_one(
+    pub fn reduce_one(
         &mut self,
         x: Value,
         kind: ReduceKind,
@@ -98,18 +98,29 @@ impl<'a> Lowerer<'a> {
         {
             let outer: Vec<Dim> = shape[..kept.len()].to_vec();
             let n = self.product(&shape[kept.len()..]);
-            let row = self.linear(&outer, at);
-            let from = self.mul(row, n);
+            let from = self.row_start(&outer, at, n);
             return self.kernel(kernel, &[buffer, from, n], &[result])[0];
+        }
+        let n = self.dim(last);
+        let zero = self.int(0);
+        if before.is_empty() {
+            if let Some((buffer, from)) = self.row_in_memory(x, at) {
+                return self.kernel(kernel, &[buffer, from, n], &[result])[0];
+            }
+            if let (ReduceKind::Sum, Some([a, b])) = (kind, self.factors_in_memory(x, at)) {
+                let operands = [a.0, a.1, b.0, b.1, n];
+                return self.kernel("aiai_row_dot_f32", &operands, &[result])[0];
+            }
         }
         let sizes: Vec<Dim> = before.iter().map(|&a| shape[a]).collect();
         let rows = self.product(&sizes);
         let width = self.int(CHUNK);
-        let n = self.dim(last);
         let chunks = self.dim(last.ceil_div(Dim::from(CHUNK)));
-        let zero = self.int(0);
-        let scratch = self.alloc(DType::F32, &[Dim::from(CHUNK)]);
         let stages = self.stages(x);
+        let scratch = match stages.last() {
+            Some(&stage) if stage == x => None,
+            _ => Some(self.alloc(DType::F32, &[Dim::from(CHUNK)])),
+        };
         self.fold_loop(rows, &[init], |this, row, carry| {
             let inner = this.delinearize(&sizes, row);
             let prefix = merge(rank - 1, (kept, at), (before, &inner));
@@ -117,22 +128,58 @@ impl<'a> Lowerer<'a> {
                 let from = this.mul(chunk, width);
                 let left = this.b.binary(BinaryKind::Sub, n, from);
                 let size = this.b.binary(BinaryKind::Min, left, width);
-                this.staged_chunk(
-                    x,
-                    &stages,
-                    from,
-                    size,
-                    &prefix,
-                    &mut |this, place, element| {
-                        let at = this.b.binary(BinaryKind::Sub, place, from);
-                        this.b.op(Op::Store, &[element, scratch, at], Vec::new());
-                    },
-                );
-                let part =
-                    this.kernel(kernel, &[scratch, zero, size], &[Type::scalar(DType::F32)])[0];
+                let filled = match scratch {
+                    Some(scratch) => {
+                        let mut sink = |this: &mut Self, place, element| {
+                            let at = this.b.binary(BinaryKind::Sub, place, from);
+                            this.b.op(Op::Store, &[element, scratch, at], Vec::new());
+                        };
+                        this.staged_chunk(x, &stages, from, size, &prefix, &mut sink);
+                        scratch
+                    }
+                    None => this.fill_stages(&stages, from, size, &prefix)[stages.len() - 1].1,
+                };
+                let part = this.kernel(kernel, &[filled, zero, size], &[result])[0];
                 vec![this.combine(kind, carry[0], part)]
             })
         })[0]
+    }
+
+    /// The position of a row of `n` elements.
+    fn row_start(&mut self, outer: &[Dim], at: &[Value], n: Value) -> Value {
+        let row = match &self.row {
+            Some(row) if row.is_at(outer, at) => row.number,
+            _ => self.linear(outer, at),
+        };
+        self.mul(row, n)
+    }
+
+    /// The buffer and the position of the row of a value at an index of its other axes, where it lies
+    /// in one piece.
+    fn row_in_memory(&mut self, value: Value, at: &[Value]) -> Option<(Value, Value)> {
+        let (last, outer) = self.shape(value).split_last()?;
+        match self.places.get(&value).cloned()? {
+            Place::Row(buffer) => Some((buffer, self.int(0))),
+            Place::Buffer { buffer, axes } if axes.iter().copied().eq(0..axes.len()) => {
+                let n = self.dim(*last);
+                Some((buffer, self.row_start(outer, at, n)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The two rows whose elementwise product a value is.
+    fn factors_in_memory(&mut self, value: Value, at: &[Value]) -> Option<[(Value, Value); 2]> {
+        let node = *self.nodes.get(&value)?;
+        let product = Op::Binary {
+            kind: BinaryKind::Mul,
+        };
+        if node.op != product || !matches!(self.places.get(&value), Some(Place::Lazy) | None) {
+            return None;
+        }
+        let a = self.row_in_memory(node.operands[0], at)?;
+        let b = self.row_in_memory(node.operands[1], at)?;
+        Some([a, b])
     }
 
     /// Reduces leading axes while whole rows are added up, so that memory is read in order.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::{Dim, Function, Op, OpNode, Region, Type, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Function, Literal, Op, OpNode, Region, Type, Value};
 
 /// Replaces buffers by those that they can be computed in.
 pub fn reuse(function: &mut Function) {
@@ -129,11 +129,25 @@ struct Accesses<'a> {
     depends: Vec<Vec<usize>>,
     /// The numbers of the indices of the loops around.
     loops: Vec<usize>,
-    /// The shape that is addressed and the index of every access, in order.
-    reads: Vec<(Vec<Dim>, Vec<usize>)>,
-    writes: Vec<(Vec<Dim>, Vec<usize>)>,
+    reads: Vec<Access>,
+    writes: Vec<Access>,
     /// Something else than a read before all writes happens.
     spoiled: bool,
+}
+
+/// Elements that are read or written at a point of a loop nest.
+struct Access {
+    place: Place,
+    /// The loops around.
+    loops: Vec<usize>,
+}
+
+#[derive(PartialEq)]
+enum Place {
+    /// The element of a shape at an index.
+    Element(Vec<Dim>, Vec<usize>),
+    /// So many elements in memory order, from a position.
+    Run { from: usize, count: usize },
 }
 
 /// What makes two values equal.
@@ -170,12 +184,47 @@ impl<'a> Accesses<'a> {
         accesses
     }
 
-    /// Whether every read is of the element that is written next.
+    /// Whether every read is of the element that is written next, or of the row that is.
     fn in_place(&self) -> bool {
+        let Some(write) = self.writes.first() else {
+            return false;
+        };
         !self.spoiled
             && !self.reads.is_empty()
-            && self.reads.iter().all(|read| self.writes.contains(read))
-            && self.writes.iter().all(|write| *write == self.writes[0])
+            && self.writes.iter().all(|other| other.place == write.place)
+            && self.reads.iter().all(|read| {
+                read.place == write.place || self.writes.iter().all(|w| self.in_row(read, w))
+            })
+    }
+
+    /// Whether a read is of the row of a matrix that a later write is to, and loops that do both go from
+    /// row to row.
+    fn in_row(&self, read: &Access, write: &Access) -> bool {
+        let Place::Element(shape, index) = &write.place else {
+            return false;
+        };
+        let (&[_, columns], &[row, _]) = (shape.as_slice(), index.as_slice()) else {
+            return false;
+        };
+        let same_row = match &read.place {
+            Place::Element(read_shape, at) => read_shape == shape && at[0] == row,
+            Place::Run { from, count } => {
+                let n = match columns.as_const() {
+                    Some(n) => Op::Constant {
+                        value: Literal::i64(DType::I64, n),
+                    },
+                    None => Op::DimValue { dim: columns },
+                };
+                let start = Op::Binary {
+                    kind: BinaryKind::Mul,
+                };
+                self.keys.get(&Key::Op(n, Vec::new())) == Some(count)
+                    && self.keys.get(&Key::Op(start, vec![row, *count])) == Some(from)
+            }
+        };
+        let around = read.loops.iter().zip(&write.loops);
+        let mut shared = around.take_while(|(r, w)| r == w);
+        same_row && shared.all(|(l, _)| self.depends[row].contains(l))
     }
 
     fn number(&mut self, key: Key, depends: Vec<usize>) -> usize {
@@ -209,10 +258,24 @@ impl<'a> Accesses<'a> {
                 self.reads.push(access);
                 self.unlike(node);
             }
+            Op::Kernel { name, .. } if self.is_reduction(name.as_str(), node) => {
+                self.spoiled |= !self.writes.is_empty();
+                let (from, count) = (node.operands[1], node.operands[2]);
+                let place = Place::Run {
+                    from: self.of_value(from),
+                    count: self.of_value(count),
+                };
+                let loops = self.loops.clone();
+                self.reads.push(Access { place, loops });
+                self.unlike(node);
+            }
             Op::Store if self.is(node.operands[1], self.target) => {
                 let access = self.access(node.operands[1], &node.operands[2..]);
                 // Every loop around must move the place, or it would be written again and again.
-                let moves = |l: &usize| access.1.iter().any(|i| self.depends[*i].contains(l));
+                let Place::Element(_, index) = &access.place else {
+                    return;
+                };
+                let moves = |l: &usize| index.iter().any(|i| self.depends[*i].contains(l));
                 self.spoiled |= !self.loops.iter().all(moves);
                 self.writes.push(access);
             }
@@ -268,15 +331,25 @@ impl<'a> Accesses<'a> {
         self.unlike(node);
     }
 
-    fn access(&mut self, buffer: Value, index: &[Value]) -> (Vec<Dim>, Vec<usize>) {
+    fn access(&mut self, buffer: Value, index: &[Value]) -> Access {
         let shape = self.function.ty(buffer).shape().to_vec();
-        (shape, index.iter().map(|&v| self.of_value(v)).collect())
+        let index = index.iter().map(|&v| self.of_value(v)).collect();
+        Access {
+            place: Place::Element(shape, index),
+            loops: self.loops.clone(),
+        }
+    }
+
+    /// Whether a micro-kernel does no more with the donor than read a run of it.
+    fn is_reduction(&self, name: &str, node: &OpNode) -> bool {
+        let reads = ["aiai_row_sum_f32", "aiai_row_max_f32", "aiai_row_min_f32"].contains(&name);
+        reads && self.is(node.operands[0], self.donor)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aiai_ir::{BinaryKind, Builder, DType, ReduceKind, UnaryKind};
+    use aiai_ir::{Builder, ReduceKind, UnaryKind};
 
     use super::*;
 
@@ -306,6 +379,47 @@ mod tests {
             b.reduce(ReduceKind::Sum, d, &[0])
         });
         assert_eq!(count, 1);
+    }
+
+    /// The group that softmax of `y` over its last axis makes, with something added of `y`.
+    fn softmax(b: &mut Builder, y: Value, part: impl FnOnce(&mut Builder) -> Value) -> Value {
+        let shape = b.ty(y).shape().to_vec();
+        b.begin_region(&[]);
+        let largest = b.reduce(ReduceKind::Max, y, &[1]);
+        let largest = b.broadcast(largest, &shape, &[0]);
+        let shifted = b.binary(BinaryKind::Sub, y, largest);
+        let e = b.unary(UnaryKind::Exp, shifted);
+        let total = b.reduce(ReduceKind::Sum, e, &[1]);
+        let total = b.broadcast(total, &shape, &[0]);
+        let quotient = b.binary(BinaryKind::Div, e, total);
+        let part = part(b);
+        let result = b.binary(BinaryKind::Add, quotient, part);
+        let region = b.end_region(&[result]);
+        let kind = aiai_ir::FuseKind::Rows;
+        b.op(Op::Fused { kind }, &[], vec![region])[0]
+    }
+
+    #[test]
+    fn rows_are_replaced_where_all_is_read_before() {
+        let in_place = buffers(|b, x| {
+            let y = b.unary(UnaryKind::Neg, x);
+            let s = softmax(b, y, |_| y);
+            b.reduce(ReduceKind::Sum, s, &[0])
+        });
+        // The rows, and one that is kept while a row is done.
+        assert_eq!(in_place, 2);
+        let read_elsewhere = buffers(|b, x| {
+            let y = b.unary(UnaryKind::Neg, x);
+            let s = softmax(b, y, |b| b.value(Op::Reverse { axes: vec![1] }, &[y]));
+            b.reduce(ReduceKind::Sum, s, &[0])
+        });
+        assert_eq!(read_elsewhere, 3);
+        let other_rows = buffers(|b, x| {
+            let y = b.unary(UnaryKind::Neg, x);
+            let s = softmax(b, y, |b| b.value(Op::Reverse { axes: vec![0] }, &[y]));
+            b.reduce(ReduceKind::Sum, s, &[0])
+        });
+        assert_eq!(other_rows, 3);
     }
 
     #[test]

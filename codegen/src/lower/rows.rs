@@ -1,0 +1,248 @@
+//! Groups of rows: reductions along the last axis and what goes on from them, as softmax and layer norm
+//! do, in one loop over the rows.
+//!
+//! Within a row, a reduction and what is computed from it alone is a scalar. What several loops over the
+//! row read is kept in a scratch row; the rest is computed where it is used.
+
+use std::collections::HashMap;
+
+use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, Region, Value};
+
+use super::elementwise::row_kernel;
+use super::usage::is_expensive;
+use super::{Lowerer, Place, whole};
+
+/// Rows to a task: they share the scratch rows.
+const BLOCK: i64 = 8;
+/// Elements to a task, about.
+const TASK: i64 = 4096;
+
+/// The row that a group is at.
+#[derive(Debug)]
+pub struct Row {
+    /// The shape of all rows.
+    shape: Vec<Dim>,
+    /// The index of the row, and its number in row-major order.
+    at: Vec<Value>,
+    pub number: Value,
+    /// Buffers of that shape, seen as rows and columns.
+    matrices: HashMap<Value, Value>,
+}
+
+impl Row {
+    /// Whether an index of these axes is that of the row.
+    pub fn is_at(&self, outer: &[Dim], index: &[Value]) -> bool {
+        self.shape[..self.at.len()] == *outer && self.at == index
+    }
+}
+
+/// The loop of a row that reads a value, from which it is seen whether several do.
+#[derive(Clone, Copy, PartialEq)]
+enum Readers {
+    One(usize),
+    Several,
+}
+
+/// What a group reduces row by row, where it goes on from the result.
+pub fn reduced(group: &Region) -> Option<Value> {
+    let inner = |node: &&OpNode| {
+        matches!(node.op, Op::Reduce { .. }) && !group.yields.contains(&node.results[0])
+    };
+    group.ops.iter().find(inner).map(|node| node.operands[0])
+}
+
+impl<'a> Lowerer<'a> {
+    /// Lowers a group that reduces the rows of `x`.
+    pub fn rows(&mut self, group: &'a Region, x: Value) {
+        let shape = self.shape(x).to_vec();
+        for node in &group.ops {
+            self.b.loc = node.loc;
+            let result = node.results[0];
+            self.nodes.insert(result, node);
+            if matches!(node.op, Op::Contract { .. }) {
+                self.node(node);
+            } else {
+                self.check_sizes(node);
+                self.places.insert(result, Place::Lazy);
+            }
+        }
+        let result = group.yields[0];
+        let buffer = self.destination(result);
+        self.places.insert(result, Place::Lazy);
+        let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+        let rows = Dim::product(outer.iter().copied());
+        let matrix = Op::View {
+            shape: vec![rows, last],
+        };
+        let mut matrices = HashMap::new();
+        for &operand in group.ops.iter().flat_map(|node| &node.operands) {
+            if let Some(Place::Buffer { buffer, axes }) = self.places.get(&operand).cloned()
+                && axes.iter().copied().eq(0..axes.len())
+                && self.shape(operand) == shape
+                && !matrices.contains_key(&operand)
+            {
+                matrices.insert(operand, self.b.value(matrix.clone(), &[buffer]));
+            }
+        }
+        let is_row = self.shape(result) == shape;
+        let target = match is_row {
+            true => self.b.value(matrix, &[buffer]),
+            false => buffer,
+        };
+        let kept = self.kept(group, &shape);
+        let blocks = self.dim(rows.ceil_div(Dim::from(BLOCK)));
+        let grain = TASK / BLOCK / last.as_const().unwrap_or(TASK).clamp(1, TASK);
+        self.parallel(blocks, grain.max(1), |this, block| {
+            let scratch: HashMap<Value, Value> = kept
+                .iter()
+                .map(|&value| (value, this.alloc(this.dtype(value), &[last])))
+                .collect();
+            let (size, total) = (this.int(BLOCK), this.dim(rows));
+            let from = this.mul(block, size);
+            let left = this.b.binary(BinaryKind::Sub, total, from);
+            let count = this.b.binary(BinaryKind::Min, left, size);
+            this.for_loop(count, 1, |this, i| {
+                let number = this.add(from, i);
+                let at = this.delinearize(outer, number);
+                this.row = Some(Row {
+                    shape: shape.clone(),
+                    at: at.clone(),
+                    number,
+                    matrices,
+                });
+                for node in &group.ops {
+                    this.b.loc = node.loc;
+                    this.in_group(node, &at, &shape, &scratch);
+                }
+                match this.places.get(&result) {
+                    Some(Place::Scalar(scalar)) => {
+                        let mut operands = vec![*scalar, target];
+                        operands.extend(this.one_per_row(result, &at));
+                        this.b.op(Op::Store, &operands, Vec::new());
+                    }
+                    _ => this.fill_row(result, &at, last, &[target, number]),
+                }
+                this.row = None;
+            });
+        });
+        self.memo.clear();
+        self.places
+            .insert(result, whole(buffer, self.shape(result).len()));
+    }
+
+    /// What has to be done for a member of the group once in a row.
+    fn in_group(
+        &mut self,
+        node: &'a OpNode,
+        at: &[Value],
+        shape: &[Dim],
+        scratch: &HashMap<Value, Value>,
+    ) {
+        let result = node.results[0];
+        if let Op::Reduce { kind, acc, .. } = node.op {
+            let kept: Vec<usize> = (0..at.len()).collect();
+            let x = node.operands[0];
+            let total = self.reduce_one(x, kind, (&[at.len()], &kept), acc, at);
+            let total = self.b.cast(total, self.dtype(x));
+            self.places.insert(result, Place::Scalar(total));
+        } else if let Some(&buffer) = scratch.get(&result) {
+            self.fill_row(result, at, shape[at.len()], &[buffer]);
+            self.places.insert(result, Place::Row(buffer));
+        } else if self.shape(result) != shape && self.is_per_row(node) {
+            let index = self.one_per_row(result, at);
+            let scalar = self.element(result, &index);
+            self.places.insert(result, Place::Scalar(scalar));
+        }
+    }
+
+    /// Whether an op computes its result from a number of the row.
+    fn is_per_row(&self, node: &OpNode) -> bool {
+        let is_scalar = |v: &Value| {
+            !self.shape(*v).is_empty() && matches!(self.places.get(v), Some(Place::Scalar(_)))
+        };
+        node.op.is_expression() && node.operands.iter().any(is_scalar)
+    }
+
+    /// The index of the one element that a value has in a row.
+    fn one_per_row(&mut self, value: Value, at: &[Value]) -> Vec<Value> {
+        let mut index = at.to_vec();
+        if self.shape(value).len() > at.len() {
+            index.push(self.int(0));
+        }
+        index
+    }
+
+    /// Computes a row: the target is a buffer and the index of the row in it.
+    fn fill_row(&mut self, value: Value, at: &[Value], last: Dim, target: &[Value]) {
+        let n = self.dim(last);
+        let node = self.nodes[&value];
+        // A function of a row that lies in one piece needs no other scratch.
+        let (value, kernel) = match (&node.op, target) {
+            (Op::Unary { kind }, [_])
+                if is_expensive(&node.op) && self.dtype(value) == DType::F32 =>
+            {
+                (node.operands[0], Some(row_kernel(*kind)))
+            }
+            _ => (value, None),
+        };
+        let stages = self.stages(value);
+        self.chunks(
+            n,
+            value,
+            &stages,
+            &mut |this, i, element| {
+                let operands = [&[element], target, &[i]].concat();
+                this.b.op(Op::Store, &operands, Vec::new());
+            },
+            at,
+        );
+        if let Some(kernel) = kernel {
+            let zero = self.int(0);
+            self.kernel(&kernel, &[target[0], zero, target[0], zero, n], &[]);
+        }
+    }
+
+    /// Whether the element at an index lies in the current row of a buffer of all rows.
+    pub fn in_row(&self, value: Value, index: &[Value]) -> bool {
+        self.row.as_ref().is_some_and(|row| {
+            row.matrices.contains_key(&value) && row.at == index[..index.len() - 1]
+        })
+    }
+
+    pub fn load_in_row(&mut self, value: Value, column: Value) -> Value {
+        let row = self.row.as_ref().expect("a row is current");
+        let operands = [row.matrices[&value], row.number, column];
+        self.b.value(Op::Load, &operands)
+    }
+
+    /// The values of whole rows that several loops over a row read.
+    fn kept(&self, group: &Region, shape: &[Dim]) -> Vec<Value> {
+        let mut readers: HashMap<Value, Readers> = HashMap::new();
+        let mut kept = Vec::new();
+        for (at, node) in group.ops.iter().enumerate().rev() {
+            let result = node.results[0];
+            let is_elementwise = node.op.is_expression() && !node.op.is_view();
+            let several = readers.get(&result) == Some(&Readers::Several);
+            let keep = several && is_elementwise && self.shape(result) == shape;
+            if keep {
+                kept.push(result);
+            }
+            // What is computed where it is used is read by the loops that use it.
+            let reader = match readers.get(&result) {
+                Some(&reader) if is_elementwise && !keep && self.shape(result) == shape => reader,
+                _ => Readers::One(at),
+            };
+            for &operand in &node.operands {
+                readers
+                    .entry(operand)
+                    .and_modify(|known| {
+                        if *known != reader {
+                            *known = Readers::Several;
+                        }
+                    })
+                    .or_insert(reader);
+            }
+        }
+        kept
+    }
+}
