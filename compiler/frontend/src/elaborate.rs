@@ -35,7 +35,6 @@ mod rules;
 mod signatures;
 mod sizes;
 mod slices;
-pub mod suggest;
 mod sums;
 pub mod types;
 pub mod value;
@@ -88,6 +87,8 @@ pub struct Elaborator<'p> {
     pub(crate) stand_in_module: Option<usize>,
     /// Definitions are being checked by themselves: lists of unknown length stand for one item.
     pub(crate) checking: bool,
+    /// Functions, by where their names stand, with a dimension that nothing binds: that is reported.
+    pub(crate) unbound: HashSet<Span>,
     /// How many written types are being resolved, one within the other.
     pub(crate) resolving: usize,
 }

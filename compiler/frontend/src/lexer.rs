@@ -213,6 +213,10 @@ fn raw_tokens(
                     own_line,
                 });
             }
+            Ok(Token::Slash) if text[span.end as usize..].starts_with('*') => {
+                from = check.block_comment(span) as usize;
+                tokens = Token::lexer(&text[from..]);
+            }
             Ok(token) => {
                 check.token(token, span);
                 raw.push((token, span));

@@ -10,3 +10,4 @@ pub mod lexer;
 pub mod parse;
 pub mod span;
 pub mod stdlib;
+pub mod suggest;

@@ -72,11 +72,26 @@ impl Elaborator<'_> {
             _ => None,
         };
         let val = self.block(&mut cx, &def.body, hint);
-        let at = def
-            .body
-            .tail
-            .as_ref()
-            .map_or(def.body.span, |tail| tail.span);
+        if self.unbound.contains(&def.name.span) {
+            return self.finish(cx, &Val::Poison, &ret);
+        }
+        let last = def.body.stmts.last().map(|stmt| stmt.span);
+        let at = match &def.body.tail {
+            Some(tail) => tail.span,
+            None => last.unwrap_or(def.body.span),
+        };
+        if let (None, Some(written)) = (&def.body.tail, &def.ret)
+            && ret != Ty::unit()
+            && !val.is_poison()
+        {
+            let message = format!("`{}` has no result", def.name.name);
+            let diagnostic = Diagnostic::new("E0304", at, message)
+                .label("the last line, a statement")
+                .related(written.span, "declared here")
+                .help("the last line of a block is its result: write an expression there");
+            self.report(diagnostic);
+            return self.finish(cx, &Val::Poison, &ret);
+        }
         let declared = def.ret.as_ref().map_or(def.name.span, |ret| ret.span);
         let what = format!("the result of `{}`", def.name.name);
         let val = self

@@ -159,9 +159,17 @@ impl Elaborator<'_> {
         let Some(val) = result else {
             return Val::Poison;
         };
-        if let Some((_, _, at)) = call.args.first() {
-            let at = *at;
-            let message = format!("`{}` does not take this argument", builtin.name);
+        if let Some((name, _, at)) = call.args.first() {
+            let (at, message) = match name {
+                Some(name) => (
+                    name.span,
+                    format!("`{}` has no argument `{}`", builtin.name, name.name),
+                ),
+                None => (
+                    *at,
+                    format!("`{}` does not take this argument", builtin.name),
+                ),
+            };
             return self.fail(Diagnostic::new("E0303", at, message).help(builtin.signature));
         }
         val

@@ -43,7 +43,7 @@ impl Elaborator<'_> {
         for arg in args {
             self.expr(cx, &arg.value, None);
         }
-        self.unknown_function(function)
+        self.not_a_function(cx, function)
     }
 
     /// `receiver.method(args)`, also `Module::<...>.init(...)`.
@@ -64,8 +64,17 @@ impl Elaborator<'_> {
             Val::Poison => return Val::Poison,
             Val::Record(record) => record,
             other => {
-                let message = format!("{} has no method `{}`", other.kind(), method.name);
-                return self.error("E0206", method.span, message);
+                let name = method.name.as_str();
+                let message = format!("{} has no method `{name}`", other.kind());
+                let mut diagnostic = Diagnostic::new("E0206", method.span, message);
+                let is_function = self.find_fn(method.name, method.span).is_some()
+                    || super::builtins::find(name).is_some();
+                if is_function {
+                    diagnostic = diagnostic.help(format!("call the function: `{name}(x)`"));
+                } else if let Some(help) = crate::suggest::foreign_function(name) {
+                    diagnostic = diagnostic.help(help);
+                }
+                return self.fail(diagnostic);
             }
         };
         if let Some(&id) = self.methods.get(&(record.module, method.name)) {
@@ -84,7 +93,7 @@ impl Elaborator<'_> {
             .chain(["set"])
             .collect();
         let mut diagnostic = Diagnostic::new("E0206", method.span, message);
-        if let Some(near) = super::suggest::nearest(method.name.as_str(), names) {
+        if let Some(near) = crate::suggest::nearest(method.name.as_str(), names) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.fail(diagnostic.related(module.span, "declared here"))
@@ -289,7 +298,7 @@ impl Elaborator<'_> {
                         let message = format!("`{}` has no parameter `{}`", name.name, label.name);
                         let mut diagnostic = Diagnostic::new("E0303", label.span, message);
                         let names = params.iter().map(|p| p.name.name.as_str());
-                        if let Some(near) = super::suggest::nearest(label.name.as_str(), names) {
+                        if let Some(near) = crate::suggest::nearest(label.name.as_str(), names) {
                             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                         }
                         self.report(diagnostic.related(name.span, "declared here"));
@@ -423,7 +432,10 @@ impl Elaborator<'_> {
                     "is not known to hold"
                 };
                 let message = format!("`{text}` {verb} at this call of `{}`", def.name.name);
-                let diagnostic = Diagnostic::new("E0306", span, message);
+                let mut diagnostic = Diagnostic::new("E0306", span, message);
+                if let Some(here) = self.with_values(constraint, env) {
+                    diagnostic = diagnostic.label(format!("here `{here}`"));
+                }
                 self.report(diagnostic.related(constraint.span(), "required here"));
                 return false;
             }
@@ -431,6 +443,23 @@ impl Elaborator<'_> {
             cx.require(relation, dim, &text, loc);
         }
         true
+    }
+
+    /// A clause with the values of its sides.
+    fn with_values(&mut self, constraint: &Constraint, env: &mut Env) -> Option<String> {
+        let Constraint::Compare { op, lhs, rhs, .. } = constraint else {
+            return None;
+        };
+        let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
+        let sign = match op {
+            ast::CompareOp::Eq => "==",
+            ast::CompareOp::Ne => "!=",
+            ast::CompareOp::Ge => ">=",
+            ast::CompareOp::Gt => ">",
+            ast::CompareOp::Le => "<=",
+            ast::CompareOp::Lt => "<",
+        };
+        Some(format!("{a} {sign} {b}"))
     }
 
     /// A clause as `dim relation 0`, and its text.

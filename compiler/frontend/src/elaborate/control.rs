@@ -441,7 +441,7 @@ impl Elaborator<'_> {
                 }
                 let val = self.block(cx, &each.body, None);
                 cx.leave(mark);
-                val
+                self.like_leaf(cx, each, val, &vals[0])
             }
             other => {
                 let message = format!(
@@ -451,6 +451,22 @@ impl Elaborator<'_> {
                 self.error("E0304", each.over[0].span, message)
             }
         }
+    }
+
+    /// What the body gives for a leaf, or each part of it, is of the type of the leaf.
+    fn like_leaf(&mut self, cx: &mut Cx, each: &ForEach, val: Val, leaf: &Val) -> Val {
+        let ty = self.type_of(cx, leaf);
+        let at = each.body.tail.as_ref().map_or(each.body.span, |t| t.span);
+        let what = "the leaf that the body of `for each` replaces";
+        let fitted = match val {
+            Val::Tuple(parts) => {
+                let parts = parts.into_iter();
+                let mut fit = |part| self.fit(cx, part, &ty, at, what, each.over[0].span);
+                parts.map(&mut fit).collect::<Option<_>>().map(Val::Tuple)
+            }
+            val => self.fit(cx, val, &ty, at, what, each.over[0].span),
+        };
+        fitted.unwrap_or(Val::Poison)
     }
 
     fn unlike(&mut self, each: &ForEach, span: Span) -> Val {

@@ -53,7 +53,7 @@ impl Program {
                 let mut diagnostic = Diagnostic::new("E0201", span, message);
                 let names = self.functions();
                 if let Some(near) =
-                    super::suggest::nearest(name, names.iter().map(|n| n.0.as_str()))
+                    crate::suggest::nearest(name, names.iter().map(|n| n.0.as_str()))
                 {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 } else if !names.is_empty() {
@@ -221,7 +221,16 @@ impl<'p> Elaborator<'p> {
         let shape = self.shape_of(&ty);
         signature.params.push((name.to_owned(), shape, leaves));
         let domain = param.domain.as_ref();
-        let domain = domain.and_then(|d| Some((self.number(&d.lo)?, self.number(&d.hi)?)));
+        let domain = domain.and_then(|d| {
+            let (low, high) = (self.number(&d.lo)?, self.number(&d.hi)?);
+            if low > high {
+                let message = format!("there are no values from {low} to {high}");
+                let at = d.lo.span.to(d.hi.span);
+                self.report(Diagnostic::new("E0308", at, message));
+                return None;
+            }
+            Some((low, high))
+        });
         signature.domains.push(domain);
         cx.bind(param.name.name, val, param.name.span);
     }

@@ -198,7 +198,7 @@ impl Elaborator<'_> {
                 let message = format!("`{}` has no field `{}`", module.name, field.name);
                 let names = record.fields.iter().map(|f| f.0.as_str());
                 let mut diagnostic = Diagnostic::new("E0206", field.span, message);
-                if let Some(near) = super::suggest::nearest(field.name.as_str(), names) {
+                if let Some(near) = crate::suggest::nearest(field.name.as_str(), names) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 }
                 self.fail(diagnostic.related(module.span, "declared here"))

@@ -198,7 +198,9 @@ impl Elaborator<'_> {
                 .find(|(a, b)| !cx.equal(**a, **b));
             if actual.dtype() != *dtype {
                 diagnostic = diagnostic.help(format!("convert it: `{dtype}(...)`"));
-            } else if let (Some((a, b)), true) = (differ, actual.rank() == shape.len()) {
+            } else if let (Some((a, b)), true) = (differ, actual.rank() == shape.len())
+                && (a.as_const().is_none() || b.as_const().is_none())
+            {
                 diagnostic = diagnostic.help(format!("`{a}` here is not known to be `{b}`"));
             }
         }

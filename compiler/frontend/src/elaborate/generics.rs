@@ -23,9 +23,10 @@ impl Elaborator<'_> {
         let has_pack = def.generics.iter().any(|generic| generic.pack);
         if def.generics.len() < generics.len() && !has_pack {
             let message = format!(
-                "`{}` takes {} generic arguments",
+                "`{}` takes {} generic arguments, not {}",
                 def.name.name,
-                def.generics.len()
+                def.generics.len(),
+                generics.len()
             );
             self.report(
                 Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"),

@@ -63,7 +63,7 @@ impl Elaborator<'_> {
             Some(n) if dtype.is_float() => Some(cx.b.scalar(dtype, n as f64)),
             Some(n) => {
                 let literal = Literal::i64(dtype, n);
-                if literal.element(0).as_i64() != n || (n < 0 && !dtype.is_signed()) {
+                if !holds(dtype, n) {
                     let message = format!("{n} is not a value of {dtype}");
                     self.report(Diagnostic::new("E0302", span, message));
                     return None;
@@ -125,12 +125,21 @@ impl Elaborator<'_> {
     }
 }
 
+/// Whether an integer is a value of an integer dtype.
+fn holds(dtype: DType, n: i64) -> bool {
+    Literal::i64(dtype, n).element(0).as_i64() == n && (n >= 0 || dtype.is_signed())
+}
+
 /// The constant that nested arrays of plain numbers stand for.
 fn constant_array(items: &[Expr], hint: Option<DType>) -> Option<Literal> {
     let mut elements = Vec::new();
     let mut shape = vec![items.len()];
     collect(items, 0, &mut shape, &mut elements)?;
     let any = |f: fn(&Scalar) -> bool| elements.iter().any(f);
+    let truths = |e: &Scalar| matches!(e, Scalar::Bool(_));
+    if any(truths) && !elements.iter().all(truths) {
+        return None;
+    }
     let natural = if any(|e| matches!(e, Scalar::Float(_))) {
         DType::F32
     } else if any(|e| matches!(e, Scalar::Bool(_))) {
@@ -144,6 +153,13 @@ fn constant_array(items: &[Expr], hint: Option<DType>) -> Option<Literal> {
         _ => d.is_numeric(),
     };
     let dtype = hint.filter(|h| fits(*h)).unwrap_or(natural);
+    let outside = |e: &Scalar| match e {
+        Scalar::Int(n) if !dtype.is_float() => !holds(dtype, *n),
+        _ => false,
+    };
+    if elements.iter().any(outside) {
+        return None;
+    }
     (!elements.is_empty()).then(|| Literal::from_elements(dtype, shape, &elements))
 }
 

@@ -3,12 +3,12 @@
 use aiai_ir::Sym;
 
 use super::context::Cx;
-use super::suggest::nearest;
 use super::value::{GArg, Val};
 use super::{Elaborator, ItemRef, builtins};
 use crate::ast::Ident;
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
+use crate::suggest::{foreign_function, foreign_name, nearest};
 
 impl Elaborator<'_> {
     fn item(&self, name: Sym, at: Span) -> Option<ItemRef> {
@@ -106,7 +106,9 @@ impl Elaborator<'_> {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && (!cx.indices.is_empty() || matches!(text, "i" | "j" | "k" | "l" | "m" | "n"));
         let near = nearest(text, known).filter(|_| !is_letter);
-        if let Some(near) = near {
+        if let Some(help) = foreign_name(text) {
+            diagnostic = diagnostic.help(help);
+        } else if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if is_letter {
             diagnostic.code = "E0401";
@@ -118,7 +120,35 @@ impl Elaborator<'_> {
         self.fail(diagnostic)
     }
 
-    /// The function that a call names, or a finding with a suggestion.
+    /// A finding for a call of what is no function.
+    pub(crate) fn not_a_function(&mut self, cx: &Cx, name: Ident) -> Val {
+        let Some(variable) = cx.lookup(name.name) else {
+            return self.unknown_function(name);
+        };
+        if variable.val.is_poison() {
+            return Val::Poison;
+        }
+        let text = name.name.as_str();
+        let message = format!("`{text}` is {}, not a function", variable.val.kind());
+        let mut diagnostic = Diagnostic::new("E0304", name.span, message);
+        if let Val::Record(record) = &variable.val {
+            let mut methods: Vec<&str> = self
+                .methods
+                .keys()
+                .filter(|k| k.0 == record.module)
+                .map(|k| k.1.as_str())
+                .collect();
+            methods.sort_unstable();
+            if let Some(first) = methods.first() {
+                diagnostic = diagnostic.help(format!("call a method of it: `{text}.{first}(...)`"));
+            }
+        } else {
+            diagnostic = diagnostic.help(format!("multiplication is `*`, an element `{text}[i]`"));
+        }
+        self.fail(diagnostic)
+    }
+
+    /// A finding for a function that is nowhere, with a suggestion.
     pub(crate) fn unknown_function(&mut self, name: Ident) -> Val {
         let text = name.name.as_str();
         let message = format!("unknown function `{text}`");
@@ -128,7 +158,9 @@ impl Elaborator<'_> {
             known.extend(visible.keys().map(|n| n.as_str()));
         }
         known.sort_unstable();
-        if let Some(near) = nearest(text, known) {
+        if let Some(help) = foreign_function(text) {
+            diagnostic = diagnostic.help(help);
+        } else if let Some(near) = nearest(text, known) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.fail(diagnostic)

@@ -257,6 +257,7 @@ impl Program {
             outlined: 0,
             stand_in_module: None,
             checking: false,
+            unbound: HashSet::new(),
             resolving: 0,
         };
         let mut own: Vec<HashMap<Sym, (ItemRef, Span)>> = Vec::new();

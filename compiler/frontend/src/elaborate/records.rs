@@ -169,7 +169,7 @@ impl Elaborator<'_> {
             .map(|n| n.name.as_str())
             .collect();
         let mut diagnostic = Diagnostic::new("E0206", name.span, message);
-        if let Some(near) = super::suggest::nearest(name.name.as_str(), names) {
+        if let Some(near) = crate::suggest::nearest(name.name.as_str(), names) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.fail(diagnostic.related(def.name.span, "declared here"))

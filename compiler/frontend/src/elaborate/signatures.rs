@@ -123,6 +123,7 @@ impl Elaborator<'_> {
                 def.name.name, name.name
             );
             self.report(Diagnostic::new("E0305", name.span, message).help(help));
+            self.unbound.insert(def.name.span);
         }
     }
 

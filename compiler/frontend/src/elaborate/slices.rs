@@ -252,7 +252,7 @@ impl Elaborator<'_> {
         &mut self,
         cx: &mut Cx,
         x: Value,
-        window: Value,
+        (window, value_span): (Value, Span),
         at: &[(Val, Span)],
         span: Span,
     ) -> Val {
@@ -281,7 +281,7 @@ impl Elaborator<'_> {
             theirs.len() == kept.len() && theirs.iter().zip(&kept).all(|(a, b)| cx.equal(*a, *b));
         if !fits {
             let message = format!("the place has shape {kept:?}, the value {theirs:?}");
-            return self.error("E0301", span, message);
+            return self.error("E0301", value_span, message);
         }
         operands[1] = cx.b.reshape(window, &sizes);
         self.apply(cx, Op::DynamicUpdate, &operands, span)

@@ -5,11 +5,11 @@ use aiai_ir::{DType, Dim, Sym};
 use super::Elaborator;
 use super::context::Env;
 use super::sizes::{MAX_PARTS, MAX_RANK};
-use super::suggest::nearest;
 use super::value::{GArg, Ty};
 use crate::ast::{self, ExprKind, GenericArg, LeafKind, Member, TypeDim, TypeExpr, TypeKind};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
+use crate::suggest::nearest;
 
 /// How a module treats a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,12 @@ impl Elaborator<'_> {
                         Ty::Error
                     }
                     Some(shape) if !self.size_fits(dtype, &shape, written.span) => Ty::Error,
+                    Some(shape) if shape.iter().any(|d| d.as_const().is_some_and(|n| n < 0)) => {
+                        let message = "a dimension is not negative";
+                        let help = "a size that is known at run time only has a name: `N`";
+                        self.report(Diagnostic::new("E0308", written.span, message).help(help));
+                        Ty::Error
+                    }
                     Some(shape) => Ty::Tensor { dtype, shape },
                     None => Ty::Error,
                 }
@@ -170,7 +176,7 @@ impl Elaborator<'_> {
         );
         let text = name.name.as_str();
         let near = nearest(text, DType::ALL.iter().map(|d| d.name()));
-        if let Some(near) = super::suggest::foreign_type(text).or(near) {
+        if let Some(near) = crate::suggest::foreign_type(text).or(near) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.report(diagnostic);
@@ -240,7 +246,7 @@ impl Elaborator<'_> {
             .iter()
             .map(|s| s.as_str())
             .chain(DType::ALL.iter().map(|d| d.name()));
-        if let Some(near) = super::suggest::foreign_type(text).or(nearest(text, names)) {
+        if let Some(near) = crate::suggest::foreign_type(text).or(nearest(text, names)) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.report(diagnostic);
@@ -384,10 +390,16 @@ impl Elaborator<'_> {
         }
         let message = format!("unknown dimension `{}`", name.name);
         let mut diagnostic = Diagnostic::new("E0201", name.span, message);
+        let text = name.name.as_str();
         let mut known: Vec<&str> = env.bound.keys().map(|s| s.as_str()).collect();
         known.sort_unstable();
-        if let Some(near) = nearest(name.name.as_str(), known) {
+        if let Some(near) = nearest(text, known) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else if env.open && text.starts_with(|c: char| c.is_ascii_lowercase()) {
+            let capital = text[..1].to_ascii_uppercase() + &text[1..];
+            diagnostic = diagnostic.help(format!(
+                "a dimension that a parameter names begins with a capital letter: `{capital}`"
+            ));
         }
         self.report(diagnostic);
         None

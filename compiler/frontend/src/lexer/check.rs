@@ -205,12 +205,31 @@ impl Check<'_> {
             '\u{2192}' => "write `->`",
             '\u{21d2}' => "write `=>`",
             '\u{a0}' | '\u{3000}' => "use a plain space",
-            '$' | '?' | '\\' => "the language has no use for it",
+            '?' => "write `if c { a } else { b }`, or for every element `select(c, a, b)`",
+            '$' | '\\' => "the language has no use for it",
             c if c.is_alphabetic() => "names are of the letters a to z and A to Z, digits and `_`",
             _ => "delete it",
         };
         self.report("E0001", one, format!("unexpected character `{c}`"), help);
         one.end
+    }
+
+    /// A comment of another language, reported. Gives where it ends.
+    pub fn block_comment(&mut self, start: Span) -> u32 {
+        let rest = &self.text[start.start as usize + 2..];
+        let open = Span {
+            end: start.start + 2,
+            ..start
+        };
+        let message = "comments do not go from `/*` to `*/`";
+        self.report(
+            "E0007",
+            open,
+            message,
+            "comments start with `//`, on every line",
+        );
+        let length = rest.find("*/").map_or(rest.len(), |at| at + 2);
+        open.end + length as u32
     }
 
     /// The token that an unknown character stands for, so that parsing goes on without another finding.

@@ -68,12 +68,34 @@ impl Parser<'_> {
             Token::OpAssign => Err(self.unexpected("the end of the line")),
             _ => {
                 let message = format!("expected the end of the line, found {}", self.found());
-                let diagnostic = Diagnostic::new("E0103", self.span(), message)
-                    .label("the statement before it is complete")
-                    .help("put the next statement on a line of its own");
+                let mut diagnostic = Diagnostic::new("E0103", self.span(), message)
+                    .label("the statement before it is complete");
+                diagnostic = match self.bracketed_reduction() {
+                    Some(word) => diagnostic.help(format!(
+                        "a reduction over an index is written `{word} i: ...`, without brackets"
+                    )),
+                    None => diagnostic.help("put the next statement on a line of its own"),
+                };
                 Err(self.report(diagnostic))
             }
         }
+    }
+
+    /// The reducer of `sum[i]` just before the next token.
+    fn bracketed_reduction(&self) -> Option<&str> {
+        let before = &self.tokens[..self.at];
+        let (Token::RBracket, _) = before.last()? else {
+            return None;
+        };
+        let open = before.iter().rposition(|t| t.0 == Token::LBracket)?;
+        let (Token::Name, span) = before[open.checked_sub(1)?] else {
+            return None;
+        };
+        let word = &self.text[span.range()];
+        let reducers = [
+            "sum", "prod", "max", "min", "any", "all", "argmax", "argmin",
+        ];
+        reducers.contains(&word).then_some(word)
     }
 
     fn missing_let(&mut self, stmt: &Stmt) -> Failed {

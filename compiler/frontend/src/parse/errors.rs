@@ -56,8 +56,16 @@ impl Parser<'_> {
         let message = format!("expected {wanted}, found {}", self.found());
         let mut diagnostic =
             Diagnostic::new("E0101", self.here(), message).label(format!("expected {wanted}"));
+        if wanted == "an expression" && self.peek() == Token::Ellipsis {
+            diagnostic = diagnostic.help("in a type, `..` stands for any axes");
+        }
         if wanted == "an expression" && self.at > 0 {
             let (before, span) = self.tokens[self.at - 1];
+            if before == Token::Less && self.peek() == Token::Greater {
+                let both = span.to(self.span());
+                let message = "`<>` is not an operator of this language";
+                return self.report(Diagnostic::new("E0108", both, message).help("write `!=`"));
+            }
             if matches!(
                 before,
                 Token::Plus | Token::Minus | Token::Star | Token::Slash | Token::At
@@ -85,11 +93,7 @@ impl Parser<'_> {
                 "unexpected `;`",
                 "statements end at the end of their line: delete it",
             ),
-            (Token::OpAssign, _) => (
-                "E0106",
-                "values are never changed",
-                "bind a new one: `let x = x + 1`",
-            ),
+            (Token::OpAssign, _) => return Some(self.changed()),
             (Token::Eq, _) => (
                 "E0101",
                 "unexpected `=`",
@@ -128,6 +132,22 @@ impl Parser<'_> {
             _ => return None,
         };
         Some(Diagnostic::new(code, self.span(), message).help(help))
+    }
+
+    /// `x += 1`.
+    fn changed(&self) -> Diagnostic {
+        let text = |span: Span| &self.text[span.range()];
+        let name = match self.at.checked_sub(1).map(|at| self.tokens[at]) {
+            Some((Token::Name, span)) if span.range().len() < 40 => text(span),
+            _ => "x",
+        };
+        match text(self.span()).trim_end_matches('=') {
+            ":" => Diagnostic::new("E0106", self.span(), "a binding without `let`")
+                .help(format!("write `let {name} = ...`")),
+            operator => Diagnostic::new("E0106", self.span(), "values are never changed").help(
+                format!("bind a new one: `let {name} = {name} {operator} ...`"),
+            ),
+        }
     }
 
     /// Expects the bracket that closes the one at `open`; a comma may be what is missing.

@@ -129,7 +129,13 @@ impl Parser<'_> {
                 Token::LParen => {
                     let message = "only functions and methods can be called";
                     let diagnostic = Diagnostic::new("E0117", start, message);
-                    return Err(self.report(diagnostic.help("multiplication is written `*`")));
+                    let before = self.text[..start.start as usize].trim_end();
+                    let help = if before.ends_with("grad") {
+                        "`grad x { ... }` gives the value of a block and its gradient by `x`"
+                    } else {
+                        "multiplication is written `*`"
+                    };
+                    return Err(self.report(diagnostic.help(help)));
                 }
                 _ => return Ok(base),
             };

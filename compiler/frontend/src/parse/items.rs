@@ -261,9 +261,13 @@ impl Parser<'_> {
             Some(_) => format!("`{}` cannot stand in a module", self.word()),
             None => format!("expected a member of the module, found {}", self.found()),
         };
-        let help =
-            "members are `param`, `state`, `field`, `fn`, and submodules `name: Module<...>`";
-        let diagnostic = Diagnostic::new("E0105", self.here(), message);
+        let kinds = ["param", "state", "field", "fn"];
+        let help = match crate::suggest::nearest(self.word(), kinds) {
+            Some(near) if self.head().is_none() => format!("did you mean `{near}`?"),
+            _ => "members are `param`, `state`, `field`, `fn`, and submodules `name: Module<...>`"
+                .to_owned(),
+        };
+        let diagnostic = Diagnostic::new("E0105", self.span(), message);
         self.report(diagnostic.help(help))
     }
 
@@ -467,12 +471,17 @@ impl Parser<'_> {
         let class = self.rule_class()?;
         let constraints = self.constraints()?;
         let open = self.expect(Token::LBrace)?;
-        self.skip_newlines();
-        let lhs = self.rhs()?;
-        self.fat_arrow()?;
-        let rhs = self.rhs()?;
-        self.skip_newlines();
-        let end = self.close(Token::RBrace, open, false)?;
+        let (lhs, rhs, end) = match self.sides(open) {
+            Ok(sides) => sides,
+            Err(Failed) => {
+                while !self.stopped && !matches!(self.peek(), Token::RBrace | Token::End) {
+                    self.skip_statement();
+                    self.skip_newlines();
+                }
+                self.accept(Token::RBrace);
+                return Err(Failed);
+            }
+        };
         Ok(Rule {
             doc,
             name,
@@ -484,6 +493,16 @@ impl Parser<'_> {
             rhs,
             span: start.to(end),
         })
+    }
+
+    /// What stands in the braces of a rule, and the closing one.
+    fn sides(&mut self, open: Span) -> Parsed<(Expr, Expr, Span)> {
+        self.skip_newlines();
+        let lhs = self.rhs()?;
+        self.fat_arrow()?;
+        let rhs = self.rhs()?;
+        self.skip_newlines();
+        Ok((lhs, rhs, self.close(Token::RBrace, open, false)?))
     }
 
     fn fat_arrow(&mut self) -> Parsed<()> {

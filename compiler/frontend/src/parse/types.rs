@@ -2,6 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::ast::{ExprKind, GenericArg, GenericParam, TypeDim, TypeExpr, TypeKind};
+use crate::diagnostics::Diagnostic;
 use crate::lexer::Token;
 
 impl Parser<'_> {
@@ -19,6 +20,11 @@ impl Parser<'_> {
             Token::LBracket => {
                 let open = self.advance();
                 let elem = Box::new(self.ty()?);
+                if matches!(self.peek(), Token::RBracket | Token::Comma) {
+                    let message = "a tensor without its element type";
+                    let diagnostic = Diagnostic::new("E0115", open, message);
+                    return Err(self.report(diagnostic.help("write `f32[...]`")));
+                }
                 self.expect(Token::Semicolon)?;
                 let len = Box::new(self.expr()?);
                 self.close(Token::RBracket, open, false)?;

@@ -3,6 +3,7 @@
 use aiai_ir::{BinaryKind, DType, Op, UnaryKind};
 
 use super::{Call, Elaborator};
+use crate::diagnostics::Diagnostic;
 use crate::elaborate::context::Cx;
 use crate::elaborate::operators::Operand;
 use crate::elaborate::value::Val;
@@ -59,6 +60,13 @@ pub(super) fn select(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
         return Some(if taken { a.val } else { b.val });
     }
     let c = this.tensor(cx, condition.val, Some(DType::Bool), condition.span)?;
+    let dtype = cx.b.ty(c).dtype();
+    if dtype != DType::Bool {
+        let message = format!("the condition of `select` is {dtype}, not bool");
+        let diagnostic = Diagnostic::new("E0302", condition.span, message);
+        this.report(diagnostic.help("`select(condition, a, b)` gives a where the condition holds"));
+        return None;
+    }
     let (sa, sb) = (a.span, b.span);
     let (x, y) = this.meet(cx, a, b, "select", span)?;
     let operands = [(c, condition.span), (x, sa), (y, sb)];

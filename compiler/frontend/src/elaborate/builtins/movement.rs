@@ -209,7 +209,7 @@ pub(super) fn update(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
         Val::Tuple(parts) => parts.into_iter().map(|p| (p, at_span)).collect(),
         other => vec![(other, at_span)],
     };
-    Some(this.update(cx, x, window, &places, call.span))
+    Some(this.update(cx, x, (window, window_span), &places, call.span))
 }
 
 /// `scatter_add(x, index, updates)` along the first axis of x.
