@@ -278,6 +278,25 @@ impl Op {
             | Op::Slice { .. }
             | Op::Reverse { .. } => true,
             Op::Constant { value } => value.shape.is_empty(),
+            _ => self.is_window(),
+        }
+    }
+
+    /// Whether the op is a contraction that takes every element from a place of its one operand, as
+    /// pooling takes its windows.
+    pub fn is_window(&self) -> bool {
+        match self {
+            Op::Contract {
+                space,
+                maps,
+                out,
+                shape,
+                ..
+            } => {
+                let indices = out.as_indices();
+                let all = |indices: Vec<usize>| indices.into_iter().eq(0..space.len());
+                maps.len() == 1 && shape == space && indices.is_some_and(all)
+            }
             _ => false,
         }
     }

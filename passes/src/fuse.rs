@@ -212,8 +212,12 @@ fn joins(function: &Function, node: &OpNode, user: &OpNode) -> bool {
     if !user.regions.is_empty() || function.ty(node.results[0]).rank() == 0 {
         return false;
     }
-    let is_epilogue = matches!(node.op, Op::Contract { .. }) && is_elementwise(&user.op);
+    let is_epilogue = is_product(&node.op) && is_elementwise(&user.op);
     node.op.is_expression() || is_epilogue
+}
+
+fn is_product(op: &Op) -> bool {
+    matches!(op, Op::Contract { .. }) && !op.is_view()
 }
 
 /// Whether an element depends on the elements at the same place only.
@@ -231,7 +235,7 @@ fn wrap(function: &mut Function, mut group: Vec<OpNode>, mut leader: OpNode) -> 
     let (yields, loc) = (leader.results.clone(), leader.loc);
     group.push(leader);
     let any = |test: fn(&Op) -> bool| group.iter().any(|node| test(&node.op));
-    let kind = if any(|op| matches!(op, Op::Contract { .. })) {
+    let kind = if any(is_product) {
         FuseKind::Contract
     } else if any(|op| matches!(op, Op::Reduce { .. } | Op::ArgReduce { .. })) {
         FuseKind::Rows

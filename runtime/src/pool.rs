@@ -3,7 +3,8 @@
 //! - The chunks of a loop depend on its length and grain alone, never on the number of threads.
 //! - Chunks are handed out in ascending order, and every chunk that was handed out runs to its end;
 //!   so the lowest chunk that fails is the same whatever the number of threads.
-//! - A loop inside a loop, and a loop that another thread starts meanwhile, run on their caller.
+//! - A loop inside a loop of several chunks, and a loop that another thread starts meanwhile, run on
+//!   their caller.
 //!
 //! Workers spin for some microseconds after a job before they sleep. The state of a job is one word:
 //! its epoch, whether it is open to workers, and how many have joined. The caller closes the job when
@@ -29,7 +30,7 @@ const EPOCH: u64 = 1 << 16;
 const SPINS: u32 = 2000;
 
 thread_local! {
-    /// Whether this thread is inside a loop body.
+    /// Whether this thread is inside the body of a loop of several chunks.
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -119,9 +120,10 @@ impl Pool {
             panic: Mutex::new(None),
         };
         let alone = n <= job.grain || self.workers.is_empty() || BUSY.get();
-        match (alone, self.submit.try_lock()) {
-            (false, Ok(_submitting)) => self.shared.run(&job),
-            _ => job.run_chunks(),
+        let submitting = (!alone).then(|| self.submit.try_lock().ok()).flatten();
+        match submitting {
+            Some(_held) => self.shared.run(&job),
+            None => job.run_chunks(),
         }
         let panic = job
             .panic
@@ -242,7 +244,8 @@ impl Job<'_> {
     /// Takes chunks until none is left.
     fn run_chunks(&self) {
         let chunks = self.n.div_ceil(self.grain);
-        let was_busy = BUSY.replace(true);
+        let was_busy = BUSY.get();
+        BUSY.set(was_busy || chunks > 1);
         while !self.failed.load(Ordering::Relaxed) {
             let chunk = self.next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks {

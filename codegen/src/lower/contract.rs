@@ -6,6 +6,7 @@
 
 use aiai_ir::{AffineExpr, AffineMap, CompareKind, DType, Dim, Op, OpNode, Relation, Truth, Value};
 
+use super::loops::UNROLLED;
 use super::{Lowerer, Place};
 
 /// A tensor in memory and how far each index of the space moves in it, in elements.
@@ -39,7 +40,9 @@ impl<'a> Lowerer<'a> {
         let matrix =
             matches!(dtype, DType::F32 | DType::F64) && *acc == dtype && node.operands.len() == 2;
         match (matrix, self.roles(space, maps, out)) {
-            (true, Some(roles)) => self.product_of_two(node, space, maps, out, &roles),
+            (true, Some(roles)) if !slides(space, maps, &roles) => {
+                self.product_of_two(node, space, maps, out, &roles)
+            }
             _ => self.contract_loops(node, space, maps, out, *acc),
         }
     }
@@ -100,7 +103,10 @@ impl<'a> Lowerer<'a> {
             whole && indices.len() == order_of(roles).len()
         });
         let exchange = match &bare {
-            Some(indices) => *indices == order_of(&exchanged),
+            Some(indices) => {
+                let stacked = || is_stacked(indices, &exchanged, space, [&right, &left]);
+                *indices == order_of(&exchanged) || (*indices != order_of(roles) && stacked())
+            }
             None => runs_along(out, &roles.rows, space) > runs_along(out, &roles.columns, space),
         };
         let (roles, left, right) = if exchange {
@@ -108,7 +114,10 @@ impl<'a> Lowerer<'a> {
         } else {
             (roles, left, right)
         };
-        let order = order_of(roles);
+        let order = match &bare {
+            Some(indices) if is_stacked(indices, roles, space, [&left, &right]) => indices.clone(),
+            _ => order_of(roles),
+        };
         let natural: Vec<Dim> = order.iter().map(|&i| space[i]).collect();
         let in_order = bare.as_ref().is_some_and(|indices| *indices == order);
         let buffer = match self.outputs.get(&result) {
@@ -440,6 +449,33 @@ impl<'a> Lowerer<'a> {
     }
 }
 
+/// Whether a small filter slides over every channel by itself: no matrix product has rows and columns
+/// then, and unfolding costs more than the sum.
+fn slides(space: &[Dim], maps: &[AffineMap], roles: &Roles) -> bool {
+    let count = |group: &[usize]| Dim::product(group.iter().map(|&i| space[i]));
+    let vector = count(&roles.rows).is_const(1) || count(&roles.columns).is_const(1);
+    let taps = count(&roles.summed).as_const();
+    let unfolds = maps.iter().any(|map| map.as_indices().is_none());
+    vector && unfolds && taps.is_some_and(|n| n <= UNROLLED)
+}
+
+/// Whether the result is a stack of whole matrix products in its own order, as that of a convolution is,
+/// image by image.
+fn is_stacked(
+    indices: &[usize],
+    roles: &Roles,
+    space: &[Dim],
+    [left, right]: [&Strided; 2],
+) -> bool {
+    let target = Strided {
+        buffer: left.buffer,
+        strides: strides_of(space, indices),
+    };
+    let (_, outer_rows) = merge_axes(&roles.rows, space, &[left, &target]);
+    let (_, outer_columns) = merge_axes(&roles.columns, space, &[right, &target]);
+    outer_rows.is_empty() && outer_columns.len() + 2 <= roles.columns.len()
+}
+
 /// Indices that act as one: their size, and their stride in each tensor.
 struct Merged {
     size: Dim,
@@ -477,16 +513,16 @@ fn merge_axes(indices: &[usize], space: &[Dim], tensors: &[&Strided]) -> (Merged
     (merged, rest)
 }
 
-/// How far the last of some indices runs along the memory that a map addresses; 0 where it does not.
+/// How far the last of some indices runs along the memory that a map addresses, in elements for each step
+/// that it takes; 0 where it does not.
 fn runs_along(map: &AffineMap, group: &[usize], space: &[Dim]) -> i64 {
     let (Some(last), Some(i)) = (map.coords.last(), group.last()) else {
         return 0;
     };
-    let along = last.terms.iter().any(|(t, c)| t == i && c.is_const(1));
-    if along {
-        space[*i].as_const().unwrap_or(i64::MAX)
-    } else {
-        0
+    let step = last.terms.iter().find(|(t, _)| t == i);
+    match step.and_then(|(_, coefficient)| coefficient.as_const()) {
+        Some(step @ 1..) => space[*i].as_const().unwrap_or(i64::MAX) / step,
+        _ => 0,
     }
 }
 

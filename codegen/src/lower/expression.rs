@@ -88,6 +88,18 @@ impl Lowerer<'_> {
                 }
                 self.element(x[0], &at)
             }
+            Op::Contract { maps, .. } => {
+                let order: Vec<usize> = (0..index.len()).collect();
+                let place = self.places_of(&maps[0], &order, index);
+                let element = self.element(x[0], &place);
+                // A sum of one term: zero loses its sign.
+                let dtype = self.dtype(value);
+                if !dtype.is_float() {
+                    return element;
+                }
+                let zero = self.number(dtype, 0.0);
+                self.add(zero, element)
+            }
             Op::Reverse { axes } => {
                 let shape = self.shape(x[0]);
                 let mut at = index.to_vec();

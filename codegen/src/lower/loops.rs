@@ -6,6 +6,8 @@ use super::Lowerer;
 
 /// Elements to a task, about.
 const TASK: i64 = 2048;
+/// Points of a fold that are written out, so that several folds can be done at a time.
+pub const UNROLLED: i64 = 64;
 /// What a size is taken for that is known at run time only.
 const TYPICAL: i64 = 16;
 
@@ -104,7 +106,8 @@ impl<'a> Lowerer<'a> {
         });
     }
 
-    fn inner_loops(
+    /// Loops over a shape, the innermost several iterations at a time.
+    pub fn inner_loops(
         &mut self,
         shape: &[Dim],
         index: &mut Vec<Value>,
@@ -129,7 +132,33 @@ impl<'a> Lowerer<'a> {
         init: &[Value],
         body: &mut FoldBody<'a, '_>,
     ) -> Vec<Value> {
+        let sizes: Option<Vec<i64>> = shape.iter().map(|d| d.as_const()).collect();
+        if let Some(sizes) = sizes
+            && sizes.iter().try_fold(1, |n: i64, d| n.checked_mul(*d)) <= Some(UNROLLED)
+        {
+            return self.unrolled(&sizes, &mut Vec::new(), init, body);
+        }
         self.fold_axes(shape, &mut Vec::new(), init, body)
+    }
+
+    /// A fold whose points stand one after the other.
+    fn unrolled(
+        &mut self,
+        sizes: &[i64],
+        index: &mut Vec<Value>,
+        carry: &[Value],
+        body: &mut FoldBody<'a, '_>,
+    ) -> Vec<Value> {
+        let Some((&size, rest)) = sizes.split_first() else {
+            return body(self, index, carry);
+        };
+        let mut carry = carry.to_vec();
+        for i in 0..size {
+            index.push(self.int(i));
+            carry = self.unrolled(rest, index, &carry, body);
+            index.pop();
+        }
+        carry
     }
 
     fn fold_axes(

@@ -137,7 +137,7 @@ impl<'a> Lowerer<'a> {
         self.parallel(count, 32, |this, point| {
             let at = this.delinearize(&points, point);
             let found = this.addressed(x, indices, axes, &at);
-            this.nest(&window, &mut Vec::new(), &mut |this, inner| {
+            this.inner_loops(&window, &mut Vec::new(), &mut |this, inner| {
                 let index = super::reduction::merge(rank, (axes, &found), (&rest, inner));
                 let element = this.element(x, &index);
                 let mut place = vec![element, buffer];
@@ -164,7 +164,7 @@ impl<'a> Lowerer<'a> {
         self.for_loop(count, 1, |this, point| {
             let at = this.delinearize(&points, point);
             let found = this.addressed(x, indices, axes, &at);
-            this.nest(&window, &mut Vec::new(), &mut |this, inner| {
+            this.inner_loops(&window, &mut Vec::new(), &mut |this, inner| {
                 let index = super::reduction::merge(rank, (axes, &found), (&rest, inner));
                 let mut from = at.clone();
                 from.extend(inner);
