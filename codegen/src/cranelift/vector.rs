@@ -8,7 +8,7 @@ use aiai_ir::{
 };
 use cranelift::codegen::ir::MemFlagsData;
 use cranelift::prelude::{InstBuilder, IntCC, Type, Value, types};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::CompileError;
 use super::function::Translator;
@@ -57,16 +57,26 @@ impl Translator<'_, '_> {
         let count = self.b.ins().isub(high, low);
         let whole = self.b.ins().band_imm_s(count, -width);
         let end = self.b.ins().iadd(low, whole);
+        let (run, done) = (self.b.create_block(), self.b.create_block());
+        let some = self.b.ins().icmp(IntCC::SignedLessThan, low, end);
+        self.b.ins().brif(some, run, &[], done, &[]);
+        self.b.switch_to_block(run);
+        let (ahead, inside): (Vec<&OpNode>, Vec<&OpNode>) = split_ahead(&plan, region);
+        for node in ahead {
+            self.node(node)?;
+        }
         self.counted(low, end, width, &[], |t, first, _| {
             for part in 0..UNROLL {
                 let i = t.b.ins().iadd_imm_s(first, part * lanes);
                 t.values.insert(region.args[0], i);
-                for node in &region.ops {
+                for node in &inside {
                     t.vector_node(&plan, node)?;
                 }
             }
             Ok(Vec::new())
         })?;
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
         // An empty range may be negative; the scalar loop that follows then has nothing to do either.
         let ran = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, count, 0);
         Ok(self.b.ins().select(ran, end, low))
@@ -347,6 +357,30 @@ impl Translator<'_, '_> {
         }
         self.b.ins().imul_imm_s(total, dtype.bytes() as i64)
     }
+}
+
+/// The nodes that are the same in all iterations, to be done ahead of the loop, and the others. A buffer
+/// that the loop writes is read in the loop.
+fn split_ahead<'a>(plan: &Plan, region: &'a Region) -> (Vec<&'a OpNode>, Vec<&'a OpNode>) {
+    let is_written = |buffer: IrValue| {
+        let mut stores = region.ops.iter().filter(|n| matches!(n.op, Op::Store));
+        stores.any(|store| store.operands[1] == buffer)
+    };
+    let mut made_inside: FxHashSet<IrValue> = FxHashSet::default();
+    region.ops.iter().partition(|node| {
+        let same = |v: &IrValue| plan.class(*v) == Class::Uniform;
+        let uniform = node.results.iter().all(same);
+        let ready = !node.operands.iter().any(|v| made_inside.contains(v));
+        let is_ahead = match node.op {
+            Op::Store => false,
+            Op::Load => uniform && ready && !is_written(node.operands[0]),
+            _ => uniform && ready,
+        };
+        if !is_ahead {
+            made_inside.extend(&node.results);
+        }
+        is_ahead
+    })
 }
 
 /// Memory that vectors read and write: aligned to the element only.

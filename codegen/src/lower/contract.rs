@@ -332,14 +332,9 @@ impl<'a> Lowerer<'a> {
 
     /// Fills a buffer with zeros.
     pub fn clear(&mut self, buffer: Value, shape: &[Dim]) {
-        let total = Dim::product(shape.iter().copied());
         let dtype = self.b.ty(buffer).dtype();
-        let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
-        let n = self.dim(total);
-        self.for_loop(n, 4, |this, i| {
-            let zero = this.number(dtype, 0.0);
-            this.b.op(Op::Store, &[zero, flat, i], Vec::new());
-        });
+        let zero = self.number(dtype, 0.0);
+        self.fill_with(buffer, shape, zero);
     }
 
     /// A batch of matrix products by micro-kernel.

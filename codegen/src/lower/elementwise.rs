@@ -94,12 +94,16 @@ impl Lowerer<'_> {
         }
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
         if self.stages(value).is_empty() {
-            return self.tasks(&shape, &mut |this, index| {
+            let mut store = |this: &mut Self, index: &[Value]| {
                 let element = this.element(value, index);
                 let mut place = vec![element, buffer];
                 place.extend(index);
                 this.b.op(Op::Store, &place, Vec::new());
-            });
+            };
+            if let Some(axis) = self.across(value) {
+                return self.tiles(&shape, axis, &mut store);
+            }
+            return self.tasks(&shape, &mut store);
         }
         let rows = self.product(outer);
         self.parallel(rows, GRAIN, |this, row| {
@@ -119,6 +123,50 @@ impl Lowerer<'_> {
                 &index,
             );
         });
+    }
+
+    /// The axis that runs along the memory of a tensor that a value is computed from, where that is not
+    /// the last one: then rows are written and columns read.
+    fn across(&self, value: Value) -> Option<usize> {
+        let rank = self.shape(value).len();
+        let mut work = vec![(value, (0..rank).collect::<Vec<usize>>())];
+        let mut seen = HashSet::new();
+        while let Some((value, axes)) = work.pop() {
+            if !seen.insert(value) {
+                continue;
+            }
+            match self.places.get(&value) {
+                Some(Place::Buffer { axes: order, .. }) if order.len() == rank => {
+                    let along = order.iter().position(|&axis| axis + 1 == rank)?;
+                    let short = |d: &Dim| d.as_const().is_some_and(|n| n < 8);
+                    let shape = self.shape(value);
+                    let last = axes.iter().position(|&axis| axis + 1 == rank)?;
+                    if along != last && !short(&shape[along]) && !short(&shape[last]) {
+                        return Some(axes[along]);
+                    }
+                }
+                Some(Place::Lazy) | None => {
+                    let Some(node) = self.nodes.get(&value) else {
+                        continue;
+                    };
+                    match &node.op {
+                        Op::Permute { axes: order } => {
+                            let mut inner = axes.clone();
+                            for (k, &axis) in order.iter().enumerate() {
+                                inner[axis] = axes[k];
+                            }
+                            work.push((node.operands[0], inner));
+                        }
+                        op if op.is_expression() && !op.is_view() => {
+                            work.extend(node.operands.iter().map(|&v| (v, axes.clone())));
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Whether every element depends on the elements at the same position only: then the axes are one.

@@ -1,11 +1,13 @@
 //! Loops of the target: sequential, carrying scalars, parallel, nested.
 
-use aiai_ir::{DType, Dim, Op, Type, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Op, Type, Value};
 
 use super::Lowerer;
 
 /// Elements to a task, about.
 const TASK: i64 = 2048;
+/// Elements of a tile along each of its axes: its rows and its columns fit the first cache.
+const TILE: i64 = 32;
 /// Points of a fold that are written out, so that several folds can be done at a time.
 pub const UNROLLED: i64 = 64;
 /// What a size is taken for that is known at run time only.
@@ -78,6 +80,62 @@ impl<'a> Lowerer<'a> {
                 });
             }
         }
+    }
+
+    /// Stores a scalar everywhere in a buffer of a shape.
+    pub fn fill_with(&mut self, buffer: Value, shape: &[Dim], scalar: Value) {
+        let total = Dim::product(shape.iter().copied());
+        let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
+        let chunks = self.dim(total.ceil_div(Dim::from(TASK)));
+        self.parallel(chunks, 4, |this, chunk| {
+            let (size, n) = (this.int(TASK), this.dim(total));
+            let from = this.mul(chunk, size);
+            let left = this.b.binary(BinaryKind::Sub, n, from);
+            let count = this.b.binary(BinaryKind::Min, left, size);
+            this.for_loop(count, 4, |this, i| {
+                let at = this.add(from, i);
+                this.b.op(Op::Store, &[scalar, flat, at], Vec::new());
+            });
+        });
+    }
+
+    /// Every point of a shape, in tiles of two axes: the last, and another that memory is read along.
+    /// `body` must touch other memory at every point.
+    pub fn tiles(&mut self, shape: &[Dim], axis: usize, body: &mut dyn FnMut(&mut Self, &[Value])) {
+        let last = shape.len() - 1;
+        let outer: Vec<usize> = (0..last).filter(|&k| k != axis).collect();
+        let mut sizes: Vec<Dim> = outer.iter().map(|&k| shape[k]).collect();
+        sizes.push(shape[axis].ceil_div(Dim::from(TILE)));
+        let tasks = self.product(&sizes);
+        self.parallel(tasks, 1, |this, task| {
+            let at = this.delinearize(&sizes, task);
+            let width = this.int(TILE);
+            let (row, rows) = this.tile(at[outer.len()], shape[axis]);
+            let columns = this.dim(shape[last].ceil_div(Dim::from(TILE)));
+            this.for_loop(columns, 1, |this, column| {
+                let (column, count) = this.tile(column, shape[last]);
+                this.for_loop(rows, 1, |this, i| {
+                    let i = this.add(row, i);
+                    this.for_loop(count, 4, |this, j| {
+                        let mut index = vec![width; shape.len()];
+                        for (&k, &value) in outer.iter().zip(&at) {
+                            index[k] = value;
+                        }
+                        index[axis] = i;
+                        index[last] = this.add(column, j);
+                        body(this, &index);
+                    });
+                });
+            });
+        });
+    }
+
+    /// Where a tile begins along an axis, and how far it goes.
+    fn tile(&mut self, number: Value, size: Dim) -> (Value, Value) {
+        let (width, size) = (self.int(TILE), self.dim(size));
+        let from = self.mul(number, width);
+        let left = self.b.binary(BinaryKind::Sub, size, from);
+        (from, self.b.binary(BinaryKind::Min, left, width))
     }
 
     /// Every point of a shape: leading axes in parallel, the others in loops whose last may be done

@@ -59,23 +59,13 @@ impl<'a> Lowerer<'a> {
     fn copy_shifted(&mut self, value: Value, buffer: Value, shift: &[Value]) {
         let shape = self.shape(value).to_vec();
         self.memo.clear();
-        let Some((&last, outer)) = shape.split_last() else {
-            return;
-        };
-        let rows = self.product(outer);
-        self.parallel(rows, 32, |this, row| {
-            let at = this.delinearize(outer, row);
-            let n = this.dim(last);
-            this.for_loop(n, 4, |this, i| {
-                let mut index = at.clone();
-                index.push(i);
-                let element = this.element(value, &index);
-                let mut place = vec![element, buffer];
-                for (&i, &by) in index.iter().zip(shift) {
-                    place.push(this.add(i, by));
-                }
-                this.b.op(Op::Store, &place, Vec::new());
-            });
+        self.tasks(&shape, &mut |this, index| {
+            let element = this.element(value, index);
+            let mut place = vec![element, buffer];
+            for (&i, &by) in index.iter().zip(shift) {
+                place.push(this.add(i, by));
+            }
+            this.b.op(Op::Store, &place, Vec::new());
         });
         self.memo.clear();
     }
@@ -84,12 +74,8 @@ impl<'a> Lowerer<'a> {
         let result = node.results[0];
         let fill = self.scalar(node.operands[1]);
         let buffer = self.destination(result);
-        let total = Dim::product(self.shape(result).iter().copied());
-        let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
-        let n = self.dim(total);
-        self.for_loop(n, 4, |this, i| {
-            this.b.op(Op::Store, &[fill, flat, i], Vec::new());
-        });
+        let shape = self.shape(result).to_vec();
+        self.fill_with(buffer, &shape, fill);
         let shift: Vec<Value> = low.iter().map(|&d| self.dim(d)).collect();
         self.copy_shifted(node.operands[0], buffer, &shift);
     }
@@ -226,27 +212,15 @@ impl<'a> Lowerer<'a> {
         let starts = self.window_start(&node.operands[1..], &sizes, &shape);
         let buffer = self.destination(result);
         self.memo.clear();
-        let Some((&last, outer)) = sizes.split_last() else {
-            let element = self.element(x, &[]);
-            self.b.op(Op::Store, &[element, buffer], Vec::new());
-            return;
-        };
-        let rows = self.product(outer);
-        self.parallel(rows, 32, |this, row| {
-            let at = this.delinearize(outer, row);
-            let n = this.dim(last);
-            this.for_loop(n, 4, |this, i| {
-                let mut index = at.clone();
-                index.push(i);
-                let mut from = Vec::new();
-                for (&i, &start) in index.iter().zip(&starts) {
-                    from.push(this.add(i, start));
-                }
-                let element = this.element(x, &from);
-                let mut place = vec![element, buffer];
-                place.extend(&index);
-                this.b.op(Op::Store, &place, Vec::new());
-            });
+        self.tasks(&sizes, &mut |this, index| {
+            let mut from = Vec::new();
+            for (&i, &start) in index.iter().zip(&starts) {
+                from.push(this.add(i, start));
+            }
+            let element = this.element(x, &from);
+            let mut place = vec![element, buffer];
+            place.extend(index);
+            this.b.op(Op::Store, &place, Vec::new());
         });
         self.memo.clear();
     }
