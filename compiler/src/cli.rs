@@ -56,7 +56,7 @@ pub enum Command {
     /// Check programs: syntax, names, types, shapes.
     #[command(after_help = "Example: aiai check model.aiai --json")]
     Check {
-        /// Files to check.
+        /// Files, or folders for all the `.aiai` files in them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -66,6 +66,7 @@ pub enum Command {
         /// Change nothing; exit 1 where a file would change.
         #[arg(long)]
         check: bool,
+        /// Files, or folders for all the `.aiai` files in them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -78,6 +79,7 @@ pub enum Command {
     /// Run the tests and properties of programs.
     #[command(after_help = "Example: aiai test model.aiai --filter softmax --cases 100")]
     Test {
+        /// Files, or folders for all the `.aiai` files in them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Only those whose name contains this.
@@ -128,6 +130,7 @@ aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digit
     /// Time the `bench` items of a program.
     #[command(after_help = "Example: aiai bench model.aiai --threads 1 --json")]
     Bench {
+        /// Files, or folders for all the `.aiai` files in them.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Only those whose name contains this.

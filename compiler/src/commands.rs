@@ -2,6 +2,7 @@
 
 use crate::Ended;
 use crate::cli::{Cli, Command};
+use crate::files::sources;
 
 mod bench;
 mod check;
@@ -19,8 +20,8 @@ mod train;
 pub fn run(cli: &Cli) -> Ended {
     let global = &cli.global;
     match &cli.command {
-        Command::Check { files } => check::run(files, global),
-        Command::Fmt { check, files } => fmt::run(*check, files, global),
+        Command::Check { files } => check::run(&sources(files)?, global),
+        Command::Fmt { check, files } => fmt::run(*check, &sources(files)?, global),
         Command::Explain { code } => explain::run(code.as_deref(), global),
         Command::Test {
             files,
@@ -33,7 +34,7 @@ pub fn run(cli: &Cli) -> Ended {
                 cases: *cases,
                 seed: *seed,
             };
-            test::run(files, &options, global)
+            test::run(&sources(files)?, &options, global)
         }
         Command::Run(args) => run::run(args, global),
         Command::Train(args) => train::run(args, global),
@@ -49,7 +50,7 @@ pub fn run(cli: &Cli) -> Ended {
                 dims,
                 budget: *budget,
             };
-            bench::run(files, &options, global)
+            bench::run(&sources(files)?, &options, global)
         }
         Command::Fuzz {
             seed,

@@ -22,6 +22,42 @@ impl Loader for Disk {
     }
 }
 
+/// The source files that paths name: of a folder, every `.aiai` file in it and below, in order.
+/// Names that begin with a dot are passed over, and so are links to folders.
+pub fn sources(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        let before = found.len();
+        collect(path, &mut found)?;
+        if found.len() == before {
+            let shown = path.display();
+            return Err(Failure::input(format!("{shown}: no `.aiai` file in it")));
+        }
+    }
+    Ok(found)
+}
+
+fn collect(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    let failed = |e: std::io::Error| Failure::input(format!("{}: {e}", path.display()));
+    let mut entries = Vec::new();
+    for entry in path.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let kind = entry.file_type().map_err(failed)?;
+        let path = entry.path();
+        let source = path.extension().is_some_and(|e| e == "aiai") && !kind.is_dir();
+        if !hidden && (kind.is_dir() || source) {
+            entries.push(path);
+        }
+    }
+    entries.sort_unstable();
+    entries.iter().try_for_each(|entry| collect(entry, found))
+}
+
 /// The text of a source file. A file that is too large, missing, or not UTF-8 is an error.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
     let shown = path.display();

@@ -34,6 +34,13 @@ fn a_new_model_trains_and_passes_its_tests() {
     assert_eq!(result["steps"], 30 * 13);
     let tested = aiai(&["test", &format!("{model}/model.aiai")]);
     assert!(tested.status.success());
+    // A folder stands for the sources in it.
+    let folder_tested = aiai(&["test", &model]);
+    assert_eq!(tested.stdout, folder_tested.stdout);
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let checked = aiai(&["check", &empty.display().to_string()]);
+    assert_eq!(checked.status.code(), Some(2));
     let again = aiai(&["new", &model]);
     assert_eq!(again.status.code(), Some(2));
 }

@@ -22,14 +22,16 @@ pub fn run(check: bool, files: &[PathBuf], global: &Global) -> Ended {
             Ok(formatted) if formatted == text => {}
             Ok(_) if check => {
                 output::print(&format!("{}: not formatted", output::path(file)));
-                outcome = Outcome::Finding;
+                if outcome != Outcome::BadInput {
+                    outcome = Outcome::Finding;
+                }
             }
             Ok(formatted) => replace(file, &formatted)?,
             Err(found) => {
                 for diagnostic in found.iter() {
                     eprintln!("{}", render(diagnostic, &sources, output::colored(global)));
                 }
-                return Ok(Outcome::BadInput);
+                outcome = Outcome::BadInput;
             }
         }
     }
