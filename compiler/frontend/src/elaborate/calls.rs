@@ -435,6 +435,9 @@ impl Elaborator<'_> {
                 let mut diagnostic = Diagnostic::new("E0306", span, message);
                 if let Some(here) = self.with_values(constraint, env) {
                     diagnostic = diagnostic.label(format!("here `{here}`"));
+                } else if known == Truth::Unknown {
+                    diagnostic = diagnostic
+                        .help("say so in a `where` clause of this function or its module");
                 }
                 self.report(diagnostic.related(constraint.span(), "required here"));
                 return false;
@@ -445,12 +448,13 @@ impl Elaborator<'_> {
         true
     }
 
-    /// A clause with the values of its sides.
+    /// A clause with the values of its sides, where they are numbers.
     fn with_values(&mut self, constraint: &Constraint, env: &mut Env) -> Option<String> {
         let Constraint::Compare { op, lhs, rhs, .. } = constraint else {
             return None;
         };
         let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
+        let (a, b) = (a.as_const()?, b.as_const()?);
         let sign = match op {
             ast::CompareOp::Eq => "==",
             ast::CompareOp::Ne => "!=",
