@@ -80,7 +80,7 @@ struct Lowerer<'a> {
     /// Elements computed in the innermost open region.
     memo: HashMap<(Value, Vec<Value>), Value>,
     /// Values whose elements of the current row lie in a scratch buffer.
-    staged: HashMap<Value, (Value, Value)>,
+    staged: HashMap<Value, elementwise::Staged>,
     /// The row that a group of rows is at.
     row: Option<rows::Row>,
     check_nan: bool,

@@ -10,6 +10,14 @@ use aiai_ir::{BinaryKind, DType, Dim, Op, UnaryKind, Value};
 use super::usage::is_expensive;
 use super::{Lowerer, Place};
 
+/// Where the element of a value at an index lies in a scratch buffer.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    pub scratch: Value,
+    pub place: Value,
+    pub index: Vec<Value>,
+}
+
 /// Elements of a chunk of a row.
 pub const CHUNK: i64 = 256;
 /// Rows to a task, and chunks to a task where a value is one long row.
@@ -340,8 +348,8 @@ impl Lowerer<'_> {
         let outer = self.staged.clone();
         let scratches = self.fill_stages(stages, from, n, index);
         self.for_loop(n, 4, |this, i| {
-            this.enter_staged(&scratches, i);
             let at = this.offset(index, from, i);
+            this.enter_staged(&scratches, i, &at);
             let element = this.element(value, &at);
             let place = at[at.len() - 1];
             sink(this, place, element);
@@ -372,8 +380,8 @@ impl Lowerer<'_> {
             } else {
                 let ready = scratches.clone();
                 self.for_loop(n, 4, |this, i| {
-                    this.enter_staged(&ready, i);
                     let at = this.offset(index, from, i);
+                    this.enter_staged(&ready, i, &at);
                     let argument = this.element(node.operands[0], &at);
                     this.b.op(Op::Store, &[argument, scratch, i], Vec::new());
                 });
@@ -385,9 +393,16 @@ impl Lowerer<'_> {
         scratches
     }
 
-    fn enter_staged(&mut self, ready: &[(Value, Value)], i: Value) {
+    fn enter_staged(&mut self, ready: &[(Value, Value)], i: Value, at: &[Value]) {
         for &(stage, scratch) in ready {
-            self.staged.insert(stage, (scratch, i));
+            let place = i;
+            let index = at.to_vec();
+            let staged = Staged {
+                scratch,
+                place,
+                index,
+            };
+            self.staged.insert(stage, staged);
         }
     }
 

@@ -24,9 +24,12 @@ impl Lowerer<'_> {
                 self.b.value(Op::Load, &at)
             }
             Some(Place::Scalar(scalar)) => scalar,
-            Some(Place::Lazy) | None => match self.staged.get(&value).copied() {
-                Some((scratch, at)) => self.b.value(Op::Load, &[scratch, at]),
-                None => self.compute(value, index),
+            Some(Place::Lazy) | None => match self.staged.get(&value) {
+                Some(staged) if staged.index == index => {
+                    let operands = [staged.scratch, staged.place];
+                    self.b.value(Op::Load, &operands)
+                }
+                _ => self.compute(value, index),
             },
         };
         self.memo.insert(key, result);
