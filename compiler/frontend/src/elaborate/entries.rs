@@ -25,6 +25,7 @@ impl Program {
                 open: true,
                 ..Env::default()
             };
+            e.check_given(def, generics.keys())?;
             for (name, size) in generics {
                 env.bound
                     .insert(Sym::new(name), GArg::Dim(Dim::from(*size)));

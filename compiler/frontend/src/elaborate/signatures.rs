@@ -98,17 +98,7 @@ impl Elaborator<'_> {
             }
             binds(&param.ty, &mut bound);
         }
-        let mut used = Vec::new();
-        def.params
-            .iter()
-            .for_each(|param| uses(&param.ty, &mut used));
-        def.ret.iter().for_each(|ret| uses(ret, &mut used));
-        for constraint in &def.constraints {
-            if let Constraint::Compare { lhs, rhs, .. } = constraint {
-                dim_names(lhs, &mut used);
-                dim_names(rhs, &mut used);
-            }
-        }
+        let used = names_used(def);
         let mut told = HashSet::new();
         for name in used {
             if bound.contains(&name.name) || self.is_module(name.name) || !told.insert(name.name) {
@@ -125,6 +115,36 @@ impl Elaborator<'_> {
             self.report(Diagnostic::new("E0305", name.span, message).help(help));
             self.unbound.insert(def.name.span);
         }
+    }
+
+    /// Whether sizes are given to dimensions that the function has; reported if not.
+    pub(crate) fn check_given<'n>(
+        &mut self,
+        def: &Function,
+        given: impl Iterator<Item = &'n String>,
+    ) -> Option<()> {
+        let generics = def.generics.iter().map(|generic| generic.name);
+        let used = names_used(def).into_iter().chain(generics);
+        let mut known: Vec<&str> = used
+            .filter(|name| !self.is_module(name.name))
+            .map(|name| name.name.as_str())
+            .filter(|name| name.parse::<aiai_ir::DType>().is_err())
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        for name in given {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            let message = format!("`{}` has no dimension `{name}`", def.name.name);
+            let mut diagnostic = Diagnostic::new("E0305", def.name.span, message);
+            if !known.is_empty() {
+                diagnostic = diagnostic.help(format!("it has {}", known.join(", ")));
+            }
+            self.report(diagnostic);
+            return None;
+        }
+        Some(())
     }
 
     /// Whether the `where` of a module holds for these arguments, as far as they are numbers.
@@ -188,6 +208,20 @@ fn binds(ty: &TypeExpr, bound: &mut HashSet<Sym>) {
 }
 
 /// The dimensions that a type uses.
+/// The names in the dimensions of a signature.
+fn names_used(def: &Function) -> Vec<Ident> {
+    let mut used = Vec::new();
+    let types = def.params.iter().map(|param| &param.ty).chain(&def.ret);
+    types.for_each(|ty| uses(ty, &mut used));
+    for constraint in &def.constraints {
+        if let Constraint::Compare { lhs, rhs, .. } = constraint {
+            dim_names(lhs, &mut used);
+            dim_names(rhs, &mut used);
+        }
+    }
+    used
+}
+
 fn uses(ty: &TypeExpr, used: &mut Vec<Ident>) {
     match &ty.kind {
         TypeKind::Tensor { dims, .. } => {
