@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use aiai_ir::eval::{Array, Buffer, Element, KernelOperand, KernelTable, philox4x32};
+use aiai_ir::eval::{Array, Buffer, Data, Element, KernelOperand, KernelTable, philox4x32};
 use aiai_ir::eval::{scalar_binary, scalar_unary};
 use aiai_ir::{BinaryKind, DType, Sym, UnaryKind};
 
@@ -28,8 +28,15 @@ impl KernelTable for Kernels {
         if let Some(kind) = UnaryKind::ALL.iter().find(|k| k.name() == row) {
             return Some(map_row(*kind, operands));
         }
-        if row == "dot" {
-            return Some(dot(operands));
+        if let Some(kind) = row.strip_suffix("_number") {
+            let kind = BinaryKind::from_name(kind)?;
+            return Some(with_number(kind, operands));
+        }
+        match row {
+            "dot" => return Some(dot(operands)),
+            "argmax" => return Some(arg_row(f64::gt, operands)),
+            "argmin" => return Some(arg_row(f64::lt, operands)),
+            _ => {}
         }
         let (kind, start) = match row {
             "sum" => (BinaryKind::Add, 0.0),
@@ -133,6 +140,38 @@ fn map_row(kind: UnaryKind, x: &mut [KernelOperand]) -> Results {
         *source = result;
     }
     Ok(Vec::new())
+}
+
+/// `source at, number, target at, n`. The source may be the target.
+fn with_number(kind: BinaryKind, x: &mut [KernelOperand]) -> Results {
+    let (from, to, n) = (int(x, 1)?, int(x, 4)?, int(x, 5)?);
+    let number = match &x[2] {
+        KernelOperand::Scalar(number) => match &number.data {
+            Data::Float(number) => number[0],
+            Data::Int(_) => return Err("a number is no float".into()),
+        },
+        KernelOperand::Memory(_) => return Err("a number is no memory".into()),
+    };
+    for i in 0..n {
+        let value = scalar_binary(kind, DType::F32, float(x, 0, from + i)?, number);
+        write(x, 3, to + i, Element::Float(value))?;
+    }
+    Ok(Vec::new())
+}
+
+/// `source at, n`: the place of the first NaN, or of the first that no other is better than.
+fn arg_row(better: fn(&f64, &f64) -> bool, x: &mut [KernelOperand]) -> Results {
+    let (from, n) = (int(x, 1)?, int(x, 2)?);
+    let mut best: Option<(i64, f64)> = None;
+    for i in 0..n {
+        let value = float(x, 0, from + i)?;
+        let wins =
+            |(_, known): (i64, f64)| !known.is_nan() && (value.is_nan() || better(&value, &known));
+        if best.is_none_or(wins) {
+            best = Some((i, value));
+        }
+    }
+    Ok(vec![Array::i64(best.map_or(-1, |b| b.0))])
 }
 
 /// `a at, b at, n`.

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use aiai_runtime::kernels::{self, Level, normalize, reduce, rows};
+use aiai_runtime::kernels::{self, Level, reduce, rows};
 
 /// Nanoseconds per element of a row of `n`, the best of five trials.
 fn time(n: usize, mut run: impl FnMut()) -> f64 {
@@ -28,13 +28,10 @@ fn main() {
         ("log", rows::log_at),
         ("log1p", rows::log1p_at),
         ("tanh", rows::tanh_at),
-        ("sigmoid", rows::sigmoid_at),
         ("erf", rows::erf_at),
-        ("gelu", rows::gelu_at),
         ("rsqrt", rows::rsqrt_at),
         ("sin", rows::sin_at),
         ("cos", rows::cos_at),
-        ("softmax", normalize::softmax_at),
     ];
     let n = 1000;
     let x: Vec<f32> = (0..n).map(|i| 0.01 * i as f32 - 5.0).collect();
@@ -49,11 +46,7 @@ fn main() {
             println!("{level:?} {name:8} {ns:.3}");
         }
         type Reduce = unsafe fn(Level, *const f32, usize) -> f32;
-        let reductions: &[(&str, Reduce)] = &[
-            ("sum", reduce::sum_at),
-            ("max", reduce::max_at),
-            ("squares", reduce::sum_squares_at),
-        ];
+        let reductions: &[(&str, Reduce)] = &[("sum", reduce::sum_at), ("max", reduce::max_at)];
         for (name, reduction) in reductions {
             // SAFETY: a row of length n.
             let ns = time(n, || {

@@ -12,10 +12,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub mod arithmetic;
 pub mod convert;
 pub mod exports;
 pub mod math;
-pub mod normalize;
 pub mod pow;
 pub mod reduce;
 pub mod rows;

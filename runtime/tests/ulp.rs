@@ -54,13 +54,6 @@ const CASES: &[Case] = &[
         ulp: 1.38,
     },
     Case {
-        name: "sigmoid",
-        row: rows::sigmoid_at,
-        scalar: scalar::sigmoid,
-        exact: sigmoid,
-        ulp: 2.41,
-    },
-    Case {
         name: "erf",
         row: rows::erf_at,
         scalar: scalar::erf,
@@ -96,11 +89,6 @@ const CASES: &[Case] = &[
         ulp: 0.51,
     },
 ];
-
-fn sigmoid(x: f64) -> f64 {
-    let e = libm::exp(-x.abs());
-    (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
-}
 
 fn rsqrt(x: f64) -> f64 {
     1.0 / x.sqrt()

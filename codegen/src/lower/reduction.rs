@@ -156,7 +156,7 @@ impl<'a> Lowerer<'a> {
 
     /// The buffer and the position of the row of a value at an index of its other axes, where it lies
     /// in one piece.
-    fn row_in_memory(&mut self, value: Value, at: &[Value]) -> Option<(Value, Value)> {
+    pub fn row_in_memory(&mut self, value: Value, at: &[Value]) -> Option<(Value, Value)> {
         let (last, outer) = self.shape(value).split_last()?;
         match self.places.get(&value).cloned()? {
             Place::Row(buffer) => Some((buffer, self.int(0))),
@@ -291,6 +291,20 @@ impl<'a> Lowerer<'a> {
         let rows = self.product(&outer);
         self.parallel(rows, GRAIN, |this, row| {
             let at = this.delinearize(&outer, row);
+            let in_memory = match axis + 1 == shape.len() && dtype == DType::F32 {
+                true => this.row_in_memory(x, &at),
+                false => None,
+            };
+            if let Some((source, from)) = in_memory {
+                let name = format!("aiai_row_arg{}_f32", kind.name());
+                let n = this.dim(shape[axis]);
+                let result = Type::scalar(DType::I64);
+                let best = this.kernel(&name, &[source, from, n], &[result])[0];
+                let mut place = vec![best, out];
+                place.extend(&at);
+                this.b.op(Op::Store, &place, Vec::new());
+                return;
+            }
             let none = this.int(-1);
             let zero = this.int(0);
             let start = this.number(dtype, 0.0);

@@ -126,6 +126,10 @@ impl<'a> Lowerer<'a> {
             });
         });
         self.memo.clear();
+        // What was a number or a row is none any more.
+        for node in &group.ops {
+            self.places.remove(&node.results[0]);
+        }
         self.places
             .insert(result, whole(buffer, self.shape(result).len()));
     }
@@ -175,6 +179,9 @@ impl<'a> Lowerer<'a> {
     /// Computes a row: the target is a buffer and the index of the row in it.
     fn fill_row(&mut self, value: Value, at: &[Value], last: Dim, target: &[Value]) {
         let n = self.dim(last);
+        if self.with_number(value, at, n, target) {
+            return;
+        }
         let node = self.nodes[&value];
         // A function of a row that lies in one piece needs no other scratch.
         let (value, kernel) = match (&node.op, target) {
@@ -199,6 +206,54 @@ impl<'a> Lowerer<'a> {
         if let Some(kernel) = kernel {
             let zero = self.int(0);
             self.kernel(&kernel, &[target[0], zero, target[0], zero, n], &[]);
+        }
+    }
+
+    /// Computes a row from one that lies in one piece and a number of it, where the value is that.
+    fn with_number(&mut self, value: Value, at: &[Value], n: Value, target: &[Value]) -> bool {
+        let node = self.nodes[&value];
+        let Op::Binary { kind } = node.op else {
+            return false;
+        };
+        let [x, y] = node.operands[..] else {
+            return false;
+        };
+        let name = match kind {
+            BinaryKind::Add => "add",
+            BinaryKind::Sub => "sub",
+            BinaryKind::Mul => "mul",
+            BinaryKind::Div => "div",
+            _ => return false,
+        };
+        let (x, number) = match (self.number_of_row(x), self.number_of_row(y)) {
+            (None, Some(number)) => (x, number),
+            (Some(number), None) if kind.is_commutative() => (y, number),
+            _ => return false,
+        };
+        if self.dtype(value) != DType::F32 {
+            return false;
+        }
+        let Some((source, from)) = self.row_in_memory(x, at) else {
+            return false;
+        };
+        let to = match target {
+            [_, row] => self.mul(*row, n),
+            _ => self.int(0),
+        };
+        let name = format!("aiai_row_{name}_number_f32");
+        self.kernel(&name, &[source, from, number, target[0], to, n], &[]);
+        true
+    }
+
+    /// The scalar that a value repeats along the current row.
+    fn number_of_row(&self, value: Value) -> Option<Value> {
+        if !matches!(self.places.get(&value), Some(Place::Lazy)) {
+            return None;
+        }
+        let node = self.nodes.get(&value)?;
+        match (&node.op, self.places.get(node.operands.first()?)) {
+            (Op::Broadcast { .. }, Some(Place::Scalar(scalar))) => Some(*scalar),
+            _ => None,
         }
     }
 

@@ -200,15 +200,32 @@ impl<'a> Accesses<'a> {
     /// Whether a read is of the row of a matrix that a later write is to, and loops that do both go from
     /// row to row.
     fn in_row(&self, read: &Access, write: &Access) -> bool {
-        let Place::Element(shape, index) = &write.place else {
-            return false;
+        let same_row = match (&read.place, &write.place) {
+            (Place::Element(shape, at), Place::Element(other, to)) => {
+                shape.len() == 2 && shape == other && at[0] == to[0]
+            }
+            (read, write) => {
+                let run = self.run(read);
+                run.is_some() && run == self.run(write)
+            }
         };
-        let (&[_, columns], &[row, _]) = (shape.as_slice(), index.as_slice()) else {
-            return false;
+        let row = match &write.place {
+            Place::Element(_, index) => index[0],
+            Place::Run { from, .. } => *from,
         };
-        let same_row = match &read.place {
-            Place::Element(read_shape, at) => read_shape == shape && at[0] == row,
-            Place::Run { from, count } => {
+        let around = read.loops.iter().zip(&write.loops);
+        let mut shared = around.take_while(|(r, w)| r == w);
+        same_row && shared.all(|(l, _)| self.depends[row].contains(l))
+    }
+
+    /// Where the row of an access begins and how long it is, if these numbers occur.
+    fn run(&self, place: &Place) -> Option<(usize, usize)> {
+        match place {
+            Place::Run { from, count } => Some((*from, *count)),
+            Place::Element(shape, index) => {
+                let (&[_, columns], &[row, _]) = (shape.as_slice(), index.as_slice()) else {
+                    return None;
+                };
                 let n = match columns.as_const() {
                     Some(n) => Op::Constant {
                         value: Literal::i64(DType::I64, n),
@@ -218,13 +235,11 @@ impl<'a> Accesses<'a> {
                 let start = Op::Binary {
                     kind: BinaryKind::Mul,
                 };
-                self.keys.get(&Key::Op(n, Vec::new())) == Some(count)
-                    && self.keys.get(&Key::Op(start, vec![row, *count])) == Some(from)
+                let count = *self.keys.get(&Key::Op(n, Vec::new()))?;
+                let from = *self.keys.get(&Key::Op(start, vec![row, count]))?;
+                Some((from, count))
             }
-        };
-        let around = read.loops.iter().zip(&write.loops);
-        let mut shared = around.take_while(|(r, w)| r == w);
-        same_row && shared.all(|(l, _)| self.depends[row].contains(l))
+        }
     }
 
     fn number(&mut self, key: Key, depends: Vec<usize>) -> usize {
@@ -258,26 +273,13 @@ impl<'a> Accesses<'a> {
                 self.reads.push(access);
                 self.unlike(node);
             }
-            Op::Kernel { name, .. } if self.is_reduction(name.as_str(), node) => {
-                self.spoiled |= !self.writes.is_empty();
-                let (from, count) = (node.operands[1], node.operands[2]);
-                let place = Place::Run {
-                    from: self.of_value(from),
-                    count: self.of_value(count),
-                };
-                let loops = self.loops.clone();
-                self.reads.push(Access { place, loops });
+            Op::Kernel { name, .. } if name.as_str().starts_with("aiai_row_") => {
+                self.row_kernel(name.as_str(), node);
                 self.unlike(node);
             }
             Op::Store if self.is(node.operands[1], self.target) => {
                 let access = self.access(node.operands[1], &node.operands[2..]);
-                // Every loop around must move the place, or it would be written again and again.
-                let Place::Element(_, index) = &access.place else {
-                    return;
-                };
-                let moves = |l: &usize| index.iter().any(|i| self.depends[*i].contains(l));
-                self.spoiled |= !self.loops.iter().all(moves);
-                self.writes.push(access);
+                self.write(access);
             }
             Op::For { .. } | Op::Parallel { .. } => self.loop_(node),
             Op::If | Op::While { .. } => self.spoiled = true,
@@ -340,10 +342,47 @@ impl<'a> Accesses<'a> {
         }
     }
 
-    /// Whether a micro-kernel does no more with the donor than read a run of it.
-    fn is_reduction(&self, name: &str, node: &OpNode) -> bool {
-        let reads = ["aiai_row_sum_f32", "aiai_row_max_f32", "aiai_row_min_f32"].contains(&name);
-        reads && self.is(node.operands[0], self.donor)
+    fn write(&mut self, access: Access) {
+        // Every loop around must move the place, or it would be written again and again.
+        let moved_by = match &access.place {
+            Place::Element(_, index) => index.as_slice(),
+            Place::Run { from, .. } => std::slice::from_ref(from),
+        };
+        let moves = |l: &usize| moved_by.iter().any(|i| self.depends[*i].contains(l));
+        self.spoiled |= !self.loops.iter().all(moves);
+        self.writes.push(access);
+    }
+
+    /// A micro-kernel of rows reads the runs that it names first, and a map writes the one it names last.
+    fn row_kernel(&mut self, name: &str, node: &OpNode) {
+        let x = &node.operands;
+        let Some(&count) = x.last() else { return };
+        let maps = name.ends_with("_number_f32");
+        let reduces = ["sum", "max", "min", "argmax", "argmin"];
+        let reduces = reduces.iter().any(|r| name == format!("aiai_row_{r}_f32"));
+        let touches = |v: &Value| self.is(*v, self.donor) || self.is(*v, self.target);
+        let known = match (maps, reduces) {
+            (true, _) => !self.is(x[0], self.target) && !self.is(x[3], self.donor),
+            (_, true) => !self.is(x[0], self.target),
+            _ => !x.iter().any(touches),
+        };
+        self.spoiled |= !known;
+        let run = |this: &mut Self, from: Value| Access {
+            place: Place::Run {
+                from: this.of_value(from),
+                count: this.of_value(count),
+            },
+            loops: this.loops.clone(),
+        };
+        if (maps || reduces) && self.is(x[0], self.donor) {
+            self.spoiled |= !self.writes.is_empty();
+            let access = run(self, x[1]);
+            self.reads.push(access);
+        }
+        if maps && self.is(x[3], self.target) {
+            let access = run(self, x[4]);
+            self.write(access);
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! The kernels under the names by which compiled code calls them.
 //!
 //! - `aiai_F_f32(x) -> f32`, `aiai_F_f64(x) -> f64`: one number.
-//! - `aiai_row_F_T(source, destination, n)`: `n` elements of dtype T; the rows may be the same.
+//! - `aiai_row_F_f32(source, destination, n)`: `n` elements; the rows may be the same.
+//! - `aiai_row_A_number_f32(source, number, destination, n)`: the same with one number, A `add sub mul div`.
 //! - `aiai_row_R_f32(x, n)`: a reduction of a row.
 //!
-//! Here F is `exp expm1 log log1p tanh erf sigmoid gelu sqrt rsqrt sin cos`. A negative `n` is 0.
+//! Here F is `exp expm1 log log1p tanh erf sqrt rsqrt sin cos`. A negative `n` is 0.
 //! Every function is unsafe to call as its kernel is: the rows must have `n` elements.
 #![allow(clippy::missing_safety_doc)]
 
-use super::{convert, normalize, reduce, rows, scalar};
+use super::{arithmetic, convert, reduce, rows, scalar};
 use crate::{bf16, f16};
 
 #[inline(always)]
@@ -17,8 +18,7 @@ fn count(n: i64) -> usize {
 }
 
 macro_rules! export_functions {
-    ($($function:ident $double:ident: $single_name:ident $double_name:ident
-       $row:ident $row_f64:ident $row_f16:ident $row_bf16:ident;)+) => {
+    ($($function:ident $double:ident: $single_name:ident $double_name:ident $row:ident;)+) => {
         $(
             pub extern "C" fn $single_name(x: f32) -> f32 {
                 scalar::$function(x)
@@ -32,23 +32,6 @@ macro_rules! export_functions {
                 // SAFETY: the caller's promise.
                 unsafe { rows::$function(source, destination, count(n)) }
             }
-
-            pub unsafe extern "C" fn $row_f64(source: *const f64, destination: *mut f64, n: i64) {
-                for i in 0..count(n) {
-                    // SAFETY: the caller's promise.
-                    unsafe { *destination.add(i) = scalar::$double(*source.add(i)) }
-                }
-            }
-
-            pub unsafe extern "C" fn $row_f16(source: *const f16, destination: *mut f16, n: i64) {
-                // SAFETY: the caller's promise.
-                unsafe { convert::map_f16(rows::$function, source, destination, count(n)) }
-            }
-
-            pub unsafe extern "C" fn $row_bf16(source: *const bf16, destination: *mut bf16, n: i64) {
-                // SAFETY: the caller's promise.
-                unsafe { convert::map_bf16(rows::$function, source, destination, count(n)) }
-            }
         )+
 
         /// The rows of the symbol table for these functions.
@@ -57,27 +40,22 @@ macro_rules! export_functions {
                 $single_name(F32) -> F32;
                 $double_name(F64) -> F64;
                 $row(Ptr, Ptr, I64);
-                $row_f64(Ptr, Ptr, I64);
-                $row_f16(Ptr, Ptr, I64);
-                $row_bf16(Ptr, Ptr, I64);
             )+
         };
     };
 }
 
 export_functions! {
-    exp exp_f64: aiai_exp_f32 aiai_exp_f64 aiai_row_exp_f32 aiai_row_exp_f64 aiai_row_exp_f16 aiai_row_exp_bf16;
-    expm1 expm1_f64: aiai_expm1_f32 aiai_expm1_f64 aiai_row_expm1_f32 aiai_row_expm1_f64 aiai_row_expm1_f16 aiai_row_expm1_bf16;
-    log log_f64: aiai_log_f32 aiai_log_f64 aiai_row_log_f32 aiai_row_log_f64 aiai_row_log_f16 aiai_row_log_bf16;
-    log1p log1p_f64: aiai_log1p_f32 aiai_log1p_f64 aiai_row_log1p_f32 aiai_row_log1p_f64 aiai_row_log1p_f16 aiai_row_log1p_bf16;
-    tanh tanh_f64: aiai_tanh_f32 aiai_tanh_f64 aiai_row_tanh_f32 aiai_row_tanh_f64 aiai_row_tanh_f16 aiai_row_tanh_bf16;
-    erf erf_f64: aiai_erf_f32 aiai_erf_f64 aiai_row_erf_f32 aiai_row_erf_f64 aiai_row_erf_f16 aiai_row_erf_bf16;
-    sigmoid sigmoid_f64: aiai_sigmoid_f32 aiai_sigmoid_f64 aiai_row_sigmoid_f32 aiai_row_sigmoid_f64 aiai_row_sigmoid_f16 aiai_row_sigmoid_bf16;
-    gelu gelu_f64: aiai_gelu_f32 aiai_gelu_f64 aiai_row_gelu_f32 aiai_row_gelu_f64 aiai_row_gelu_f16 aiai_row_gelu_bf16;
-    sqrt sqrt_f64: aiai_sqrt_f32 aiai_sqrt_f64 aiai_row_sqrt_f32 aiai_row_sqrt_f64 aiai_row_sqrt_f16 aiai_row_sqrt_bf16;
-    rsqrt rsqrt_f64: aiai_rsqrt_f32 aiai_rsqrt_f64 aiai_row_rsqrt_f32 aiai_row_rsqrt_f64 aiai_row_rsqrt_f16 aiai_row_rsqrt_bf16;
-    sin sin_f64: aiai_sin_f32 aiai_sin_f64 aiai_row_sin_f32 aiai_row_sin_f64 aiai_row_sin_f16 aiai_row_sin_bf16;
-    cos cos_f64: aiai_cos_f32 aiai_cos_f64 aiai_row_cos_f32 aiai_row_cos_f64 aiai_row_cos_f16 aiai_row_cos_bf16;
+    exp exp_f64: aiai_exp_f32 aiai_exp_f64 aiai_row_exp_f32;
+    expm1 expm1_f64: aiai_expm1_f32 aiai_expm1_f64 aiai_row_expm1_f32;
+    log log_f64: aiai_log_f32 aiai_log_f64 aiai_row_log_f32;
+    log1p log1p_f64: aiai_log1p_f32 aiai_log1p_f64 aiai_row_log1p_f32;
+    tanh tanh_f64: aiai_tanh_f32 aiai_tanh_f64 aiai_row_tanh_f32;
+    erf erf_f64: aiai_erf_f32 aiai_erf_f64 aiai_row_erf_f32;
+    sqrt sqrt_f64: aiai_sqrt_f32 aiai_sqrt_f64 aiai_row_sqrt_f32;
+    rsqrt rsqrt_f64: aiai_rsqrt_f32 aiai_rsqrt_f64 aiai_row_rsqrt_f32;
+    sin sin_f64: aiai_sin_f32 aiai_sin_f64 aiai_row_sin_f32;
+    cos cos_f64: aiai_cos_f32 aiai_cos_f64 aiai_row_cos_f32;
 }
 
 pub extern "C" fn aiai_pow_f32(x: f32, y: f32) -> f32 {
@@ -112,18 +90,6 @@ pub extern "C" fn aiai_pow_i64(x: i64, y: i64) -> i64 {
 /// A power, wrapping; `y` is read as unsigned.
 pub extern "C" fn aiai_pow_u64(x: i64, y: i64) -> i64 {
     scalar::pow_integer(x, y as u64)
-}
-
-/// `y_step` is 1, or 0 where `y` points to one exponent for the whole row.
-pub unsafe extern "C" fn aiai_row_pow_f32(
-    x: *const f32,
-    y: *const f32,
-    y_step: i64,
-    destination: *mut f32,
-    n: i64,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { rows::pow(x, y, count(y_step), destination, count(n)) }
 }
 
 /// Widens a half, given as its bits in the low half of a word.
@@ -173,32 +139,15 @@ macro_rules! export_rows {
 
 export_rows! {
     aiai_row_sum_f32(x: *const f32; n) -> f32 = reduce::sum;
-    aiai_row_sum_squares_f32(x: *const f32; n) -> f32 = reduce::sum_squares;
-    /// Sum of (x - center)^2.
-    aiai_row_sum_centered_squares_f32(x: *const f32, center: f32; n) -> f32 = reduce::sum_centered_squares;
     aiai_row_dot_f32(x: *const f32, y: *const f32; n) -> f32 = reduce::dot;
     aiai_row_max_f32(x: *const f32; n) -> f32 = reduce::max;
     aiai_row_min_f32(x: *const f32; n) -> f32 = reduce::min;
     aiai_row_argmax_f32(x: *const f32; n) -> i64 = reduce::argmax;
     aiai_row_argmin_f32(x: *const f32; n) -> i64 = reduce::argmin;
-    aiai_row_softmax_f32(x: *const f32, destination: *mut f32; n) = normalize::softmax;
-    aiai_row_f16_to_f32(source: *const f16, destination: *mut f32; n) = convert::f16_to_f32;
-    aiai_row_f32_to_f16(source: *const f32, destination: *mut f16; n) = convert::f32_to_f16;
-    aiai_row_bf16_to_f32(source: *const bf16, destination: *mut f32; n) = convert::bf16_to_f32;
-    aiai_row_f32_to_bf16(source: *const f32, destination: *mut bf16; n) = convert::f32_to_bf16;
-}
-
-/// (x - mean) / sqrt(variance + epsilon) * scale + shift; `scale` and `shift` may both be null.
-pub unsafe extern "C" fn aiai_row_layer_norm_f32(
-    x: *const f32,
-    scale: *const f32,
-    shift: *const f32,
-    epsilon: f32,
-    destination: *mut f32,
-    n: i64,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { normalize::layer_norm(x, scale, shift, epsilon, destination, count(n)) }
+    aiai_row_add_number_f32(x: *const f32, number: f32, destination: *mut f32; n) = arithmetic::add;
+    aiai_row_sub_number_f32(x: *const f32, number: f32, destination: *mut f32; n) = arithmetic::sub;
+    aiai_row_mul_number_f32(x: *const f32, number: f32, destination: *mut f32; n) = arithmetic::mul;
+    aiai_row_div_number_f32(x: *const f32, number: f32, destination: *mut f32; n) = arithmetic::div;
 }
 
 /// The rows of the symbol table for reductions and conversions.
@@ -209,7 +158,6 @@ pub static ROWS: &[crate::abi::Symbol] = crate::abi::symbol_table! {
     aiai_rem_f64(F64, F64) -> F64;
     aiai_pow_i64(I64, I64) -> I64;
     aiai_pow_u64(I64, I64) -> I64;
-    aiai_row_pow_f32(Ptr, Ptr, I64, Ptr, I64);
     aiai_f16_to_f32(I32) -> F32;
     aiai_f32_to_f16(F32) -> I32;
     aiai_f64_to_f16(F64) -> I32;
@@ -218,17 +166,13 @@ pub static ROWS: &[crate::abi::Symbol] = crate::abi::symbol_table! {
     aiai_i64_to_odd_f64(I64) -> F64;
     aiai_u64_to_odd_f64(I64) -> F64;
     aiai_row_sum_f32(Ptr, I64) -> F32;
-    aiai_row_sum_squares_f32(Ptr, I64) -> F32;
-    aiai_row_sum_centered_squares_f32(Ptr, F32, I64) -> F32;
     aiai_row_dot_f32(Ptr, Ptr, I64) -> F32;
     aiai_row_max_f32(Ptr, I64) -> F32;
     aiai_row_min_f32(Ptr, I64) -> F32;
     aiai_row_argmax_f32(Ptr, I64) -> I64;
     aiai_row_argmin_f32(Ptr, I64) -> I64;
-    aiai_row_softmax_f32(Ptr, Ptr, I64);
-    aiai_row_layer_norm_f32(Ptr, Ptr, Ptr, F32, Ptr, I64);
-    aiai_row_f16_to_f32(Ptr, Ptr, I64);
-    aiai_row_f32_to_f16(Ptr, Ptr, I64);
-    aiai_row_bf16_to_f32(Ptr, Ptr, I64);
-    aiai_row_f32_to_bf16(Ptr, Ptr, I64);
+    aiai_row_add_number_f32(Ptr, F32, Ptr, I64);
+    aiai_row_sub_number_f32(Ptr, F32, Ptr, I64);
+    aiai_row_mul_number_f32(Ptr, F32, Ptr, I64);
+    aiai_row_div_number_f32(Ptr, F32, Ptr, I64);
 };

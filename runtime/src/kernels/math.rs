@@ -189,14 +189,6 @@ pub fn tanh(x: f32) -> f32 {
     (if a < 0.6 { small } else { large }).copysign(x)
 }
 
-/// 1 / (1 + e^-x).
-#[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
-    let e = exp(-x.abs());
-    let numerator = if x < 0.0 { e } else { 1.0 };
-    numerator / (1.0 + e)
-}
-
 /// The error function.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
@@ -232,12 +224,6 @@ pub fn erf(x: f32) -> f32 {
     );
     let large = (1.0 - exp(-t * g)).copysign(x);
     if a < 0.95 { small } else { large }
-}
-
-/// x (1 + erf(x / sqrt 2)) / 2, in these operations.
-#[inline(always)]
-pub fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
 /// Square root, correctly rounded.

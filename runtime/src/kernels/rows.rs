@@ -13,7 +13,7 @@ const BLOCK: usize = 64;
 /// # Safety
 /// `source` can be read and `destination` written for `n` elements. They are the same or do not overlap.
 #[inline(always)]
-unsafe fn map(
+pub unsafe fn map(
     source: *const f32,
     destination: *mut f32,
     n: usize,
@@ -98,12 +98,8 @@ unary_rows! {
     log1p / log1p_at = math::log1p;
     /// Hyperbolic tangent
     tanh / tanh_at = math::tanh;
-    /// Logistic function
-    sigmoid / sigmoid_at = math::sigmoid;
     /// Error function
     erf / erf_at = math::erf;
-    /// x (1 + erf(x / sqrt 2)) / 2
-    gelu / gelu_at = math::gelu;
     /// Square root
     sqrt / sqrt_at = math::sqrt;
     /// 1 / sqrt(x)

@@ -34,8 +34,6 @@ singles! {
     log1p, log1p_version / log1p_at, log1p_f64 = math::log1p, libm::log1p;
     tanh, tanh_version / tanh_at, tanh_f64 = math::tanh, libm::tanh;
     erf, erf_version / erf_at, erf_f64 = math::erf, libm::erf;
-    sigmoid, sigmoid_version / sigmoid_at, sigmoid_f64 = math::sigmoid, double_sigmoid;
-    gelu, gelu_version / gelu_at, gelu_f64 = math::gelu, double_gelu;
     sqrt, sqrt_version / sqrt_at, sqrt_f64 = math::sqrt, f64::sqrt;
     rsqrt, rsqrt_version / rsqrt_at, rsqrt_f64 = math::rsqrt, double_rsqrt;
     sin, sin_version / sin_at, sin_f64 = sine, libm::sin;
@@ -100,15 +98,6 @@ fn cosine(x: f32) -> f32 {
     } else {
         trig::cos_fast(x)
     }
-}
-
-fn double_sigmoid(x: f64) -> f64 {
-    let e = libm::exp(-x.abs());
-    (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
-}
-
-fn double_gelu(x: f64) -> f64 {
-    0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))
 }
 
 fn double_rsqrt(x: f64) -> f64 {

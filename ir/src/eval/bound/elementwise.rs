@@ -164,7 +164,11 @@ pub fn cast(x: &Array, result: &mut Array) {
             if error == 0.0 {
                 return 0.0;
             }
-            let same = range(values[i] - error) == range(values[i] + error);
+            // Every number but 0 is true.
+            let same = match to {
+                DType::Bool => values[i].abs() > error,
+                _ => range(values[i] - error) == range(values[i] + error),
+            };
             return if same && from.is_float() && error < UNKNOWN {
                 0.0
             } else {
