@@ -267,19 +267,11 @@ fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
                     continue;
                 }
                 let awaits = match last.0 {
-                    Token::Eq | Token::FatArrow | Token::Arrow | Token::Tilde => true,
                     Token::Comma | Token::Colon | Token::LBrace => true,
-                    Token::Name => matches!(word(last), "and" | "or" | "where"),
                     Token::Greater => !closes_generics(&out),
-                    other => other.is_infix(),
+                    token => awaits_more(token, word(last)),
                 };
-                let goes_on = match next.0 {
-                    Token::Minus => false,
-                    Token::Dot | Token::FatArrow | Token::Arrow | Token::Tilde => true,
-                    Token::Name => matches!(word(next), "and" | "or" | "where" | "else"),
-                    other => other.is_infix(),
-                };
-                if awaits || goes_on {
+                if awaits || goes_on(next.0, word(next)) {
                     continue;
                 }
             }
@@ -288,6 +280,25 @@ fn statement_ends(raw: Vec<(Token, Span)>, text: &str) -> Vec<(Token, Span)> {
         out.push((token, span));
     }
     out
+}
+
+/// Whether a statement cannot end behind a token.
+fn awaits_more(token: Token, word: &str) -> bool {
+    match token {
+        Token::Eq | Token::FatArrow | Token::Arrow | Token::Tilde => true,
+        Token::Name => matches!(word, "and" | "or" | "where"),
+        other => other.is_infix(),
+    }
+}
+
+/// Whether a token at the start of a line goes on with the statement before.
+fn goes_on(token: Token, word: &str) -> bool {
+    match token {
+        Token::Minus => false,
+        Token::Dot | Token::FatArrow | Token::Arrow | Token::Tilde => true,
+        Token::Name => matches!(word, "and" | "or" | "where" | "else"),
+        other => other.is_infix(),
+    }
 }
 
 /// Whether the last token is a `>` that closes a list of type arguments: then the line ends there.

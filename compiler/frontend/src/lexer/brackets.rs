@@ -3,7 +3,7 @@
 //! Where every bracket matches, nothing is done. Otherwise matching is led by what cannot stand in
 //! a bracket (`let` directly within parentheses) and by indentation, which is what people go by.
 
-use super::Token;
+use super::{Token, awaits_more, goes_on};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::span::Span;
 
@@ -136,6 +136,8 @@ struct Open {
     span: Span,
     /// Columns before the first token of its line.
     indent: u32,
+    /// The same of the line where its statement starts.
+    level: u32,
 }
 
 struct Mender<'a> {
@@ -161,20 +163,23 @@ impl<'a> Mender<'a> {
     }
 
     fn run(&mut self, tokens: &[(Token, Span)]) {
-        let (mut line_start, mut first, mut indent) = (0, true, 0);
+        let (mut line_start, mut first, mut indent, mut level) = (0, true, 0, 0);
+        let mut last = (Token::Newline, "");
         for (at, &(token, span)) in tokens.iter().enumerate() {
             if token == Token::Newline {
                 (line_start, first) = (span.end, true);
                 self.out.push((token, span));
                 continue;
             }
+            let word = match token {
+                Token::Name => &self.text[span.range()],
+                _ => "",
+            };
             if first {
                 indent = span.start - line_start;
-                let word = if token == Token::Name {
-                    &self.text[span.range()]
-                } else {
-                    ""
-                };
+                if !awaits_more(last.0, last.1) && !goes_on(token, word) {
+                    level = indent;
+                }
                 let next = tokens.get(at + 1).map_or(Token::End, |t| t.0);
                 if let Some(head) = head(word, next) {
                     self.start(head, span, indent);
@@ -186,15 +191,17 @@ impl<'a> Mender<'a> {
                         token,
                         span,
                         indent,
+                        level: level.min(indent),
                     });
                     self.out.push((token, span));
                 }
                 Token::RBrace => self.close_brace(span, first.then_some(indent)),
-                Token::RParen | Token::RBracket => self.close(token, span),
+                Token::RParen | Token::RBracket => self.close(token, span, &tokens[at + 1..]),
                 Token::End => self.finish(span),
                 _ => self.out.push((token, span)),
             }
             first = false;
+            last = (token, word);
         }
     }
 
@@ -205,7 +212,7 @@ impl<'a> Mender<'a> {
             return;
         }
         while let Some(open) = self.open.last().copied() {
-            if open.indent < indent {
+            if open.level < indent {
                 return;
             }
             self.unclosed(open, span, "but this starts at its level");
@@ -235,7 +242,7 @@ impl<'a> Mender<'a> {
         self.drop_parens(span, "but the block ends here");
         while let (Some(open), Some(indent)) = (self.open.last().copied(), indent) {
             // It stands to the left of the line that opened: it closes another one.
-            if open.indent <= indent || self.open.len() == 1 {
+            if open.level <= indent || self.open.len() == 1 {
                 break;
             }
             self.unclosed(open, span, "this brace is not at its level");
@@ -253,7 +260,7 @@ impl<'a> Mender<'a> {
         self.out.push((Token::RBrace, span));
     }
 
-    fn close(&mut self, token: Token, span: Span) {
+    fn close(&mut self, token: Token, span: Span, rest: &[(Token, Span)]) {
         let within: Vec<Open> = self
             .open
             .iter()
@@ -264,6 +271,9 @@ impl<'a> Mender<'a> {
         let Some(found) = within.iter().position(|o| closing(o.token) == Some(token)) else {
             // The wrong kind of bracket, or none open.
             return match within.first() {
+                Some(open) if closes_in(rest, closing(open.token)) => {
+                    self.stray(span, sign(token));
+                }
                 Some(open) => {
                     let (wrong, right) = (sign(token), sign(closing(open.token).unwrap_or(token)));
                     let message = format!("`{}` is closed by `{wrong}`", sign(open.token));
@@ -341,6 +351,21 @@ impl<'a> Mender<'a> {
         self.diagnostics
             .push(Diagnostic::new("E0104", span, message).help(help));
     }
+}
+
+/// Whether a bracket is closed before the statement ends.
+fn closes_in(rest: &[(Token, Span)], wanted: Option<Token>) -> bool {
+    let mut depth = 0u32;
+    for &(token, _) in rest {
+        match token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket if depth > 0 => depth -= 1,
+            Token::RParen | Token::RBracket => return Some(token) == wanted,
+            Token::Newline | Token::LBrace | Token::RBrace | Token::End => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 fn sign(token: Token) -> &'static str {

@@ -13,12 +13,20 @@ impl Parser<'_> {
     pub(super) fn report(&mut self, diagnostic: Diagnostic) -> Failed {
         let at = diagnostic.span.start.max(self.span().start);
         let first = self.mended.partition_point(|&place| place < self.anchor);
-        let mended = self.mended.get(first).is_some_and(|&place| place <= at);
+        let end = self.statement_end().max(at);
+        let mended = self.mended.get(first).is_some_and(|&place| place <= end);
         let unsure = self.unsure_from.is_some_and(|from| at >= from);
         if !self.stopped && !mended && !unsure {
             self.diagnostics.push(diagnostic);
         }
         Failed
+    }
+
+    /// Where the line of the next token ends.
+    fn statement_end(&self) -> u32 {
+        let ends = |t: &&(Token, Span)| matches!(t.0, Token::Newline | Token::End);
+        let end = self.tokens[self.at..].iter().find(ends);
+        end.map_or(u32::MAX, |end| end.1.start)
     }
 
     /// How messages name the next token.
