@@ -49,6 +49,8 @@ pub(crate) struct ModuleInfo<'p> {
     pub def: &'p ast::Module,
     /// The parameters that stand for modules, not dimensions.
     pub type_params: HashSet<Sym>,
+    /// Defined in the standard library.
+    pub library: bool,
 }
 
 /// A function or a method.

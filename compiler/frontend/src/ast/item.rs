@@ -218,30 +218,14 @@ pub struct Domain {
     pub hi: Expr,
 }
 
-/// One condition of a `where`.
+/// One condition of a `where`: `H * K == D`. Both sides are dimension expressions. (`T: float` stands
+/// with the generic parameter.)
 #[derive(Clone, Debug)]
-pub enum Constraint {
-    /// `H * K == D`. Both sides are dimension expressions.
-    Compare {
-        op: CompareOp,
-        lhs: Expr,
-        rhs: Expr,
-        span: Span,
-    },
-    /// `T: float`.
-    Bound {
-        name: Ident,
-        bound: Ident,
-        span: Span,
-    },
-}
-
-impl Constraint {
-    pub fn span(&self) -> Span {
-        match self {
-            Constraint::Compare { span, .. } | Constraint::Bound { span, .. } => *span,
-        }
-    }
+pub struct Constraint {
+    pub op: CompareOp,
+    pub lhs: Expr,
+    pub rhs: Expr,
+    pub span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -163,12 +163,12 @@ impl Elaborator<'_> {
             };
             if dim.as_const().is_some_and(|value| !relation.holds(value)) {
                 let message = format!("`{text}` does not hold");
-                self.report(Diagnostic::new("E0306", clause.span(), message));
+                self.report(Diagnostic::new("E0306", clause.span, message));
                 continue;
             }
             cx.facts.assume(relation, dim);
             if relation != Relation::Zero && dim.as_const().is_none() {
-                let loc = Some(self.sources.loc(clause.span()));
+                let loc = Some(self.sources.loc(clause.span));
                 cx.requires.push(Require {
                     dim,
                     relation,

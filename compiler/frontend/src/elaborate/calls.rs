@@ -143,6 +143,9 @@ impl Elaborator<'_> {
             return Val::Poison;
         };
         self.default_dtypes(def, &mut env);
+        if !self.bounds_hold(def, &env, &vals, span) {
+            return Val::Poison;
+        }
         let Some(consts) = self.constant_args(cx, def, &vals, &mut env) else {
             return Val::Poison;
         };
@@ -439,10 +442,10 @@ impl Elaborator<'_> {
                     diagnostic = diagnostic
                         .help("say so in a `where` clause of this function or its module");
                 }
-                self.report(diagnostic.related(constraint.span(), "required here"));
+                self.report(diagnostic.related(constraint.span, "required here"));
                 return false;
             }
-            let loc = self.sources.loc(constraint.span());
+            let loc = self.sources.loc(constraint.span);
             cx.require(relation, dim, &text, loc);
         }
         true
@@ -450,9 +453,7 @@ impl Elaborator<'_> {
 
     /// A clause with the values of its sides, where they are numbers.
     fn with_values(&mut self, constraint: &Constraint, env: &mut Env) -> Option<String> {
-        let Constraint::Compare { op, lhs, rhs, .. } = constraint else {
-            return None;
-        };
+        let Constraint { op, lhs, rhs, .. } = constraint;
         let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
         let (a, b) = (a.as_const()?, b.as_const()?);
         let sign = match op {
@@ -472,9 +473,7 @@ impl Elaborator<'_> {
         constraint: &Constraint,
         env: &mut Env,
     ) -> Option<(Relation, Dim, String)> {
-        let Constraint::Compare { op, lhs, rhs, span } = constraint else {
-            return None;
-        };
+        let Constraint { op, lhs, rhs, span } = constraint;
         let (a, b) = (self.static_dim(lhs, env)?, self.static_dim(rhs, env)?);
         let one = Dim::from(1);
         let (relation, dim) = match op {

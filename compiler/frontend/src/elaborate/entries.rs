@@ -109,6 +109,8 @@ impl<'p> Elaborator<'p> {
             }
         }
         let signature = self.signature(def, &mut env);
+        // The body can use what the signature names, and no more.
+        env.open = false;
         let function = self.build(id, receiver, env, consts, name);
         (function, signature)
     }

@@ -78,6 +78,55 @@ impl Elaborator<'_> {
         }
     }
 
+    /// Whether generic dtypes are what their bounds say.
+    pub(super) fn bounds_hold(
+        &mut self,
+        def: &ast::Function,
+        env: &Env,
+        vals: &[(Val, Span)],
+        span: Span,
+    ) -> bool {
+        for param in &def.generics {
+            let Some(bound) = param.bound else { continue };
+            let Some(GArg::DType(dtype)) = env.bound.get(&param.name.name) else {
+                continue;
+            };
+            let holds = match bound.name.as_str() {
+                "float" => dtype.is_float(),
+                "int" => !dtype.is_float() && *dtype != DType::Bool,
+                _ => true,
+            };
+            if holds {
+                continue;
+            }
+            let is_of = |p: &Param| match &p.ty.kind {
+                TypeKind::Tensor { elem, .. } => elem.name == param.name.name,
+                TypeKind::Named { name, .. } => name.name == param.name.name,
+                _ => false,
+            };
+            let at = def.params.iter().position(is_of).and_then(|k| vals.get(k));
+            let at = at.map_or(span, |val| val.1);
+            let (name, bound_name) = (param.name.name, bound.name);
+            let message = format!(
+                "`{}` takes `{name}: {bound_name}`, got {dtype}",
+                def.name.name
+            );
+            let diagnostic = Diagnostic::new("E0302", at, message)
+                .related(param.span, "declared here")
+                .help(format!(
+                    "convert it: `{}(...)`",
+                    if bound_name.as_str() == "int" {
+                        "i32"
+                    } else {
+                        "f32"
+                    }
+                ));
+            self.report(diagnostic);
+            return false;
+        }
+        true
+    }
+
     /// The dtype that a parameter wants, where that is known already.
     pub(super) fn param_dtype(&self, param: &Param, env: &Env) -> Option<DType> {
         let name = match &param.ty.kind {

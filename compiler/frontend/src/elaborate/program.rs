@@ -372,6 +372,7 @@ fn collect<'p>(
                 e.modules.push(ModuleInfo {
                     def,
                     type_params: type_params(def),
+                    library,
                 });
                 for member in &def.members {
                     if let Member::Fn(method) = member {
@@ -438,6 +439,11 @@ impl<'p> Elaborator<'p> {
                 continue;
             }
             self.check_function(id);
+        }
+        for module in 0..self.modules.len() {
+            if !self.modules[module].library {
+                self.check_initial_values(module);
+            }
         }
         self.checking = false;
     }

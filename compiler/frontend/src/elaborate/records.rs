@@ -1,6 +1,6 @@
 //! Module instances: construction, changed copies, initial values.
 
-use aiai_ir::{Dim, Sym};
+use aiai_ir::{Builder, DType, Dim, Function, Sym, Type};
 
 use super::Elaborator;
 use super::context::{Cx, Env};
@@ -113,7 +113,7 @@ impl Elaborator<'_> {
                     let what = format!("field `{name}` of `{}`", def.name.name);
                     self.fit(cx, val.clone(), ty, *at, &what, def.name.span)
                 }
-                None => self.default_field(cx, module, *name, ty, span),
+                None => self.default_field(cx, (module, &args), *name, ty, span),
             };
             match val {
                 Some(val) => fields.push((*name, val)),
@@ -132,7 +132,7 @@ impl Elaborator<'_> {
     fn default_field(
         &mut self,
         cx: &mut Cx,
-        module: usize,
+        (module, args): (usize, &[GArg]),
         name: Sym,
         ty: &Ty,
         span: Span,
@@ -143,9 +143,7 @@ impl Elaborator<'_> {
                 && let (true, LeafInit::Value(value)) =
                     (leaf.names.iter().any(|n| n.name == name), &leaf.init)
             {
-                let val = self.expr(cx, value, None);
-                let what = format!("the default of `{name}`");
-                return self.fit(cx, val, ty, value.span, &what, leaf.span);
+                return self.default_value_of(cx, (module, args), leaf, value, ty);
             }
         }
         let message = format!("the field `{name}` of `{}` is missing", def.name.name);
@@ -153,6 +151,60 @@ impl Elaborator<'_> {
             Diagnostic::new("E0303", span, message).related(def.name.span, "declared here"),
         );
         None
+    }
+
+    /// What stands behind `=`, with the names of the module.
+    fn default_value_of(
+        &mut self,
+        cx: &mut Cx,
+        (module, args): (usize, &[GArg]),
+        leaf: &crate::ast::Leaf,
+        value: &crate::ast::Expr,
+        ty: &Ty,
+    ) -> Option<Val> {
+        let env = self.module_env(module, args);
+        let outer = std::mem::replace(&mut cx.env, env);
+        let hint = match ty {
+            Ty::Tensor { dtype, .. } => Some(*dtype),
+            _ => None,
+        };
+        let val = self.expr(cx, value, hint);
+        cx.env = outer;
+        let what = format!("the default of `{}`", leaf.names[0].name);
+        self.fit(cx, val, ty, value.span, &what, leaf.ty.span)
+    }
+
+    /// The initial values of a module are values of its leaves.
+    pub(crate) fn check_initial_values(&mut self, module: usize) {
+        let def = self.modules[module].def;
+        let mut function = Function::new("check");
+        let mut cx = Cx::new(Builder::new(&mut function), Env::default());
+        let args = self.open_args(module, &mut Env::default());
+        let key = Type::tensor(DType::U32, [Dim::from(2)]);
+        let key = cx.b.add_param("key", key, false);
+        let mut source = KeySource {
+            key: Some(key),
+            span: def.name.span,
+            count: 0,
+        };
+        let fields = self.fields(module, &args, false);
+        for member in &def.members {
+            let Member::Leaf(leaf) = member else { continue };
+            let name = leaf.names[0].name;
+            let Some((_, ty, _)) = fields.iter().find(|field| field.0 == name) else {
+                continue;
+            };
+            match &leaf.init {
+                LeafInit::Value(value) => {
+                    self.default_value_of(&mut cx, (module, &args), leaf, value, ty);
+                }
+                LeafInit::Drawn(initializer) => {
+                    let env = self.module_env(module, &args);
+                    self.draw(&mut cx, initializer, env, ty, &mut source);
+                }
+                LeafInit::None => {}
+            }
+        }
     }
 
     fn no_field(&mut self, module: usize, name: Ident, _at: Span) -> Val {
@@ -343,11 +395,7 @@ impl Elaborator<'_> {
             return self.init_type(cx, ty, key, &[], path);
         };
         match &leaf.init {
-            LeafInit::Value(value) => {
-                let val = self.expr(cx, value, None);
-                let what = format!("the default of `{name}`");
-                self.fit(cx, val, ty, value.span, &what, leaf.span)
-            }
+            LeafInit::Value(value) => self.default_value_of(cx, owner, leaf, value, ty),
             LeafInit::Drawn(initializer) => {
                 let env = self.module_env(owner.0, owner.1);
                 self.draw(cx, initializer, env, ty, key)
@@ -394,6 +442,17 @@ impl Elaborator<'_> {
             self.unknown_function(name);
             return None;
         };
+        let first = self.fns[id].def.params.first();
+        let takes_key = first.is_some_and(|param| match &param.ty.kind {
+            TypeKind::Named { name, .. } => name.name.as_str() == "Key",
+            _ => false,
+        });
+        if !takes_key {
+            let message = format!("`{}` is no initialiser", name.name);
+            let help = "an initialiser takes a `Key` first and gives a tensor of any shape";
+            self.report(Diagnostic::new("E0602", name.span, message).help(help));
+            return None;
+        }
         let key = self.next_key(cx, key, initializer.span)?;
         let outer = std::mem::replace(&mut cx.env, env);
         let pack = Sym::new("initialised shape");

@@ -8,11 +8,14 @@ use aiai_ir::Sym;
 use super::Elaborator;
 use super::value::GArg;
 use crate::ast::{
-    BinaryOp, Constraint, Expr, ExprKind, Function, GenericArg, GenericParam, Ident, Item,
-    LeafInit, Member, Module, Param, TypeDim, TypeExpr, TypeKind,
+    BinaryOp, Expr, ExprKind, Function, GenericArg, GenericParam, Ident, Item, Member, Module,
+    Param, TypeDim, TypeExpr, TypeKind,
 };
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
+
+/// What a generic parameter can be declared as: an element type, or a module.
+const BOUNDS: &[&str] = &["float", "int", "module"];
 
 impl Elaborator<'_> {
     /// Checks the signatures of the items of a file.
@@ -22,7 +25,6 @@ impl Elaborator<'_> {
                 Item::Fn(def) => self.check_signature(def, &[]),
                 Item::Module(def) => {
                     self.check_members(def);
-                    self.check_initializers(def);
                     for member in &def.members {
                         if let Member::Fn(method) = member {
                             self.check_signature(method, &def.generics);
@@ -52,18 +54,17 @@ impl Elaborator<'_> {
         self.distinct(names.copied());
     }
 
-    /// The functions behind `~` exist.
-    fn check_initializers(&mut self, def: &Module) {
-        for member in &def.members {
-            let Member::Leaf(leaf) = member else { continue };
-            let LeafInit::Drawn(init) = &leaf.init else {
-                continue;
-            };
-            let name = init.name;
-            let known = self.find_fn(name.name, name.span).is_some()
-                || super::builtins::find(name.name.as_str()).is_some();
-            if !known {
-                self.unknown_function(name);
+    /// What stands behind the colon of a generic parameter is a bound.
+    fn check_bounds(&mut self, generics: &[GenericParam]) {
+        for bound in generics.iter().filter_map(|generic| generic.bound) {
+            let text = bound.name.as_str();
+            if !BOUNDS.contains(&text) {
+                let message = format!("unknown bound `{text}`");
+                let help = match crate::suggest::nearest(text, BOUNDS.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("bounds are `{}`", BOUNDS.join("`, `")),
+                };
+                self.report(Diagnostic::new("E0201", bound.span, message).help(help));
             }
         }
     }
@@ -85,6 +86,7 @@ impl Elaborator<'_> {
 
     fn check_signature(&mut self, def: &Function, owner: &[GenericParam]) {
         self.distinct_params(&def.params);
+        self.check_bounds(&def.generics);
         let mut bound: HashSet<Sym> = HashSet::new();
         bound.extend(
             owner
@@ -163,7 +165,7 @@ impl Elaborator<'_> {
             if dim.as_const().is_some_and(|value| !relation.holds(value)) {
                 let message = format!("`{text}` does not hold for this `{}`", def.name.name);
                 let diagnostic = Diagnostic::new("E0306", span, message);
-                self.report(diagnostic.related(clause.span(), "required here"));
+                self.report(diagnostic.related(clause.span, "required here"));
                 return false;
             }
         }
@@ -214,10 +216,8 @@ fn names_used(def: &Function) -> Vec<Ident> {
     let types = def.params.iter().map(|param| &param.ty).chain(&def.ret);
     types.for_each(|ty| uses(ty, &mut used));
     for constraint in &def.constraints {
-        if let Constraint::Compare { lhs, rhs, .. } = constraint {
-            dim_names(lhs, &mut used);
-            dim_names(rhs, &mut used);
-        }
+        dim_names(&constraint.lhs, &mut used);
+        dim_names(&constraint.rhs, &mut used);
     }
     used
 }

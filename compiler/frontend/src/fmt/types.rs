@@ -69,13 +69,9 @@ impl Formatter<'_> {
         if constraints.is_empty() {
             return Doc::NIL;
         }
-        let constraints = constraints.iter().map(|constraint| match constraint {
-            Constraint::Compare { op, lhs, rhs, .. } => {
-                concat_doc![self.expr(lhs), " ", op.symbol(), " ", self.expr(rhs)]
-            }
-            Constraint::Bound { name, bound, .. } => {
-                concat_doc![name.name.as_str(), ": ", bound.name.as_str()]
-            }
+        let constraints = constraints.iter().map(|constraint| {
+            let Constraint { op, lhs, rhs, .. } = constraint;
+            concat_doc![self.expr(lhs), " ", op.symbol(), " ", self.expr(rhs)]
         });
         concat_doc!["where ", join(constraints, &", ".into())]
     }

@@ -123,29 +123,51 @@ impl Parser<'_> {
         Ok(UseName { name, alias })
     }
 
-    fn constraints(&mut self) -> Parsed<Vec<Constraint>> {
+    /// The conditions of a `where`; bounds among them go to the generic parameters.
+    fn constraints(&mut self, generics: &mut [GenericParam]) -> Parsed<Vec<Constraint>> {
         let mut constraints = Vec::new();
-        if self.accept_word("where") {
-            constraints.push(self.constraint()?);
-            while self.accept(Token::Comma) {
+        if !self.accept_word("where") {
+            return Ok(constraints);
+        }
+        loop {
+            if self.peek() == Token::Name && self.peek_at(1) == Token::Colon {
+                self.bound(generics)?;
+            } else {
                 constraints.push(self.constraint()?);
             }
+            if !self.accept(Token::Comma) {
+                return Ok(constraints);
+            }
         }
-        Ok(constraints)
+    }
+
+    /// `T: float` of a generic parameter `T`.
+    fn bound(&mut self, generics: &mut [GenericParam]) -> Parsed<()> {
+        let name = self.ident("a name")?;
+        self.advance();
+        let bound = self.ident("a bound such as `float`")?;
+        match generics.iter_mut().find(|g| g.name.name == name.name) {
+            Some(generic) if generic.bound.is_none() && !generic.pack => {
+                generic.bound = Some(bound);
+            }
+            Some(_) => {
+                let message = format!("`{}` has another meaning already", name.name);
+                self.report(Diagnostic::new("E0202", name.span, message));
+            }
+            None => {
+                let message = format!("`{}` is no generic parameter", name.name);
+                let help = format!(
+                    "declare it in front of the parameters: `<{}: {}>`",
+                    name.name, bound.name
+                );
+                self.report(Diagnostic::new("E0201", name.span, message).help(help));
+            }
+        }
+        Ok(())
     }
 
     fn constraint(&mut self) -> Parsed<Constraint> {
         let start = self.span();
-        if self.peek() == Token::Name && self.peek_at(1) == Token::Colon {
-            let name = self.ident("a name")?;
-            self.advance();
-            let bound = self.ident("a bound such as `float`")?;
-            return Ok(Constraint::Bound {
-                name,
-                bound,
-                span: start.to(bound.span),
-            });
-        }
         let lhs = self.dim_expr()?;
         let op = match self.peek() {
             Token::EqEq => CompareOp::Eq,
@@ -159,14 +181,14 @@ impl Parser<'_> {
         self.advance();
         let rhs = self.dim_expr()?;
         let span = start.to(rhs.span);
-        Ok(Constraint::Compare { op, lhs, rhs, span })
+        Ok(Constraint { op, lhs, rhs, span })
     }
 
     fn module(&mut self, doc: Doc) -> Parsed<Module> {
         let start = self.advance();
         let name = self.ident("the name of the module")?;
-        let generics = self.generic_params()?;
-        let constraints = self.constraints()?;
+        let mut generics = self.generic_params()?;
+        let constraints = self.constraints(&mut generics)?;
         let open = self.expect(Token::LBrace)?;
         let mut members = Vec::new();
         loop {
@@ -288,10 +310,10 @@ impl Parser<'_> {
     fn function(&mut self, doc: Doc) -> Parsed<Function> {
         let start = self.expect_word("fn")?;
         let name = self.ident("the name of the function")?;
-        let generics = self.generic_params()?;
+        let mut generics = self.generic_params()?;
         let params = self.params()?;
         let ret = self.result_type()?;
-        let constraints = self.constraints()?;
+        let constraints = self.constraints(&mut generics)?;
         let body = self.block()?;
         let span = start.to(body.span);
         Ok(Function {
@@ -324,9 +346,9 @@ impl Parser<'_> {
     fn prop(&mut self, doc: Doc) -> Parsed<Prop> {
         let start = self.advance();
         let name = self.ident("a name")?;
-        let generics = self.generic_params()?;
+        let mut generics = self.generic_params()?;
         let params = self.params()?;
-        let constraints = self.constraints()?;
+        let constraints = self.constraints(&mut generics)?;
         let body = self.block()?;
         let span = start.to(body.span);
         Ok(Prop {
@@ -466,10 +488,10 @@ impl Parser<'_> {
     fn rule(&mut self, doc: Doc) -> Parsed<Rule> {
         let start = self.expect_word("rule")?;
         let name = self.ident("the name of the rule")?;
-        let generics = self.generic_params()?;
+        let mut generics = self.generic_params()?;
         let params = self.params()?;
         let class = self.rule_class()?;
-        let constraints = self.constraints()?;
+        let constraints = self.constraints(&mut generics)?;
         let open = self.expect(Token::LBrace)?;
         let (lhs, rhs, end) = match self.sides(open) {
             Ok(sides) => sides,
