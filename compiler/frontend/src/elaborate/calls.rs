@@ -261,6 +261,8 @@ impl Elaborator<'_> {
         };
         let results = match function.call_types(&types) {
             Ok(results) => results,
+            // The callee is not what it says, which is reported there.
+            Err(_) if self.diagnostics.count() > 0 => return Val::Poison,
             Err(sentence) => return self.error("E0301", span, format!("`{callee}` {sentence}")),
         };
         let binding = function.bind(&types).unwrap_or_default();
@@ -308,11 +310,18 @@ impl Elaborator<'_> {
                         return None;
                     }
                 },
+                None if args[..at].iter().any(|before| before.name.is_some()) => {
+                    let message = "an argument by position behind one by name";
+                    let diagnostic = Diagnostic::new("E0303", arg.value.span, message);
+                    self.report(diagnostic.help("give it by name too, or before the others"));
+                    return None;
+                }
                 None => next,
             };
             if place >= params.len() {
+                let plural = if params.len() == 1 { "" } else { "s" };
                 let message = format!(
-                    "`{}` takes {} arguments, got {}",
+                    "`{}` takes {} argument{plural}, got {}",
                     name.name,
                     params.len(),
                     args.len()

@@ -128,9 +128,12 @@ impl Elaborator<'_> {
                 Some(Val::Key(value))
             }
             (Val::Tuple(vals), Ty::Tuple(parts)) if vals.len() == parts.len() => {
-                let pairs = vals.into_iter().zip(parts);
+                let pairs = vals.into_iter().zip(parts).enumerate();
                 let fitted: Option<Vec<Val>> = pairs
-                    .map(|(v, t)| self.fit(cx, v, t, at, what, declared))
+                    .map(|(k, (v, t))| {
+                        let what = format!("part {k} of {what}");
+                        self.fit(cx, v, t, at, &what, declared)
+                    })
                     .collect();
                 fitted.map(Val::Tuple)
             }

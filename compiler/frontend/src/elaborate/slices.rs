@@ -103,11 +103,17 @@ impl Elaborator<'_> {
             IndexArg::At(place) => match self.expr(cx, place, None) {
                 Val::Poison => None,
                 Val::Dim(at) => {
-                    let at = if at.as_const().is_some_and(|n| n < 0) {
-                        at + dim
-                    } else {
-                        at
+                    let written = at;
+                    let at = match at.as_const() {
+                        Some(n) if n < 0 => at + dim,
+                        _ => at,
                     };
+                    if at.as_const().is_some_and(|n| n < 0) {
+                        let message =
+                            format!("position `{written}` is beyond the axis of size `{dim}`");
+                        self.report(Diagnostic::new("E0404", place.span, message));
+                        return None;
+                    }
                     let at = cx.facts.normalize(at);
                     self.slice_bounds(cx, at, at + Dim::from(1), dim, place.span)?;
                     Some(Part::At(at))

@@ -4,6 +4,7 @@ use super::{Failed, Parsed, Parser};
 use crate::ast::*;
 use crate::diagnostics::Diagnostic;
 use crate::lexer::{Head, Token};
+use crate::span::Span;
 
 impl Parser<'_> {
     pub(super) fn block(&mut self) -> Parsed<Block> {
@@ -66,6 +67,10 @@ impl Parser<'_> {
             Token::Newline | Token::Semicolon | Token::RBrace | Token::Doc | Token::End => Ok(stmt),
             Token::Eq if matches!(stmt.kind, StmtKind::Expr(_)) => Err(self.missing_let(&stmt)),
             Token::OpAssign => Err(self.unexpected("the end of the line")),
+            Token::Comma if self.unclosed_generics().is_some() => {
+                let open = self.unclosed_generics().unwrap_or(stmt.span);
+                Err(self.bare_generics(open))
+            }
             _ => {
                 let message = format!("expected the end of the line, found {}", self.found());
                 let mut diagnostic = Diagnostic::new("E0103", self.span(), message)
@@ -74,11 +79,39 @@ impl Parser<'_> {
                     Some(word) => diagnostic.help(format!(
                         "a reduction over an index is written `{word} i: ...`, without brackets"
                     )),
-                    None => diagnostic.help("put the next statement on a line of its own"),
+                    None => diagnostic.help(self.what_else(&stmt)),
                 };
                 Err(self.report(diagnostic))
             }
         }
+    }
+
+    /// What may have been meant where a statement goes on.
+    fn what_else(&self, stmt: &Stmt) -> String {
+        let text = &self.text[stmt.span.range()];
+        let words = ["let", "emit", "if", "for", "while", "grad"];
+        let next = "put the next statement on a line of its own".to_owned();
+        match (self.peek(), self.word()) {
+            (_, "if") => "write `if c { a } else { b }`".to_owned(),
+            (_, "as") => "convert with the name of the type: `f32(x)`".to_owned(),
+            (Token::ColonColon, _) => "what belongs to a value stands behind a dot".to_owned(),
+            (Token::Name, _) if matches!(stmt.kind, StmtKind::Expr(_)) => {
+                let near = crate::suggest::nearest(text, words);
+                near.map_or(next, |word| format!("did you mean `{word}`?"))
+            }
+            _ => next,
+        }
+    }
+
+    /// The `<` of `Linear<2, 3>`, where the next token is its comma.
+    fn unclosed_generics(&self) -> Option<Span> {
+        let [.., (Token::Name, _), (Token::Less, open), _] = self.tokens[..self.at] else {
+            return None;
+        };
+        let ends = |t: &&(Token, Span)| matches!(t.0, Token::Newline | Token::End);
+        let rest = &self.tokens[self.at..];
+        let line = rest.iter().take_while(|t| !ends(t));
+        line.clone().any(|t| t.0 == Token::Greater).then_some(open)
     }
 
     /// The reducer of `sum[i]` just before the next token.
@@ -101,7 +134,10 @@ impl Parser<'_> {
     fn missing_let(&mut self, stmt: &Stmt) -> Failed {
         let place = &self.text[stmt.span.range()];
         let place = if place.len() > 40 { "x" } else { place };
-        let help = format!("write `let {place} = ...`; a value is bound once and never changed");
+        let help = match place.strip_prefix("self.") {
+            Some(field) => format!("nothing is changed; a copy is made: `self.set({field} = ...)`"),
+            None => format!("write `let {place} = ...`; a value is bound once and never changed"),
+        };
         let diagnostic = Diagnostic::new("E0106", stmt.span, "a binding without `let`");
         self.report(diagnostic.help(help))
     }

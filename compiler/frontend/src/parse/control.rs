@@ -48,6 +48,11 @@ impl Parser<'_> {
             return self.for_each();
         }
         let var = self.ident("the name of the loop variable")?;
+        if self.peek() == Token::Eq {
+            let message = "a loop variable runs `in` a range";
+            let diagnostic = Diagnostic::new("E0101", self.span(), message);
+            return Err(self.report(diagnostic.help("write `in` in place of `=`")));
+        }
         self.expect_word("in")?;
         let lo = self.expr()?;
         let source = if self.at_dots() {

@@ -82,6 +82,11 @@ impl Parser<'_> {
             if strength == COMPARISON
                 && binary_op(self.peek(), "").is_some_and(|o| o.1 == COMPARISON)
             {
+                if self.peek() == Token::Greater
+                    && matches!(self.peek_at(1), Token::LParen | Token::Dot)
+                {
+                    return Err(self.bare_generics(op_span));
+                }
                 let message = "comparisons do not chain";
                 let diagnostic = Diagnostic::new("E0107", self.span(), message)
                     .related(op_span, "the first comparison")
@@ -89,6 +94,16 @@ impl Parser<'_> {
                 return Err(self.report(diagnostic));
             }
         }
+    }
+
+    /// Reports `zeros<N>()`, of which `<` is at a place.
+    pub(super) fn bare_generics(&mut self, open: Span) -> super::Failed {
+        let before = self.text[..open.start as usize].trim_end();
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let name = &before[before.trim_end_matches(is_part).len()..];
+        let message = "generic arguments of a value stand behind `::`";
+        let diagnostic = Diagnostic::new("E0101", open, message);
+        self.report(diagnostic.help(format!("write `{name}::<...>`")))
     }
 
     fn prefix(&mut self, least: u8) -> Parsed<Expr> {
