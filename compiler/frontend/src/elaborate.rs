@@ -96,7 +96,13 @@ pub struct Elaborator<'p> {
 }
 
 impl Elaborator<'_> {
-    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, mut diagnostic: Diagnostic) {
+        // Two axes stand for any where a definition is checked by itself.
+        let shown = |text: &mut String| *text = text.replace("_0, _1", "..");
+        shown(&mut diagnostic.message);
+        shown(&mut diagnostic.label);
+        diagnostic.help.iter_mut().for_each(shown);
+        diagnostic.related.iter_mut().for_each(|r| shown(&mut r.1));
         self.diagnostics.push(diagnostic);
     }
 

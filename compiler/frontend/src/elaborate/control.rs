@@ -32,8 +32,12 @@ impl Elaborator<'_> {
         if ty != Type::scalar(DType::Bool) {
             let message = format!("`if` takes a scalar truth value, got `{ty}`");
             let diagnostic = Diagnostic::new("E0304", branch.condition.span, message);
-            return self
-                .fail(diagnostic.help("to choose per element, write `select(condition, a, b)`"));
+            let help = if ty.rank() == 0 {
+                "compare it: `n != 0`"
+            } else {
+                "to choose per element, write `select(condition, a, b)`"
+            };
+            return self.fail(diagnostic.help(help));
         }
         cx.b.begin_region(&[]);
         let then = self.block(cx, &branch.then, hint);

@@ -52,6 +52,16 @@ impl Elaborator<'_> {
             Member::Fn(_) => &[],
         });
         self.distinct(names.copied());
+        for member in &def.members {
+            if let Member::Submodule(sub) = member
+                && matches!(sub.ty.kind, TypeKind::Tensor { .. })
+            {
+                let name = sub.names[0];
+                let message = format!("`{}` is a tensor, not a module", name.name);
+                let help = format!("write `param {}: ...`", name.name);
+                self.report(Diagnostic::new("E0304", name.span, message).help(help));
+            }
+        }
     }
 
     /// What stands behind the colon of a generic parameter is a bound.
@@ -87,6 +97,11 @@ impl Elaborator<'_> {
     fn check_signature(&mut self, def: &Function, owner: &[GenericParam]) {
         self.distinct_params(&def.params);
         self.check_bounds(&def.generics);
+        for domain in def.params.iter().filter_map(|param| param.domain.as_ref()) {
+            let at = domain.lo.span.to(domain.hi.span);
+            let message = "a domain stands in `prop` and `bench` only";
+            self.report(Diagnostic::new("E0308", at, message));
+        }
         let mut bound: HashSet<Sym> = HashSet::new();
         bound.extend(
             owner

@@ -191,7 +191,7 @@ impl Check<'_> {
         }
         let help = match c {
             '&' => "write `and`",
-            '|' => "write `or`",
+            '|' => "write `or`; there are no anonymous functions",
             '^' => "for powers write `pow(x, n)`; for bits, `xor(a, b)`",
             '\'' | '`' | '\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}' => {
                 "strings stand in plain double quotes, `\"`"

@@ -253,6 +253,12 @@ impl Parser<'_> {
             LeafInit::None
         };
         let span = start.to(self.last_span());
+        if kind.is_none() && !matches!(init, LeafInit::None) {
+            let name = names[0].name;
+            let message = format!("`{name}` has an initial value, but is no leaf");
+            let diagnostic = Diagnostic::new("E0105", names[0].span, message);
+            return Err(self.report(diagnostic.help(format!("write `param {name}: ...`"))));
+        }
         if !matches!(
             self.peek(),
             Token::Newline | Token::Semicolon | Token::RBrace | Token::Doc
