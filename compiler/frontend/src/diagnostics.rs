@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::span::Span;
+use crate::span::{FileId, Span};
 
 mod codes;
 mod json;
@@ -115,6 +115,17 @@ impl Diagnostics {
             let names = matches!(d.code, "E0201" | "E0205" | "E0401");
             !names || said.insert((d.code, d.span.file, d.message.clone()))
         });
+    }
+
+    /// Drops the braces of a file that close nothing because the one that opens is missing, which is said
+    /// at its place.
+    pub fn drop_strays(&mut self, file: FileId) {
+        let of_file = |d: &Diagnostic| d.span.file == file;
+        let missing = |d: &Diagnostic| of_file(d) && d.message.starts_with("expected `{`");
+        if self.found.iter().any(missing) {
+            let stray = |d: &Diagnostic| of_file(d) && d.message.starts_with("`}` closes nothing");
+            self.found.retain(|d| !stray(d));
+        }
     }
 
     /// By file and position, so that output does not depend on the order of checking.

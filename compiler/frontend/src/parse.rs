@@ -46,6 +46,7 @@ pub fn parse(text: &str, id: FileId, diagnostics: &mut Diagnostics) -> File {
         unsure_from,
     };
     let items = parser.file();
+    diagnostics.drop_strays(id);
     File {
         id,
         items,

@@ -271,7 +271,7 @@ impl<'a> Mender<'a> {
         let Some(found) = within.iter().position(|o| closing(o.token) == Some(token)) else {
             // The wrong kind of bracket, or none open.
             return match within.first() {
-                Some(open) if closes_in(rest, closing(open.token)) => {
+                Some(open) if closes_in(rest, closing(open.token), self.lines(open, span)) => {
                     self.stray(span, sign(token));
                 }
                 Some(open) => {
@@ -295,6 +295,11 @@ impl<'a> Mender<'a> {
         }
         self.open.pop();
         self.out.push((token, span));
+    }
+
+    /// Whether a bracket was opened on another line than that of a place.
+    fn lines(&self, open: &Open, place: Span) -> bool {
+        self.text[open.span.start as usize..place.start as usize].contains('\n')
     }
 
     fn finish(&mut self, end: Span) {
@@ -353,14 +358,15 @@ impl<'a> Mender<'a> {
     }
 }
 
-/// Whether a bracket is closed before the statement ends.
-fn closes_in(rest: &[(Token, Span)], wanted: Option<Token>) -> bool {
+/// Whether a bracket is closed before its line ends, or if it goes over several `lines` before a brace.
+fn closes_in(rest: &[(Token, Span)], wanted: Option<Token>, lines: bool) -> bool {
     let mut depth = 0u32;
     for &(token, _) in rest {
         match token {
             Token::LParen | Token::LBracket => depth += 1,
             Token::RParen | Token::RBracket if depth > 0 => depth -= 1,
             Token::RParen | Token::RBracket => return Some(token) == wanted,
+            Token::Newline if lines => {}
             Token::Newline | Token::LBrace | Token::RBrace | Token::End => return false,
             _ => {}
         }

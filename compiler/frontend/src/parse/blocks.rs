@@ -144,8 +144,12 @@ impl Parser<'_> {
 
     fn stray_doc(&mut self) {
         self.anchor = self.span().start;
-        let diagnostic = Diagnostic::new("E0110", self.span(), "documentation of nothing");
-        self.report(diagnostic.help("`///` stands before items and members; elsewhere write `//`"));
+        // Where a brace is missing, it may stand before an item.
+        if self.unsure_from.is_none() {
+            let message = "documentation of nothing";
+            let help = "`///` stands before items and members; elsewhere write `//`";
+            self.report(Diagnostic::new("E0110", self.span(), message).help(help));
+        }
         while self.accept(Token::Doc) {
             self.skip_newlines();
         }

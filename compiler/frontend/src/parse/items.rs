@@ -44,7 +44,8 @@ impl Parser<'_> {
 
     /// Reports documentation with nothing behind it.
     fn undocumented(&mut self, doc: &Doc) {
-        if !doc.lines.is_empty() {
+        // Where a brace is missing, it may stand before an item.
+        if !doc.lines.is_empty() && self.unsure_from.is_none() {
             let diagnostic = Diagnostic::new("E0110", doc.span, "documentation of nothing");
             self.report(diagnostic.help("`///` stands before what it documents; else write `//`"));
         }
