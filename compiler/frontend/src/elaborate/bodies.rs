@@ -46,11 +46,22 @@ impl Elaborator<'_> {
         for param in &def.params {
             let val = if param.constant {
                 let given = consts.iter().find(|c| c.0 == param.name.name);
-                given.map_or(Val::Poison, |c| c.1.clone())
+                let given = given.map_or(Val::Poison, |c| c.1.clone());
+                match &param.default {
+                    Some(default) if self.checking => {
+                        let val = self.constant_default(default);
+                        let fits = self.constant_arg(&cx, param, val, default.span, None);
+                        fits.map_or(Val::Poison, |_| given)
+                    }
+                    _ => given,
+                }
             } else {
                 let mut env = std::mem::take(&mut cx.env);
                 let ty = self.resolve(&param.ty, &mut env);
                 cx.env = env;
+                if self.checking {
+                    self.check_default(&mut cx, param, &ty);
+                }
                 self.add_param(&mut cx, param.name.name.as_str(), &ty, param.own)
             };
             cx.bind(param.name.name, val, param.name.span);
@@ -58,6 +69,15 @@ impl Elaborator<'_> {
         self.finish_body(cx, def);
         self.stack.pop();
         function
+    }
+
+    /// A default must be a value of its parameter, whether or not a call leaves it out.
+    fn check_default(&mut self, cx: &mut Cx, param: &ast::Param, ty: &Ty) {
+        if let Some(default) = &param.default {
+            let val = self.constant_default(default);
+            let what = format!("`{}`", param.name.name);
+            self.fit(cx, val, ty, default.span, &what, param.ty.span);
+        }
     }
 
     pub(super) fn finish_body(&mut self, mut cx: Cx, def: &ast::Function) {

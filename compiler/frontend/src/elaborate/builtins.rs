@@ -290,11 +290,7 @@ impl Elaborator<'_> {
             Some(axis) if (-rank_signed..rank_signed).contains(&axis) => {
                 Some(axis.rem_euclid(rank_signed) as usize)
             }
-            Some(axis) => {
-                let message = format!("axis {axis} is out of range for rank {rank}");
-                self.report(Diagnostic::new("E0307", span, message));
-                None
-            }
+            Some(axis) => self.no_axis(axis, rank_signed, span),
             None => {
                 self.report(Diagnostic::new(
                     "E0308",
@@ -304,6 +300,20 @@ impl Elaborator<'_> {
                 None
             }
         }
+    }
+
+    pub(super) fn no_axis<T>(&mut self, axis: i64, rank: i64, span: Span) -> Option<T> {
+        let message = format!("axis {axis} is out of range for rank {rank}");
+        let mut finding = Diagnostic::new("E0307", span, message);
+        if rank > 0 {
+            let last = rank - 1;
+            finding = finding.help(match last {
+                0 => "the one axis is 0, or -1 from the end".to_owned(),
+                _ => format!("axes are 0 to {last}, or -1 to -{rank} from the end"),
+            });
+        }
+        self.report(finding);
+        None
     }
 
     /// The axes that `axis =` or `axes =` name; `None` inside where neither stands.
@@ -326,8 +336,12 @@ impl Elaborator<'_> {
                     }
                 }
             }
-            (Some((_, span)), _) | (_, Some((_, span))) => {
-                self.report(Diagnostic::new("E0308", span, "an axis is a known number"));
+            (Some((val, span)), _) | (_, Some((val, span))) => {
+                let mut finding = Diagnostic::new("E0308", span, "an axis is a known number");
+                if matches!(val, Val::Tuple(_)) {
+                    finding = finding.help("name several with `axes = (0, 1)`");
+                }
+                self.report(finding);
                 return None;
             }
         };

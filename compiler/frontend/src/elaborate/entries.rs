@@ -292,7 +292,7 @@ impl<'p> Elaborator<'p> {
     }
 
     pub(super) fn number(&mut self, expr: &ast::Expr) -> Option<f64> {
-        match self.default_value(expr) {
+        match self.constant_default(expr) {
             Val::Dim(d) => d.as_const().map(|n| n as f64),
             Val::Float(x) => Some(x),
             _ => None,

@@ -141,11 +141,7 @@ impl Elaborator<'_> {
     }
 
     /// A default: a literal.
-    pub(crate) fn default_value(&mut self, default: &ast::Expr) -> Val {
-        self.constant_default(default)
-    }
-
-    pub(super) fn constant_default(&mut self, default: &ast::Expr) -> Val {
+    pub(crate) fn constant_default(&mut self, default: &ast::Expr) -> Val {
         use crate::ast::{ExprKind, UnaryOp};
         match &default.peel().kind {
             ExprKind::Int { value, .. } => Val::Dim(Dim::from(*value as i64)),
@@ -183,7 +179,12 @@ impl Elaborator<'_> {
             ("i64" | "i32", Val::Dim(d)) => Val::Dim(cx.facts.normalize(d)),
             (_, val @ Val::Tuple(_)) if wanted.is_empty() => val,
             (_, val) => {
-                let message = format!("`{}` must be known at compile time", param.name.name);
+                let name = param.name.name;
+                let known = matches!(val, Val::Dim(_) | Val::Float(_) | Val::Bool(_));
+                let message = match known && !wanted.is_empty() {
+                    true => format!("`{name}` is of type {wanted}"),
+                    false => format!("`{name}` must be known at compile time"),
+                };
                 let label = format!("this is {}", val.kind());
                 let diagnostic = Diagnostic::new("E0308", at, message).label(label);
                 self.report(diagnostic.related(param.span, "declared `const` here"));
@@ -195,9 +196,7 @@ impl Elaborator<'_> {
             let axis = d.as_const()?;
             let rank = rank as i64;
             if axis < -rank || axis >= rank {
-                let message = format!("axis {axis} is out of range for rank {rank}");
-                self.report(Diagnostic::new("E0307", at, message));
-                return None;
+                return self.no_axis(axis, rank, at);
             }
             return Some(Val::Dim(Dim::from(axis.rem_euclid(rank))));
         }

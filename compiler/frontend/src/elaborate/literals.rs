@@ -31,6 +31,9 @@ impl Elaborator<'_> {
                     self.report(Diagnostic::new("E0302", span, message).help(help));
                     return None;
                 }
+                if overflows(dtype, x) {
+                    return self.too_large(&x.to_string(), dtype, span);
+                }
                 Some(cx.b.scalar(dtype, x))
             }
             Val::Bool(x) => {
@@ -60,6 +63,7 @@ impl Elaborator<'_> {
             return None;
         }
         match dim.as_const() {
+            Some(n) if overflows(dtype, n as f64) => self.too_large(&n.to_string(), dtype, span),
             Some(n) if dtype.is_float() => Some(cx.b.scalar(dtype, n as f64)),
             Some(n) => {
                 let literal = Literal::i64(dtype, n);
@@ -75,6 +79,13 @@ impl Elaborator<'_> {
                 Some(cx.b.cast(value, dtype))
             }
         }
+    }
+
+    fn too_large<T>(&mut self, number: &str, dtype: DType, span: Span) -> Option<T> {
+        let message = format!("{number} is too large for {dtype}");
+        let help = "write `inf` for an infinity, or compute in a wider dtype";
+        self.report(Diagnostic::new("E0302", span, message).help(help));
+        None
     }
 
     /// `[a, b, ...]`: elements of one shape stacked along a new first axis. All-number literals become
@@ -130,6 +141,12 @@ fn holds(dtype: DType, n: i64) -> bool {
     Literal::i64(dtype, n).element(0).as_i64() == n && (n >= 0 || dtype.is_signed())
 }
 
+/// Whether a finite number has no finite neighbour in a float dtype.
+fn overflows(dtype: DType, x: f64) -> bool {
+    let rounded = |x| Literal::scalar(dtype, Scalar::Float(x)).element(0).as_f64();
+    dtype.is_float() && x.is_finite() && !rounded(x).is_finite()
+}
+
 /// The constant that nested arrays of plain numbers stand for.
 fn constant_array(items: &[Expr], hint: Option<DType>) -> Option<Literal> {
     let mut elements = Vec::new();
@@ -155,7 +172,9 @@ fn constant_array(items: &[Expr], hint: Option<DType>) -> Option<Literal> {
     let dtype = hint.filter(|h| fits(*h)).unwrap_or(natural);
     let outside = |e: &Scalar| match e {
         Scalar::Int(n) if !dtype.is_float() => !holds(dtype, *n),
-        _ => false,
+        Scalar::Int(n) => overflows(dtype, *n as f64),
+        Scalar::Float(x) => overflows(dtype, *x),
+        Scalar::UInt(_) | Scalar::Bool(_) => false,
     };
     if elements.iter().any(outside) {
         return None;

@@ -32,7 +32,7 @@ pub struct Program {
 }
 
 /// What kind of item a test is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TestKind {
     Test,
     Prop,
@@ -350,6 +350,15 @@ pub(super) fn test_name(item: &Item) -> Option<(TestKind, String)> {
     }
 }
 
+/// Where the name of a test, property or benchmark stands.
+fn test_title(item: &Item) -> Span {
+    match item {
+        Item::Test(test) => test.name.span,
+        Item::Prop(prop) | Item::Bench(prop) => prop.name.span,
+        other => other.span(),
+    }
+}
+
 /// Enters the items of a file; names must be distinct within it.
 fn collect<'p>(
     e: &mut Elaborator<'p>,
@@ -473,7 +482,7 @@ impl<'p> Elaborator<'p> {
                 _ => "",
             };
             let val = match &param.default {
-                Some(default) => match (self.default_value(default), wanted) {
+                Some(default) => match (self.constant_default(default), wanted) {
                     (Val::Dim(d), "f64" | "f32") => Val::Float(d.as_const().unwrap_or(0) as f64),
                     (val, _) => val,
                 },
@@ -493,12 +502,22 @@ impl<'p> Elaborator<'p> {
         Some(consts)
     }
 
-    /// Every test of a file, checked.
+    /// Every test of a file, checked. Two of a kind cannot have one name.
     pub(crate) fn check_tests(&mut self, file: &'p ast::File) {
+        let mut known: HashMap<(TestKind, String), Span> = HashMap::new();
         for item in &file.items {
-            if test_name(item).is_some() {
-                self.test_function(item, 2);
+            let Some(name) = test_name(item) else {
+                continue;
+            };
+            let at = test_title(item);
+            if let Some(&first) = known.get(&name) {
+                let message = format!("`{}` is defined twice", name.1);
+                let diagnostic = Diagnostic::new("E0202", at, message);
+                self.report(diagnostic.related(first, "first defined here"));
+            } else {
+                known.insert(name, at);
             }
+            self.test_function(item, 2);
         }
     }
 }

@@ -67,6 +67,15 @@ impl Parser<'_> {
         if wanted == "an expression" && self.peek() == Token::Ellipsis {
             diagnostic = diagnostic.help("in a type, `..` stands for any axes");
         }
+        if wanted == "`{`" && self.peek() == Token::Colon {
+            diagnostic = diagnostic.help("blocks stand in braces: `{ ... }`");
+        }
+        if wanted == "an expression" && (self.peek(), self.peek_at(1)) == (Token::Dot, Token::Int) {
+            let digits = &self.text[self.tokens[self.at + 1].1.range()];
+            if digits.len() < 30 {
+                diagnostic = diagnostic.help(format!("write `0.{digits}`"));
+            }
+        }
         if wanted == "an expression" && self.at > 0 {
             let (before, span) = self.tokens[self.at - 1];
             if before == Token::Less && self.peek() == Token::Greater {

@@ -62,6 +62,8 @@ pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array) {
         }
         let spread = match kind {
             UnaryKind::Sin | UnaryKind::Cos => error.min(2.0),
+            // Part of the range may lie outside of the domain.
+            _ if low.is_nan() || high.is_nan() => UNKNOWN,
             _ => (low - outcome).abs().max((high - outcome).abs()),
         };
         let spread = if error == 0.0 { 0.0 } else { spread };
@@ -192,4 +194,25 @@ pub fn cast(x: &Array, result: &mut Array) {
 
 fn narrower(a: DType, b: DType) -> bool {
     a.bytes() < b.bytes() || (a != b && a.bytes() == b.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(kind: UnaryKind, value: f64, error: f64) -> f64 {
+        let mut x = Array::floats(DType::F32, vec![1], [value]);
+        x.error = Some(vec![error]);
+        let mut result = Array::floats(DType::F32, vec![1], [float1(kind, value)]);
+        unary(kind, &x, &mut result);
+        result.error_at(0)
+    }
+
+    #[test]
+    fn a_range_that_leaves_the_domain_is_unknown() {
+        for kind in [UnaryKind::Sqrt, UnaryKind::Rsqrt, UnaryKind::Log] {
+            assert_eq!(bounds(kind, 0.3, 0.5), UNKNOWN, "{kind:?}");
+            assert!(bounds(kind, 0.3, 0.1) < 2.0, "{kind:?}");
+        }
+    }
 }
