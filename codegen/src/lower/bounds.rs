@@ -34,6 +34,14 @@ impl Lowerer<'_> {
                     );
                 }
             }
+            Op::Reshape { shape } => {
+                let from = Dim::product(self.shape(node.operands[0]).iter().copied());
+                let to = Dim::product(shape.iter().copied());
+                if from != to {
+                    let message = || format!("`{from}` elements become `{to}`");
+                    self.ensure(Relation::Zero, from - to, &[], message);
+                }
+            }
             Op::Pad { low, high } => {
                 for &amount in low.iter().chain(high) {
                     self.ensure(Relation::NonNegative, amount, &[], || {

@@ -3,7 +3,7 @@
 //! Every named dimension is at least 0. `where` clauses add equalities, used as substitutions,
 //! and inequalities.
 
-use super::{Atom, Dim};
+use super::{Atom, Dim, Monomial};
 use crate::sym::Sym;
 
 /// The answer to a question about symbolic dimensions. `Unknown` never counts as `True`.
@@ -40,13 +40,15 @@ impl Relation {
 pub struct Facts {
     /// `symbol = expression`, each expression free of the symbols replaced before it.
     equalities: Vec<(Sym, Dim)>,
+    /// Expressions known to be 0 that are solved for no symbol, such as `D - H*(D/H)`.
+    zeros: Vec<Dim>,
     /// Expressions known to be at least 0.
     non_negative: Vec<Dim>,
 }
 
 impl Facts {
     /// Records `dim relation 0`. An equality is solved for a symbol that occurs bare and linearly;
-    /// where there is none, only the pair of inequalities is kept.
+    /// where there is none, multiples of it are taken from what is asked about.
     pub fn assume(&mut self, relation: Relation, dim: Dim) {
         let dim = self.normalize(dim);
         match relation {
@@ -62,8 +64,15 @@ impl Facts {
                         *known = known.substitute(&replace);
                     }
                     self.equalities.push((sym, value));
+                    for known in std::mem::take(&mut self.zeros) {
+                        self.assume(Relation::Zero, known);
+                    }
                 }
-                None => self.non_negative.extend([dim, -dim]),
+                None if dim.as_const().is_some() => {}
+                None => {
+                    self.zeros.push(dim);
+                    self.non_negative.extend([dim, -dim]);
+                }
             },
         }
     }
@@ -83,7 +92,7 @@ impl Facts {
 
     /// Whether `dim relation 0` follows.
     pub fn check(&self, relation: Relation, dim: Dim) -> Truth {
-        let dim = self.normalize(dim);
+        let dim = self.reduce(self.normalize(dim));
         if let Some(value) = dim.as_const() {
             return if relation.holds(value) {
                 Truth::True
@@ -104,6 +113,19 @@ impl Facts {
             Relation::NonZero if positive(dim) || positive(-dim) => Truth::True,
             Relation::Zero | Relation::NonZero | Relation::NonNegative => Truth::Unknown,
         }
+    }
+
+    /// The remainder after multiples of what is known to be 0 are taken away.
+    fn reduce(&self, mut dim: Dim) -> Dim {
+        let mut rounds = 0;
+        while let Some(less) = self.zeros.iter().find_map(|zero| eliminate(dim, *zero)) {
+            rounds += 1;
+            if less.is_overflow() || rounds > MAX_REDUCTIONS {
+                break;
+            }
+            dim = less;
+        }
+        dim
     }
 
     /// Sound, incomplete, with bounded `effort`.
@@ -168,6 +190,35 @@ impl Facts {
         }
         bounds
     }
+}
+
+/// How often multiples of known zeros are taken from one expression, at most.
+const MAX_REDUCTIONS: u32 = 64;
+
+/// `dim` less the multiple of `zero` that removes a term which the leading one of `zero` divides.
+fn eliminate(dim: Dim, zero: Dim) -> Option<Dim> {
+    let divisions = |m: &Monomial| m.iter().filter(|(a, _)| matches!(a, Atom::Div(..))).count();
+    let degree = |m: &Monomial| m.iter().map(|(_, power)| u64::from(*power)).sum::<u64>();
+    let (leading, divisor) = zero
+        .terms()
+        .iter()
+        .max_by_key(|(m, _)| (degree(m), divisions(m), m))?;
+    dim.terms().iter().find_map(|(monomial, coefficient)| {
+        let rest = quotient(monomial, leading)?;
+        let times = coefficient.checked_div(*divisor).filter(|&k| k != 0)?;
+        Some(dim - zero * Dim::from_terms(vec![(rest, times)]))
+    })
+}
+
+/// `monomial / divisor`, where it is one.
+fn quotient(monomial: &Monomial, divisor: &Monomial) -> Option<Monomial> {
+    let mut rest = monomial.clone();
+    for (atom, power) in divisor {
+        let at = rest.iter().position(|(other, _)| other == atom)?;
+        rest[at].1 = rest[at].1.checked_sub(*power)?;
+    }
+    rest.retain(|(_, power)| *power > 0);
+    Some(rest)
 }
 
 /// The `k` with `term == k * b * quotient`, if there is one.

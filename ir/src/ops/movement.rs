@@ -1,7 +1,7 @@
 //! Type rules of ops that move elements without computing.
 
 use super::infer::{distinct_axes, ensure, exactly, index_scalar, tensor};
-use crate::{DType, Dim, Type};
+use crate::{DType, Dim, Facts, Truth, Type};
 
 pub fn broadcast(operands: &[Type], shape: &[Dim], axes: &[usize]) -> Result<Type, String> {
     let [x] = exactly(operands)?;
@@ -27,8 +27,8 @@ pub fn reshape(operands: &[Type], shape: &[Dim]) -> Result<Type, String> {
     Ok(Type::tensor(x.dtype(), shape))
 }
 
-/// Whether the element counts agree as polynomials; where a `where` clause makes them agree, the
-/// front end has put both into one form.
+/// Whether the element counts may agree. Where they are equal by a `where` clause only, or unknown,
+/// execution stops if they differ.
 pub fn same_count(from: &[Dim], to: &[Dim]) -> Result<(), String> {
     let (a, b) = (
         Dim::product(from.iter().copied()),
@@ -37,7 +37,8 @@ pub fn same_count(from: &[Dim], to: &[Dim]) -> Result<(), String> {
     ensure(!a.is_overflow() && !b.is_overflow(), || {
         "the element count leaves the range of i64".into()
     })?;
-    ensure(a == b, || format!("`{a}` elements cannot become `{b}`"))
+    let differ = Facts::default().equal(a, b) == Truth::False;
+    ensure(!differ, || format!("`{a}` elements cannot become `{b}`"))
 }
 
 pub fn permute(operands: &[Type], axes: &[usize]) -> Result<Type, String> {

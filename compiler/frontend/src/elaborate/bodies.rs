@@ -7,9 +7,7 @@ use super::types::Role;
 use super::value::{Ty, Val};
 use crate::ast::{self, Constraint};
 use crate::diagnostics::Diagnostic;
-use aiai_ir::{
-    Builder, DType, Dim, Function, Library, Literal, Relation, Require, Scalar, Sym, Type,
-};
+use aiai_ir::{Builder, DType, Dim, Function, Library, Literal, Require, Scalar, Sym, Type};
 
 impl Elaborator<'_> {
     /// Elaborates a function in an environment where every name of its signature is bound, or open.
@@ -187,7 +185,8 @@ impl Elaborator<'_> {
                 continue;
             }
             cx.facts.assume(relation, dim);
-            if relation != Relation::Zero && dim.as_const().is_none() {
+            let dim = cx.facts.normalize(dim);
+            if dim.as_const().is_none() {
                 let loc = Some(self.sources.loc(clause.span));
                 cx.requires.push(Require {
                     dim,

@@ -161,8 +161,8 @@ pub(super) fn concat(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
         }
     }
     let first = cx.b.ty(values[0]).clone();
-    for &value in &values[1..] {
-        let ty = cx.b.ty(value).clone();
+    for value in &mut values[1..] {
+        let ty = cx.b.ty(*value).clone();
         let fits = ty.dtype() == first.dtype()
             && ty.rank() == first.rank()
             && (0..rank).all(|k| k == axis || cx.equal(ty.shape()[k], first.shape()[k]));
@@ -171,6 +171,9 @@ pub(super) fn concat(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
             this.report(Diagnostic::new("E0301", at, message));
             return None;
         }
+        let mut shape = first.shape().to_vec();
+        shape[axis] = ty.shape()[axis];
+        *value = cx.b.reshape(*value, &shape);
     }
     Some(this.apply(cx, Op::Concat { axis }, &values, call.span))
 }
