@@ -14,6 +14,7 @@ use aiai_ir::{
 };
 
 mod bounds;
+mod carried;
 mod contract;
 mod control;
 mod elementwise;
@@ -116,10 +117,7 @@ impl<'a> Lowerer<'a> {
         }
         self.region(&source.body);
         for (result, buffer) in targets {
-            let in_place = matches!(self.places.get(&result), Some(Place::Buffer { buffer: b, .. }) if *b == buffer);
-            if !in_place {
-                self.write_to(result, buffer);
-            }
+            self.write_to(result, buffer);
         }
     }
 

@@ -51,23 +51,24 @@ impl<'a> Lowerer<'a> {
         for (&arg, &buffer) in args.iter().zip(state) {
             self.settle(arg, buffer);
         }
+        self.claim_state(region, args, state);
         self.region(region);
-        // All values are computed before any is overwritten: one may be another's argument.
+        self.carry_on(&region.yields, state);
+    }
+
+    /// Moves the state on. All values are computed before any is overwritten: one may be another's
+    /// argument.
+    fn carry_on(&mut self, values: &[Value], state: &[Value]) {
         let mut fresh = Vec::new();
-        for (&value, &buffer) in region.yields.iter().zip(state) {
-            let same = matches!(self.places.get(&value), Some(Place::Buffer { buffer: b, .. }) if *b == buffer);
-            if same {
-                fresh.push(None);
-                continue;
+        for (&value, &buffer) in values.iter().zip(state) {
+            if !self.lies_in(value, buffer) {
+                let copy = self.alloc(self.dtype(value), self.shape(value));
+                self.write_to(value, copy);
+                fresh.push((copy, buffer, self.source.ty(value)));
             }
-            let copy = self.alloc(self.dtype(value), self.shape(value));
-            self.write_to(value, copy);
-            fresh.push(Some(copy));
         }
-        for ((&value, copy), &buffer) in region.yields.iter().zip(fresh).zip(state) {
-            if let Some(copy) = copy {
-                self.copy_buffer(copy, buffer, self.source.ty(value));
-            }
+        for (copy, buffer, ty) in fresh {
+            self.copy_buffer(copy, buffer, ty);
         }
     }
 
@@ -122,6 +123,7 @@ impl<'a> Lowerer<'a> {
     /// The body of a scan, its emits written to their rows before the state moves on.
     fn scan_body(&mut self, region: &'a Region, state: &[Value], stacked: &[Value], i: Value) {
         let carries = state.len();
+        self.claim_state(region, &region.args[1..], state);
         self.region(region);
         for (&value, &stack) in region.yields[carries..].iter().zip(stacked) {
             let shape = self.shape(value).to_vec();
@@ -133,15 +135,7 @@ impl<'a> Lowerer<'a> {
                 this.b.op(Op::Store, &place, Vec::new());
             });
         }
-        let mut fresh = Vec::new();
-        for &value in &region.yields[..carries] {
-            let copy = self.alloc(self.dtype(value), self.shape(value));
-            self.write_to(value, copy);
-            fresh.push(copy);
-        }
-        for ((&value, copy), &buffer) in region.yields.iter().zip(fresh).zip(state) {
-            self.copy_buffer(copy, buffer, self.source.ty(value));
-        }
+        self.carry_on(&region.yields[..carries], state);
     }
 
     pub fn while_loop(&mut self, node: &'a OpNode, max: Option<Dim>) {

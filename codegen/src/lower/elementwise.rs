@@ -84,9 +84,11 @@ impl Lowerer<'_> {
         in_order
     }
 
-    /// Copies a value to a buffer of its type.
+    /// Copies a value to a buffer of its type, unless it lies there.
     pub fn write_to(&mut self, value: Value, buffer: Value) {
-        self.fill(value, buffer);
+        if !self.lies_in(value, buffer) {
+            self.fill(value, buffer);
+        }
     }
 
     fn fill(&mut self, value: Value, buffer: Value) {
