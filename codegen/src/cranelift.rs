@@ -14,7 +14,7 @@ use cranelift::prelude::settings::{self, Configurable};
 use cranelift::prelude::{AbiParam, FunctionBuilderContext, Signature, types};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module as _, ModuleError};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::executable::{Executable, Site};
 
@@ -83,6 +83,8 @@ struct Unit {
     positions: HashMap<Dim, usize>,
     /// Integer constants of the function.
     constants: FxHashMap<aiai_ir::Value, i64>,
+    /// Buffers that end, and so do not live on the stack.
+    freed: FxHashSet<aiai_ir::Value>,
     imports: FxHashMap<&'static str, (FuncId, &'static abi::Symbol)>,
     contexts: Vec<FunctionBuilderContext>,
     options: Options,
@@ -102,6 +104,7 @@ impl Unit {
             positions: dims.iter().enumerate().map(|(i, d)| (*d, i)).collect(),
             dims,
             constants: constants_of(source),
+            freed: freed_in(source),
             imports: FxHashMap::default(),
             contexts: Vec::new(),
             options: *options,
@@ -232,6 +235,16 @@ fn constants_of(source: &Function) -> FxHashMap<aiai_ir::Value, i64> {
             && value.dtype == aiai_ir::DType::I64
         {
             found.insert(node.results[0], value.element(0).as_i64());
+        }
+    });
+    found
+}
+
+fn freed_in(source: &Function) -> FxHashSet<aiai_ir::Value> {
+    let mut found = FxHashSet::default();
+    source.body.walk(&mut |node| {
+        if let Op::Free = node.op {
+            found.insert(node.operands[0]);
         }
     });
     found

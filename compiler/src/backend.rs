@@ -102,7 +102,9 @@ impl Engine {
         }
         let start = Instant::now();
         let mut entry = entry.clone();
-        driver::optimize(&mut entry, &aiai_passes::Options::default())?;
+        driver::on_a_deep_stack(|| {
+            driver::optimize(&mut entry, &aiai_passes::Options::default())
+        })??;
         let code = match self.backend {
             Backend::Interp => Code::Interp {
                 module: entry.module,
@@ -112,7 +114,7 @@ impl Engine {
                 let Some(function) = entry.module.get(entry.name) else {
                     unreachable!("the pipeline keeps the entry");
                 };
-                let code = aiai_codegen::compile(function, options);
+                let code = driver::on_a_deep_stack(|| aiai_codegen::compile(function, options))?;
                 Code::Native(Box::new(
                     code.map_err(|e| Failure::environment(e.to_string()))?,
                 ))

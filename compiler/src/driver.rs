@@ -89,6 +89,20 @@ pub fn entry(
 }
 
 /// Takes an entry to primitives.
+/// Runs work on a stack that programs with long chains of operations fit on.
+pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    const STACK: usize = 1 << 30;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, work)
+            .map_err(|e| Failure::environment(format!("no thread to compile on: {e}")))?;
+        Ok(thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
 pub fn optimize(entry: &mut Entry, options: &aiai_passes::Options) -> Result<(), Failure> {
     match aiai_passes::optimize(&mut entry.module, entry.name, options) {
         Ok(_) => Ok(()),
@@ -98,7 +112,8 @@ pub fn optimize(entry: &mut Entry, options: &aiai_passes::Options) -> Result<(),
             });
             Err(Failure::input(format!("{place}{}", e.message)))
         }
-        Err(e) => Err(Failure {
+        Err(e @ aiai_passes::PassError::TooLarge { .. }) => Err(Failure::input(e.to_string())),
+        Err(e @ aiai_passes::PassError::Invalid { .. }) => Err(Failure {
             outcome: Outcome::Environment,
             message: e.to_string(),
         }),

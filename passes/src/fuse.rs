@@ -17,6 +17,8 @@ use rows::{Rows, Tied};
 /// Ops in a group, at most, where a value has several uses: what lies before one of them may be computed
 /// once for every function behind it.
 const MOST_OPS: usize = 32;
+/// Ops in a chain, at most: what is computed together must fit the registers and the compiler.
+const MOST_CHAINED: usize = 256;
 /// Ops in a group of rows, at most, where a row is kept or a reduction joins: rows should stay in the
 /// cache.
 const MOST_ROW_OPS: usize = 128;
@@ -161,7 +163,9 @@ impl<'a> Groups<'a> {
             // Rows stay in the group that knows their numbers.
             let tied = self.tied.rows.get(&result);
             let leaves = |rows: &Rows| !rows.keeps(self.function, user) && !user.op.is_expression();
-            return joins(self.function, node, user) && !tied.is_some_and(leaves);
+            return self.size[lead] < MOST_CHAINED
+                && joins(self.function, node, user)
+                && !tied.is_some_and(leaves);
         }
         if let Some(rows) = &self.rows[lead]
             && is_elementwise(&node.op)

@@ -1,6 +1,6 @@
 //! Decomposition of calls: every call is replaced by the body of its function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aiai_ir::{Function, Module, Op, OpNode, Region, Sym, Type};
 
@@ -12,6 +12,25 @@ use crate::requires;
 pub fn inline_calls(module: &Module, function: &Function) -> Function {
     let mut done = BTreeMap::new();
     inline_function(module, function, &mut done)
+}
+
+/// How many ops the function has once every call is replaced.
+pub fn ops_with_calls(module: &Module, function: &Function, known: &mut HashMap<Sym, u64>) -> u64 {
+    let mut total = 0u64;
+    function.body.walk(&mut |node| {
+        let (Op::Call { callee, .. } | Op::Grad { callee, .. }) = &node.op else {
+            total = total.saturating_add(1);
+            return;
+        };
+        let inside = match (known.get(callee), module.get(*callee)) {
+            (Some(&inside), _) => inside,
+            (None, Some(callee)) => ops_with_calls(module, callee, known),
+            (None, None) => 1,
+        };
+        known.insert(*callee, inside);
+        total = total.saturating_add(inside);
+    });
+    total
 }
 
 fn inline_function(

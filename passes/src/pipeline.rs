@@ -1,11 +1,12 @@
 //! The pipeline, on one screen.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aiai_ir::{Module, Stage, Sym, VerifyError, verify};
 
 use crate::differentiate::{DiffError, differentiate};
-use crate::{cse, dce, fuse, simplify};
+use crate::{cse, dce, fuse, inline, simplify};
 
 /// What a caller may choose.
 #[derive(Clone, Debug, Default)]
@@ -21,12 +22,20 @@ pub struct Options {
 pub enum PassError {
     #[error(transparent)]
     Differentiate(#[from] DiffError),
+    #[error(
+        "`{entry}` has {ops} operations with the bodies of all calls; at most {MOST_OPS} are compiled"
+    )]
+    TooLarge { entry: Sym, ops: u64 },
     #[error("after pass `{pass}`: {error}")]
     Invalid {
         pass: &'static str,
         error: VerifyError,
     },
 }
+
+/// Operations of a program, at most, with the bodies of all calls: functions that call one another twice
+/// make exponentially many.
+const MOST_OPS: u64 = 1 << 20;
 
 /// The names of the passes, in order.
 pub const PASSES: &[&str] = &["differentiate", "simplify", "cse", "dce", "fuse"];
@@ -38,12 +47,16 @@ pub type Timings = Vec<(&'static str, Duration)>;
 /// then holds the entry alone.
 ///
 /// # Errors
-/// Where something under `grad` has no derivative.
+/// Where something under `grad` has no derivative, or the program is too large.
 pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Timings, PassError> {
     let mut timings = Timings::new();
     let Some(function) = module.get(entry).cloned() else {
         return Ok(timings);
     };
+    let ops = inline::ops_with_calls(module, &function, &mut HashMap::new());
+    if ops > MOST_OPS {
+        return Err(PassError::TooLarge { entry, ops });
+    }
     let mut function = function;
     for &pass in PASSES {
         let start = Instant::now();

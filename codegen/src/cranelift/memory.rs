@@ -17,7 +17,8 @@ pub fn byte_size(dtype: DType, shape: &[Dim]) -> Dim {
 
 impl Translator<'_, '_> {
     pub fn alloc(&mut self, node: &OpNode, dtype: DType, shape: &[Dim]) {
-        if let Some(bytes) = stack_bytes(&node.op) {
+        let ends = self.unit.freed.contains(&node.results[0]);
+        if let Some(bytes) = stack_bytes(&node.op).filter(|_| !ends) {
             let address = self.stack(bytes as u32);
             return self.define(node, address);
         }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use aiai_ir::{Function, Op, OpNode, Region, Value};
 
-/// Buffers of a constant size up to this live on the stack, and need no end.
-pub const STACK_BYTES: i64 = 4096;
+/// Buffers of a constant size up to this can live on the stack, and need no end.
+const STACK_BYTES: i64 = 4096;
+/// Bytes on the stack in one frame, at most; the body of a parallel loop has a frame of its own.
+const FRAME_BYTES: i64 = 1 << 20;
 
-/// The size in bytes of a buffer that lives on the stack.
+/// The size in bytes of a buffer that can live on the stack.
 pub fn stack_bytes(op: &Op) -> Option<i64> {
     let Op::Alloc { dtype, shape } = op else {
         return None;
@@ -17,20 +19,28 @@ pub fn stack_bytes(op: &Op) -> Option<i64> {
     (bytes <= STACK_BYTES).then_some(bytes)
 }
 
-/// Ends every buffer of the function.
+/// Ends every buffer of the function that does not live on the stack.
 pub fn insert(function: &mut Function) {
-    region(&mut function.body);
+    region(&mut function.body, &mut 0);
 }
 
-fn region(region_: &mut Region) {
+fn region(region_: &mut Region, frame: &mut i64) {
     let mut roots: HashMap<Value, Value> = HashMap::new();
     let mut last: HashMap<Value, usize> = HashMap::new();
     for (at, node) in region_.ops.iter_mut().enumerate() {
-        node.regions.iter_mut().for_each(region);
+        let mut own = 0;
+        let frame = match node.op {
+            Op::Parallel { .. } => &mut own,
+            _ => &mut *frame,
+        };
+        node.regions.iter_mut().for_each(|r| region(r, frame));
         match &node.op {
-            Op::Alloc { .. } if stack_bytes(&node.op).is_none() => {
-                roots.insert(node.results[0], node.results[0]);
-                last.insert(node.results[0], at);
+            Op::Alloc { .. } => {
+                *frame += stack_bytes(&node.op).unwrap_or(0);
+                if stack_bytes(&node.op).is_none() || *frame > FRAME_BYTES {
+                    roots.insert(node.results[0], node.results[0]);
+                    last.insert(node.results[0], at);
+                }
             }
             Op::View { .. } => {
                 if let Some(&root) = roots.get(&node.operands[0]) {

@@ -1,6 +1,6 @@
 //! Source text that is no program, or that grows without bound.
 
-use super::{folder, main_with, run, source, write};
+use super::{folder, main_with, refused, run, source, write};
 
 #[test]
 fn sources_that_are_no_programs() {
@@ -114,4 +114,27 @@ fn sources_that_grow_without_bound() {
     source("module A { a: A }\n", "E0204", true);
     source("module A { b: B }\nmodule B { a: A }\n", "E0204", true);
     source(main_with("main(x)"), "E0204", true);
+}
+
+#[test]
+fn programs_that_are_long() {
+    let folder = folder();
+    let here = folder.path();
+    let chain: String = (0..20_000)
+        .map(|i| format!("  let y{} = y{i} * 0.5 + 1\n", i + 1))
+        .collect();
+    let text = format!("fn main(y0: f32[N]) -> f32[N] {{\n{chain}  y20000\n}}\n");
+    write(here, "chain.aiai", text);
+    let ran = run(here, &["run", "chain.aiai", "--random", "1"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let calls: String = (0..40)
+        .map(|i| format!("fn f{}(x: f32[N]) -> f32[N] {{ f{i}(f{i}(x)) }}\n", i + 1))
+        .collect();
+    write(
+        here,
+        "calls.aiai",
+        format!("fn f0(x: f32[N]) -> f32[N] {{ x + 1 }}\n{calls}"),
+    );
+    let args = ["run", "calls.aiai:f40", "--random", "1"];
+    refused(here, &args, 2, &["operations with the bodies of all calls"]);
 }
