@@ -174,6 +174,7 @@ pub fn lex(text: &str, file: FileId, diagnostics: &mut Diagnostics) -> Lexed {
         text,
         diagnostics,
         unread: Vec::new(),
+        last_unexpected: None,
     };
     let raw = raw_tokens(text, file, &mut check, &mut lexed.comments);
     lexed.mended = std::mem::take(&mut check.unread);

@@ -83,7 +83,7 @@ builtins! {
     "top_k" "top_k(x, k)" "The k largest along the last axis, in order, and their places." reductions::top_k;
     // Movement.
     "reshape" "reshape(x, (a, b))" "The same elements under another shape." movement::reshape;
-    "transpose" "transpose(x)" "The last two axes exchanged." movement::transpose;
+    "transpose" "transpose(x)" "The last two axes exchanged; other orders with `permute`." movement::transpose;
     "permute" "permute(x, (1, 0, 2))" "Axis k of the result is the k-th axis named." movement::permute;
     "broadcast" "broadcast(x, (a, b))" "Repeated to a shape, trailing axes aligned." movement::broadcast;
     "pad" "pad(x, axis = k, before = n, after = m, value = 0)" "Copies of `value` laid around." movement::pad;
@@ -170,7 +170,13 @@ impl Elaborator<'_> {
                     format!("`{}` does not take this argument", builtin.name),
                 ),
             };
-            return self.fail(Diagnostic::new("E0303", at, message).help(builtin.signature));
+            let help = match builtin.name {
+                "transpose" => {
+                    "transpose(x) exchanges the last two axes; `permute(x, axes)` puts them in any order"
+                }
+                _ => builtin.signature,
+            };
+            return self.fail(Diagnostic::new("E0303", at, message).help(help));
         }
         val
     }

@@ -85,16 +85,21 @@ impl Elaborator<'_> {
         }
         let module = self.modules[record.module].def.name;
         let message = format!("`{}` has no method `{}`", module.name, method.name);
-        let names: Vec<&str> = self
-            .methods
-            .keys()
-            .filter(|k| k.0 == record.module)
-            .map(|k| k.1.as_str())
-            .chain(["set"])
+        let keys = self.methods.keys().filter(|k| k.0 == record.module);
+        let names: Vec<&str> = keys.map(|k| k.1.as_str()).chain(["set"]).collect();
+        let members = self.modules[record.module].def.members.iter();
+        let own: Vec<String> = members
+            .filter_map(|member| match member {
+                ast::Member::Fn(method) => Some(format!("`{}`", method.name.name)),
+                _ => None,
+            })
+            .take(6)
             .collect();
         let mut diagnostic = Diagnostic::new("E0206", method.span, message);
         if let Some(near) = crate::suggest::nearest(method.name.as_str(), names) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else if !own.is_empty() {
+            diagnostic = diagnostic.help(format!("it has {}", own.join(", ")));
         }
         self.fail(diagnostic.related(module.span, "declared here"))
     }

@@ -192,6 +192,9 @@ impl Elaborator<'_> {
         };
         let message = format!("{what} is `{wanted}`, got {found}");
         let mut diagnostic = Diagnostic::new(code, at, message).label(format!("this is {found}"));
+        if let (Val::Tuple(_), Ty::Tensor { .. }) = (&val, ty) {
+            diagnostic = diagnostic.help("take it apart: `let (a, b) = ...`");
+        }
         if let (Val::Tensor(v), Ty::Tensor { shape, dtype }) = (&val, ty) {
             let actual = cx.b.ty(*v);
             let differ = actual

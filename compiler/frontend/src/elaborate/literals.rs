@@ -49,7 +49,11 @@ impl Elaborator<'_> {
             }
             other => {
                 let message = format!("expected a tensor, found {}", other.kind());
-                self.report(Diagnostic::new("E0304", span, message));
+                let mut diagnostic = Diagnostic::new("E0304", span, message);
+                if let Val::Tuple(_) = other {
+                    diagnostic = diagnostic.help("take it apart: `let (a, b) = ...`");
+                }
+                self.report(diagnostic);
                 None
             }
         }
@@ -125,7 +129,8 @@ impl Elaborator<'_> {
                     let label = format!("`{ty}`");
                     let first_span = items[0].span;
                     let diagnostic = Diagnostic::new("E0301", item.span, message).label(label);
-                    return self.fail(diagnostic.related(first_span, "unlike this one"));
+                    let help = "several tensors of other shapes are a tuple: `(a, b)`";
+                    return self.fail(diagnostic.related(first_span, "unlike this one").help(help));
                 }
             }
             let mut shape = vec![Dim::from(1)];

@@ -5,7 +5,7 @@ use aiai_ir::Sym;
 use super::context::Cx;
 use super::value::{GArg, Val};
 use super::{Elaborator, ItemRef, builtins};
-use crate::ast::Ident;
+use crate::ast::{self, Ident};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 use crate::suggest::{foreign_function, foreign_name, nearest};
@@ -89,7 +89,14 @@ impl Elaborator<'_> {
         let text = name.name.as_str();
         if self.find_fn(name.name, name.span).is_some() || builtins::find(text).is_some() {
             let message = format!("`{text}` is a function; call it with `(...)`");
-            return self.error("E0304", name.span, message);
+            let mut diagnostic = Diagnostic::new("E0304", name.span, message);
+            let found = self.find_fn(name.name, name.span);
+            let first = found.and_then(|id| self.fns[id].def.params.first());
+            let draws = |p: &ast::Param| matches!(&p.ty.kind, ast::TypeKind::Named { name, .. } if name.name.as_str() == "Key");
+            if first.is_some_and(draws) {
+                diagnostic = diagnostic.help(format!("a parameter starts as `~ {text}`"));
+            }
+            return self.fail(diagnostic);
         }
         let mut known: Vec<&str> = cx.names().map(|n| n.as_str()).collect();
         known.extend(cx.env.bound.keys().map(|n| n.as_str()));

@@ -168,10 +168,15 @@ impl Elaborator<'_> {
         let (dx, dy) = (cx.b.ty(x).dtype(), cx.b.ty(y).dtype());
         if dx != dy {
             let message = format!("`{what}` joins {dx} and {dy}");
+            let to = if dy.is_float() && !dx.is_float() {
+                dy
+            } else {
+                dx
+            };
             let diagnostic = Diagnostic::new("E0302", span, message)
                 .related(a.span, format!("this is {}", cx.b.ty(x)))
                 .related(b.span, format!("this is {}", cx.b.ty(y)))
-                .help(format!("convert one side, for instance with `{dx}(...)`"));
+                .help(format!("convert one side: `{to}(...)`"));
             self.report(diagnostic);
             return None;
         }

@@ -39,7 +39,11 @@ impl Elaborator<'_> {
             let val = self.expr(cx, &arg.value, hint);
             let Some(name) = arg.name else {
                 let message = format!("the fields of `{}` are given by name", def.name.name);
-                return self.error("E0303", arg.value.span, message);
+                let help = format!(
+                    "`{0}(...)` sets fields; `{0}::<...>.init(key)` draws them",
+                    def.name.name
+                );
+                return self.fail(Diagnostic::new("E0303", arg.value.span, message).help(help));
             };
             vals.push((name, val, arg.value.span));
         }

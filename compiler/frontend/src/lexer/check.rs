@@ -14,6 +14,8 @@ pub(super) struct Check<'a> {
     pub diagnostics: &'a mut Diagnostics,
     /// Where characters were skipped.
     pub unread: Vec<u32>,
+    /// The last character that has no place in the language, and where it ends.
+    pub last_unexpected: Option<(char, u32)>,
 }
 
 impl Check<'_> {
@@ -210,7 +212,14 @@ impl Check<'_> {
             c if c.is_alphabetic() => "names are of the letters a to z and A to Z, digits and `_`",
             _ => "delete it",
         };
-        self.report("E0001", one, format!("unexpected character `{c}`"), help);
+        // The other one of a pair is no finding of its own.
+        let again = self.last_unexpected.is_some_and(|(last, end)| {
+            last == c && !self.text[end as usize..one.start as usize].contains('\n')
+        });
+        if !again {
+            self.report("E0001", one, format!("unexpected character `{c}`"), help);
+        }
+        self.last_unexpected = Some((c, one.end));
         one.end
     }
 

@@ -70,6 +70,12 @@ impl Parser<'_> {
         if wanted == "`{`" && self.peek() == Token::Colon {
             diagnostic = diagnostic.help("blocks stand in braces: `{ ... }`");
         }
+        if wanted == "`{`" && self.ends_parameters() {
+            diagnostic = diagnostic.help("the type of the result stands behind `->`");
+        }
+        if wanted == "`=`" && self.peek() == Token::Comma {
+            diagnostic = diagnostic.help("several names stand in brackets: `let (a, b) = ...`");
+        }
         if wanted == "an expression" && (self.peek(), self.peek_at(1)) == (Token::Dot, Token::Int) {
             let digits = &self.text[self.tokens[self.at + 1].1.range()];
             if digits.len() < 30 {
@@ -92,6 +98,14 @@ impl Parser<'_> {
             }
         }
         self.report(diagnostic)
+    }
+
+    /// Whether the last token closed the parameters of a function, and a type follows.
+    fn ends_parameters(&self) -> bool {
+        let last = self.at.checked_sub(1).map(|at| self.tokens[at].0);
+        last == Some(Token::RParen)
+            && self.peek() == Token::Name
+            && matches!(self.peek_at(1), Token::LBracket | Token::LBrace)
     }
 
     /// Reports a keyword where a name was expected.

@@ -177,6 +177,12 @@ impl Parser<'_> {
                 span,
             }
         } else {
+            let number = matches!(base.kind, ExprKind::Int { .. });
+            if number && self.peek() != Token::Name {
+                let text = &self.text[base.span.range()];
+                let finding = Diagnostic::new("E0101", self.last_span(), "a number ends in a dot");
+                return Err(self.report(finding.help(format!("write `{text}.0`"))));
+            }
             self.ident("the name of a field or method")?
         };
         let mut generics = Vec::new();

@@ -16,7 +16,10 @@ pub(super) fn reshape(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Op
         let ty = cx.b.ty(x).clone();
         let message = format!("`{ty}` has `{have}` elements, the shape `{want}`");
         let mut diagnostic = Diagnostic::new("E0301", at, message);
-        if have.as_const().is_none() || want.as_const().is_none() {
+        if shape.iter().any(|d| d.as_const().is_some_and(|d| d < 0)) {
+            diagnostic =
+                diagnostic.help("every size of the new shape is written out; `-1` is none");
+        } else if have.as_const().is_none() || want.as_const().is_none() {
             diagnostic = diagnostic.help(
                 "say in a `where` clause that they are equal, or split axes so that they are",
             );
