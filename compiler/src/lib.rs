@@ -60,6 +60,14 @@ impl Failure {
             message: message.into(),
         }
     }
+
+    /// A file that was to be written.
+    pub fn output(error: &aiai_runtime::Error) -> Failure {
+        match error {
+            aiai_runtime::Error::NotAFile(_) => Failure::input(error.to_string()),
+            _ => Failure::environment(error.to_string()),
+        }
+    }
 }
 
 impl From<aiai_runtime::Error> for Failure {
