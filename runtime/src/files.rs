@@ -113,7 +113,9 @@ mod tests {
         write_atomically(&at("link"), |w| w.write_all(b"new")).unwrap();
         assert!(at("link").is_symlink());
         assert_eq!(std::fs::read(at("file")).unwrap(), b"new");
-        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
         assert!(made.unwrap().success());
         std::os::unix::fs::symlink("pipe", at("to_pipe")).unwrap();
         std::fs::create_dir(at("folder")).unwrap();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiai_runtime::Tensor;
+use aiai_runtime::files::check_writable;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -145,6 +146,8 @@ impl Training<'_> {
 
     /// The state to start from: fresh, or that of the checkpoint.
     fn start(&mut self, resume: bool) -> Result<(), Failure> {
+        // Found out before hours of work are lost.
+        check_writable(&self.path).map_err(|e| Failure::output(&e))?;
         if resume {
             let (checkpoint, state) =
                 Checkpoint::load(&self.path, &self.contract.state, &self.identity)?;
@@ -156,8 +159,7 @@ impl Training<'_> {
         }
         let key = key_tensor(derive_key(self.section.seed, Purpose::Init, 0))?;
         self.state = self.code.init.run(&[&key])?;
-        // Found out before hours of work are lost.
-        self.save()
+        Ok(())
     }
 
     fn save(&self) -> Result<(), Failure> {

@@ -152,3 +152,33 @@ fn checkpoints_of_something_else() {
     );
     refused(here, &resume, 2, &["epochs"]);
 }
+
+#[test]
+fn a_training_that_fails_leaves_the_checkpoint_as_it_was() {
+    let (folder, _) = new_model();
+    let here = folder.path();
+    let args = ["train", "m", "--epochs", "1", "--out", "c"];
+    let program = fs::read_to_string(here.join("m/model.aiai")).expect("made above");
+    let data = fs::read_to_string(here.join("m/points.csv")).expect("made above");
+    let fail = || {
+        write(
+            here,
+            "m/model.aiai",
+            program.replace("cross_entropy(", "0.0 / 0.0 * cross_entropy("),
+        );
+        refused(here, &args, 1, &["the loss is NaN at step 0"]);
+        write(here, "m/model.aiai", &program);
+        write(here, "m/points.csv", "x1,x2,class\n1,2,0.5\n");
+        refused(here, &args, 2, &["no i32"]);
+        write(here, "m/points.csv", &data);
+    };
+    fail();
+    assert!(!here.join("c").exists());
+    assert_eq!(run(here, &args).code, Some(0));
+    let before = fs::read(here.join("c")).expect("a checkpoint");
+    fail();
+    assert!(
+        before == fs::read(here.join("c")).expect("a checkpoint"),
+        "it has changed"
+    );
+}
