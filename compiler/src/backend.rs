@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use aiai_codegen::{Executable, ProfileRow};
 use aiai_frontend::elaborate::Entry;
 use aiai_ir::eval::{self, Array};
+use aiai_ir::ops::is_access;
 use aiai_ir::{Loc, Module, Sym};
 use aiai_runtime::{Pool, Tensor};
 
@@ -60,8 +61,9 @@ impl From<aiai_codegen::RunError> for RunError {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
+        // What is read outside a tensor comes from the numbers of an argument more often than not.
         Failure {
-            outcome: if error.bad_input {
+            outcome: if error.bad_input || is_access(&error.message) {
                 Outcome::BadInput
             } else {
                 Outcome::Finding

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::backend::{Engine, Prepared};
+use crate::backend::{Engine, Prepared, RunError};
 use crate::cli::{Global, TrainArgs};
 use crate::project::{Data, Project, TrainSection};
 use crate::train::{Checkpoint, Contract, Filled, Order, Purpose, derive_key};
@@ -220,13 +220,8 @@ impl Training<'_> {
             });
         }
         let args: Vec<&Tensor> = self.state.iter().chain(&inputs).collect();
-        let mut results = self.code.step.run(&args).map_err(|e| {
-            let failure = Failure::from(e);
-            Failure {
-                message: format!("step {n}: {}", failure.message),
-                ..failure
-            }
-        })?;
+        let results = self.code.step.run(&args);
+        let mut results = results.map_err(|e| of_batch(e, &format!("step {n}"), examples))?;
         let loss = results.pop().map(|t| t.to_f64_vec()).transpose()?;
         let loss = loss.and_then(|v| v.first().copied()).unwrap_or(f64::NAN);
         if !loss.is_finite() {
@@ -270,7 +265,8 @@ impl Training<'_> {
                 }
             }
             let args: Vec<&Tensor> = args.iter().collect();
-            let results = self.code.evaluate.run(&args)?;
+            let results = self.code.evaluate.run(&args);
+            let results = results.map_err(|e| of_batch(e, "evaluation", examples))?;
             loss += results[0].to_f64_vec()?[0] * examples.len() as f64;
             if self.contract.counts {
                 right += results[1].to_f64_vec()?[0];
@@ -328,6 +324,27 @@ impl Training<'_> {
         }
         output::print(&format!("seconds         {:.1}", took.as_secs_f64()));
         output::print(&format!("checkpoint      {path}"));
+    }
+}
+
+/// A failure with the examples that it may come from, by their places in the data.
+fn of_batch(error: RunError, what: &str, examples: &[usize]) -> Failure {
+    const SHOWN: usize = 32;
+    let mut sorted = examples.to_vec();
+    sorted.sort_unstable();
+    let shown: Vec<String> = sorted.iter().take(SHOWN).map(usize::to_string).collect();
+    let more = match sorted.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let failure = Failure::from(error);
+    Failure {
+        message: format!(
+            "{what}: {}\nthe examples of this batch, counted from 0: {}{more}",
+            failure.message,
+            shown.join(", ")
+        ),
+        ..failure
     }
 }
 

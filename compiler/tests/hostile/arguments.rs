@@ -66,6 +66,32 @@ fn arguments_that_do_not_fit() {
 }
 
 #[test]
+fn both_backends_refuse_with_the_same_code() {
+    let folder = folder();
+    let here = folder.path();
+    let text = "fn main(x: f32[N], i: i64[M]) -> f32[M] {\n  let y[k] = x[i[k]]\n  y\n}\n";
+    write(here, "m.aiai", text);
+    for backend in ["cranelift", "interp"] {
+        for (x, i, says) in [
+            ("x=[1, 2]", "i=[2]", "m.aiai:2"),
+            ("x=[1, 2]", "i=[-1]", "index -1"),
+        ] {
+            let args = [
+                "run",
+                "m.aiai",
+                "--backend",
+                backend,
+                "--arg",
+                x,
+                "--arg",
+                i,
+            ];
+            refused(here, &args, 2, &[says]);
+        }
+    }
+}
+
+#[test]
 fn more_memory_than_there_is() {
     let folder = folder();
     let here = folder.path();

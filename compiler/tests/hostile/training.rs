@@ -40,6 +40,20 @@ fn data_that_cannot_be_trained_on() {
     }
     write(here, "m/points.csv", b"x1,x2,class\n1,\xff,0\n");
     refused(here, &train, 2, &["points.csv"]);
+    for (label, says) in [
+        ("7", "index 7 is out of range"),
+        ("-1", "index -1 is out of range"),
+    ] {
+        write(
+            here,
+            "m/points.csv",
+            format!("x1,x2,class\n1,2,0\n2,1,{label}\n"),
+        );
+        for backend in ["cranelift", "interp"] {
+            let args = ["train", "m", "--epochs", "1", "--backend", backend];
+            refused(here, &args, 2, &["step 0: ", says, "counted from 0: 0, 1"]);
+        }
+    }
     write(here, "m/points.csv", "x1,x2,class\n1,2,0\n2,1,1\n3,4,1\n");
     assert_eq!(run(here, &train).code, Some(0));
     let with_folds = config.replace("[data]\n", "[data]\nfolds = \"folds.csv\"\n");
