@@ -24,6 +24,8 @@ pub enum Outcome {
     BadInput,
     /// A missing driver, an unwritable file.
     Environment,
+    /// Stopped by the signal of this number.
+    Signal(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -33,6 +35,8 @@ impl From<Outcome> for ExitCode {
             Outcome::Finding => 1,
             Outcome::BadInput => 2,
             Outcome::Environment => 3,
+            // As shells count.
+            Outcome::Signal(number) => 128 + number,
         })
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiai_runtime::Tensor;
@@ -16,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::backend::{Engine, Prepared, RunError};
 use crate::cli::{Global, TrainArgs};
 use crate::project::{Data, Project, TrainSection};
-use crate::train::{Checkpoint, Contract, Filled, Order, Purpose, derive_key};
+use crate::train::{Checkpoint, Contract, Filled, Order, Purpose, Signals, derive_key};
 use crate::{Ended, Failure, Outcome, output};
 
 pub fn run(args: &TrainArgs, global: &Global) -> Ended {
@@ -55,32 +53,21 @@ pub fn run(args: &TrainArgs, global: &Global) -> Ended {
         done: 0,
         bar: ProgressBar::hidden(),
     };
-    let stopped = interrupts()?;
+    let signals = Signals::catch()?;
     training.start(args.resume)?;
     training.bar = training.progress_bar();
     let start = Instant::now();
-    if !training.epochs(&stopped)? {
+    if let Some(outcome) = training.epochs(&signals)? {
         training.bar.abandon();
-        let path = training.path.display();
-        return Err(Failure::environment(format!(
-            "interrupted after step {}; `--resume` goes on from {path}",
-            training.done
-        )));
+        let (done, path) = (training.done, training.path.display());
+        let message = format!("interrupted after step {done}; `--resume` goes on from {path}");
+        return Err(Failure { outcome, message });
     }
     let held_out = training.evaluate()?;
     let seconds = start.elapsed();
     training.bar.finish_and_clear();
     training.report(&held_out, seconds, compile_time, global);
     Ok(Outcome::Success)
-}
-
-/// Set when the user asks to stop.
-fn interrupts() -> Result<Arc<AtomicBool>, Failure> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = stopped.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst))
-        .map_err(|e| Failure::environment(format!("cannot catch interrupts: {e}")))?;
-    Ok(stopped)
 }
 
 /// What must agree between a checkpoint and the run that goes on from it.
@@ -172,8 +159,8 @@ impl Training<'_> {
         checkpoint.save(&self.path, &self.contract.state, &self.state)
     }
 
-    /// All epochs that are left. False: interrupted, and the checkpoint is written.
-    fn epochs(&mut self, stopped: &AtomicBool) -> Result<bool, Failure> {
+    /// All epochs that are left. How it ends, if interrupted: then the checkpoint is written.
+    fn epochs(&mut self, signals: &Signals) -> Result<Option<Outcome>, Failure> {
         let (per_epoch, seed) = (self.steps_per_epoch(), self.section.seed);
         while self.done < self.total_steps() {
             let epoch = self.done / per_epoch;
@@ -181,10 +168,11 @@ impl Training<'_> {
             while self.done < (epoch + 1) * per_epoch {
                 let examples = order.batch((self.done - epoch * per_epoch) as usize);
                 self.step(examples)?;
-                if stopped.load(Ordering::SeqCst) && self.done < self.total_steps() {
+                let stopped = signals.stopped();
+                if stopped.is_some() && self.done < self.total_steps() {
                     self.close_epoch();
                     self.save()?;
-                    return Ok(false);
+                    return Ok(stopped);
                 }
             }
             self.close_epoch();
@@ -194,7 +182,7 @@ impl Training<'_> {
                 self.save()?;
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// At the end of an epoch its mean loss joins the others.

@@ -114,7 +114,10 @@ fn an_interrupted_training_goes_on_to_the_same_weights() {
     );
     assert_eq!(run(here, &["train", "m", "--out", "whole"]).code, Some(0));
     let mut interrupted = 0;
-    for attempt in 0..3 {
+    for (attempt, (signal, code)) in [("-INT", 3), ("-TERM", 143), ("-HUP", 129)]
+        .into_iter()
+        .enumerate()
+    {
         let mut args = vec!["train", "m", "--out", "parts"];
         if attempt > 0 {
             args.push("--resume");
@@ -127,15 +130,21 @@ fn an_interrupted_training_goes_on_to_the_same_weights() {
         }
         std::thread::sleep(Duration::from_millis(if attempt == 0 { 60 } else { 250 }));
         let sent = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
+            .args([signal, &child.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|s| s.success()));
         let ran = finish(here, child);
         if ran.code == Some(0) {
             break;
         }
-        assert_eq!(ran.code, Some(3), "{}", ran.err);
+        assert_eq!(ran.code, Some(code), "{}", ran.err);
         assert!(ran.err.contains("--resume"), "{}", ran.err);
+        let left: Vec<_> = fs::read_dir(here)
+            .expect("a folder")
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
+        assert_eq!(left.len(), 4, "no temporary file: {left:?}");
         interrupted += 1;
     }
     assert!(
