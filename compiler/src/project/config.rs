@@ -45,8 +45,7 @@ pub struct TrainSection {
 pub struct DataSection {
     pub path: PathBuf,
     pub folds: Option<PathBuf>,
-    #[serde(default)]
-    pub fold: u64,
+    pub fold: Option<u64>,
     /// By the name of the parameter that a table fills.
     #[serde(flatten)]
     pub tables: BTreeMap<String, TableSection>,
@@ -171,6 +170,13 @@ impl Config {
             if sizes.chain([train.epochs]).any(|n| n > MOST) {
                 return Err(format!("`epochs` and batch sizes are at most {MOST}"));
             }
+        }
+        if self
+            .data
+            .as_ref()
+            .is_some_and(|d| d.fold.is_some() && d.folds.is_none())
+        {
+            return Err("`data.fold` needs `data.folds`, the fold of each example".into());
         }
         for (name, table) in self.data.iter().flat_map(|d| &d.tables) {
             if table.columns.is_some() == table.array.is_some() {

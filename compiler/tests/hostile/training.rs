@@ -56,6 +56,12 @@ fn data_that_cannot_be_trained_on() {
     }
     write(here, "m/points.csv", "x1,x2,class\n1,2,0\n2,1,1\n3,4,1\n");
     assert_eq!(run(here, &train).code, Some(0));
+    refused(
+        here,
+        &["train", "m", "--fold", "3"],
+        2,
+        &["--fold 3", "`folds"],
+    );
     let with_folds = config.replace("[data]\n", "[data]\nfolds = \"folds.csv\"\n");
     write(here, "m/model.toml", &with_folds);
     refused(here, &train, 2, &["folds.csv"]);
@@ -93,6 +99,7 @@ fn configurations_that_are_wrong() {
         ("columns = \"class\"", "colums = \"class\"", "colums"),
         ("[data.y]", "[data.z]", "nothing fills `y`"),
         ("[data]", "[data", "model.toml"),
+        ("[data]", "[data]\nfold = 1", "`data.folds`"),
         ("points.csv", "/dev/zero", "/dev/zero"),
         ("points.csv", ".", "regular file"),
     ] {
