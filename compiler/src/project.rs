@@ -9,6 +9,7 @@ use crate::{Failure, driver};
 
 mod config;
 mod data;
+mod keys;
 mod weights;
 
 pub use config::{Config, TrainSection};

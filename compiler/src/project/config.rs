@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::keys::explain;
 use crate::Failure;
 use crate::files::read_text;
 
@@ -41,18 +42,20 @@ pub struct TrainSection {
     pub checkpoint_every: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct DataSection {
     pub path: PathBuf,
     pub folds: Option<PathBuf>,
     pub fold: Option<u64>,
     /// By the name of the parameter that a table fills.
-    #[serde(flatten)]
     pub tables: BTreeMap<String, TableSection>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table of examples; other keys of `[data]` are `path`, `folds`, `fold`"
+)]
 pub struct TableSection {
     pub columns: Option<String>,
     pub array: Option<String>,
@@ -71,8 +74,7 @@ pub struct WeightsSection {
 }
 
 /// Where a leaf comes from: the name of a tensor, or what is done with one or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Source {
     Name(String),
     Recipe(Recipe),
@@ -141,7 +143,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, Failure> {
         let text = read_text(path)?;
         let config: Config = toml::from_str(&text)
-            .map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
+            .map_err(|e| Failure::input(format!("{}: {}", path.display(), explain(&e))))?;
         config
             .check()
             .map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;

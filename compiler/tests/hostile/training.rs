@@ -83,7 +83,9 @@ fn data_that_cannot_be_trained_on() {
 fn configurations_that_are_wrong() {
     let (folder, config) = new_model();
     for (from, to, says) in [
-        ("epochs", "epoch", "epoch"),
+        ("epochs", "epoch", "did you mean `epochs`?"),
+        ("[data.y]", "[data.y]\nscal = 2", "did you mean `scale`?"),
+        ("[data.x]", "[data.xx]", "`[data.xx]`"),
         ("[train]", "[training]", "training"),
         ("batch_size = 16", "batch_size = 0", "at least one"),
         (
