@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 #[derive(Debug, Parser)]
 #[command(name = "aiai", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 success, 1 a finding or a failed test, 2 wrong usage or a \
-diagnostic in the input, 3 the environment."
+    after_help = "Exit codes: 0 success, 1 a finding or a failed test, 2 wrong usage, a \
+diagnostic in the input or sizes beyond memory, 3 the environment or an \
+interrupt; during training 143 after SIGTERM and 129 after SIGHUP."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -20,7 +20,7 @@ pub enum Outcome {
     Success,
     /// A finding or a failed test.
     Finding,
-    /// Wrong usage, or a diagnostic in the input.
+    /// Wrong usage, a diagnostic in the input, or sizes beyond memory.
     BadInput,
     /// A missing driver, an unwritable file.
     Environment,
