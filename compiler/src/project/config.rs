@@ -25,7 +25,8 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSection {
     pub file: PathBuf,
-    pub entry: String,
+    /// What commands take where they are given no function.
+    pub entry: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -118,7 +119,7 @@ impl Default for ModelSection {
     fn default() -> ModelSection {
         ModelSection {
             file: "model.aiai".into(),
-            entry: "main".into(),
+            entry: None,
         }
     }
 }
