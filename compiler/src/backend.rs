@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use aiai_codegen::{Executable, ProfileRow};
 use aiai_frontend::elaborate::Entry;
 use aiai_ir::eval::{self, Array};
+use aiai_ir::ops::is_access;
 use aiai_ir::{Loc, Module, Sym};
 use aiai_runtime::{Pool, Tensor};
 
@@ -58,10 +59,21 @@ impl From<aiai_codegen::RunError> for RunError {
     }
 }
 
+impl From<eval::EvalError> for RunError {
+    fn from(error: eval::EvalError) -> RunError {
+        RunError {
+            message: error.message,
+            loc: error.loc,
+            bad_input: error.bad_input,
+        }
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
+        // What is read outside a tensor comes from the numbers of an argument more often than not.
         Failure {
-            outcome: if error.bad_input {
+            outcome: if error.bad_input || is_access(&error.message) {
                 Outcome::BadInput
             } else {
                 Outcome::Finding
@@ -146,11 +158,7 @@ impl Prepared<'_> {
                 }
                 let args: Vec<Array> = args.iter().map(|t| array_of(t)).collect();
                 let results = eval::run(module, *entry, &args, &options);
-                let results = results.map_err(|e| RunError {
-                    message: e.message,
-                    loc: e.loc,
-                    bad_input: e.bad_input,
-                })?;
+                let results = results.map_err(RunError::from)?;
                 let tensors: Result<_, _> = results.iter().map(tensor_of).collect();
                 tensors.map_err(|e| RunError {
                     message: e.to_string(),
@@ -179,6 +187,25 @@ impl Prepared<'_> {
             Code::Interp { .. } => None,
             Code::Native(code) => Some(code.peak_bytes()),
         }
+    }
+}
+
+/// A failure as the evaluator tells it, with the elements that differ, where it fails at the same place.
+pub fn explained(entry: &Entry, error: RunError, args: &[Tensor]) -> RunError {
+    let options = eval::Options {
+        max_elements: 1 << 20,
+        max_steps: 1 << 26,
+        ..Default::default()
+    };
+    let mut entry = entry.clone();
+    let large = args.iter().any(|t| t.len() > options.max_elements);
+    if large || driver::optimize(&mut entry, &aiai_passes::Options::default()).is_err() {
+        return error;
+    }
+    let args: Vec<Array> = args.iter().map(array_of).collect();
+    match eval::run(&entry.module, entry.name, &args, &options) {
+        Err(told) if told.loc == error.loc => told.into(),
+        _ => error,
     }
 }
 

@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 #[derive(Debug, Parser)]
 #[command(name = "aiai", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 success, 1 a finding or a failed test, 2 wrong usage or a \
-diagnostic in the input, 3 the environment."
+    after_help = "Exit codes: 0 success, 1 a finding or a failed test, 2 wrong usage, a \
+diagnostic in the input or sizes beyond memory, 3 the environment or an \
+interrupt; during training 143 after SIGTERM and 129 after SIGHUP."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -102,7 +103,8 @@ aiai run examples/minilm --text \"A cat sleeps.\" --text \"A kitten naps.\""
     /// Print a program as the compiler sees it.
     #[command(after_help = "Example: aiai emit model.aiai:main --ir tensor --after differentiate")]
     Emit {
-        /// FILE or FILE:FUNCTION.
+        /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml, `main` or
+        /// the only one.
         target: String,
         /// Which form.
         #[arg(long, value_enum, default_value_t = Form::Tensor)]
@@ -170,7 +172,8 @@ aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digit
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml or `main`.
+    /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml, `main` or the
+    /// only one.
     pub target: String,
     /// A sentence for the tokenizer of the model; may be given several times.
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aiai_frontend::diagnostics::{Diagnostics, render, to_json};
 use aiai_frontend::elaborate::{Entry, Program, check};
+use aiai_frontend::suggest::nearest;
 
 use crate::cli::Global;
 use crate::files::{Disk, read_text};
@@ -79,6 +80,17 @@ pub fn entry(
     dims: &BTreeMap<String, i64>,
     global: &Global,
 ) -> Result<Entry, Failure> {
+    let names = program.functions();
+    if !names.contains(&name) {
+        // No place in the file is to blame.
+        let what = format!("the program has no function `{name}`");
+        let help = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "it has none".to_owned(),
+            None => format!("it has `{}`", names.join("`, `")),
+        };
+        return Err(Failure::input(format!("{what}; {help}")));
+    }
     program.entry(name, dims).map_err(|found| {
         report(program, &found, global);
         Failure {

@@ -20,10 +20,12 @@ pub enum Outcome {
     Success,
     /// A finding or a failed test.
     Finding,
-    /// Wrong usage, or a diagnostic in the input.
+    /// Wrong usage, a diagnostic in the input, or sizes beyond memory.
     BadInput,
     /// A missing driver, an unwritable file.
     Environment,
+    /// Stopped by the signal of this number.
+    Signal(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -33,6 +35,8 @@ impl From<Outcome> for ExitCode {
             Outcome::Finding => 1,
             Outcome::BadInput => 2,
             Outcome::Environment => 3,
+            // As shells count.
+            Outcome::Signal(number) => 128 + number,
         })
     }
 }
@@ -58,6 +62,14 @@ impl Failure {
         Failure {
             outcome: Outcome::Environment,
             message: message.into(),
+        }
+    }
+
+    /// A file that was to be written.
+    pub fn output(error: &aiai_runtime::Error) -> Failure {
+        match error {
+            aiai_runtime::Error::NotAFile(_) => Failure::input(error.to_string()),
+            _ => Failure::environment(error.to_string()),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{Failure, driver};
 
 mod config;
 mod data;
+mod keys;
 mod weights;
 
 pub use config::{Config, TrainSection};
@@ -45,6 +46,27 @@ impl Project {
             config,
             program,
         })
+    }
+
+    /// The function that a command takes: the one it is given, or the entry of the configuration, or
+    /// `main`, or the only one there is. `target` is how the command names the project.
+    pub fn function(&self, given: Option<&str>, target: &str) -> Result<String, Failure> {
+        if let Some(name) = given.or(self.config.model.entry.as_deref()) {
+            return Ok(name.to_owned());
+        }
+        let names = self.program.functions();
+        match names.as_slice() {
+            [only] => Ok((*only).to_owned()),
+            [] => Err(Failure::input(format!("{target}: no function in it"))),
+            _ if names.contains(&"main") => Ok("main".to_owned()),
+            _ => {
+                let targets: Vec<String> = names.iter().map(|n| format!("{target}:{n}")).collect();
+                let targets = targets.join("`, `");
+                Err(Failure::input(format!(
+                    "which function? There is no `main`; name one: `{targets}`"
+                )))
+            }
+        }
     }
 
     /// A path of the configuration.

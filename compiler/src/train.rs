@@ -3,7 +3,9 @@
 mod checkpoint;
 mod contract;
 mod order;
+mod signals;
 
 pub use checkpoint::Checkpoint;
 pub use contract::{Contract, Filled};
 pub use order::{Order, Purpose, derive_key};
+pub use signals::Signals;

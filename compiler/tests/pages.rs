@@ -46,3 +46,22 @@ fn programs_on_pages_pass_their_tests() {
     }
     assert!(findings.is_empty(), "{}", findings.join("\n\n"));
 }
+
+#[test]
+fn the_commands_of_the_readme_work_in_their_order() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = std::fs::read_to_string(readme).expect("the page");
+    let commands: Vec<&str> = text.lines().filter(|l| l.starts_with("aiai ")).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in commands {
+        let words = command.split_whitespace().take_while(|w| *w != "#");
+        let ran = Command::new(env!("CARGO_BIN_EXE_aiai"))
+            .args(words.skip(1))
+            .current_dir(folder.path())
+            .output()
+            .expect("the binary runs");
+        let error = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{command}: {error}");
+    }
+}

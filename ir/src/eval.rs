@@ -128,7 +128,7 @@ impl<'a> Machine<'a> {
         outer: &HashMap<Sym, i64>,
     ) -> Result<Vec<Array>> {
         let mut dims = outer.clone();
-        dims.extend(bind(function, &args)?);
+        dims.extend(bind(function, &args).map_err(bad_input)?);
         let count = function.value_count();
         let mut frame = Frame {
             function,

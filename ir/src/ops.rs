@@ -17,7 +17,7 @@ mod movement;
 mod reduction;
 
 pub use contract::SpaceRole;
-pub use control::{shown_message, trip_count};
+pub use control::{is_access, shown_message, trip_count};
 pub use infer::RegionTypes;
 pub use kinds::{ArgKind, BinaryKind, CompareKind, FuseKind, ReduceKind, ScatterKind, UnaryKind};
 

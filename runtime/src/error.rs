@@ -54,6 +54,9 @@ pub enum Error {
         /// The reason.
         source: std::io::Error,
     },
+    /// A folder, a pipe or a device stands where a file is wanted.
+    #[error("{}: not a regular file", .0.display())]
+    NotAFile(PathBuf),
     /// A file is not what its format says.
     #[error("{}: invalid {format}: {problem}", path.display())]
     Format {

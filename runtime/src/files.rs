@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
@@ -10,34 +10,55 @@ use memmap2::Mmap;
 use crate::{Error, Result};
 
 /// Writes a file through a temporary one beside it, which takes its name once everything is on disk.
-/// After an error, or a crash at any time, `path` is as it was.
+/// After an error, or a crash at any time, `path` is as it was. Of a link, what it leads to is written;
+/// a folder, a pipe or a device is an error.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
 ) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let target = target(path)?;
     let run = || -> std::io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".aiai-");
-        #[cfg(unix)]
-        {
-            // As any new file; the mask of the process applies.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let temporary = temporary_beside(&target)?;
         let mut writer = BufWriter::new(temporary.as_file());
         write(&mut writer)?;
         writer.flush()?;
         drop(writer);
-        if let Ok(old) = std::fs::metadata(path) {
+        if let Ok(old) = std::fs::metadata(&target) {
             temporary.as_file().set_permissions(old.permissions())?;
         }
         temporary.as_file().sync_all()?;
-        temporary.persist(path)?;
+        temporary.persist(&target)?;
         Ok(())
     };
     run().map_err(|e| Error::io(path, e))
+}
+
+/// Whether [`write_atomically`] could write the file now. Nothing is left behind.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let temporary = temporary_beside(&target(path)?);
+    temporary.map(drop).map_err(|e| Error::io(path, e))
+}
+
+/// The file that is written for a path.
+fn target(path: &Path) -> Result<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Error::NotAFile(path.to_owned())),
+        Ok(_) => path.canonicalize().map_err(|e| Error::io(path, e)),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+fn temporary_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".aiai-");
+    #[cfg(unix)]
+    {
+        // As any new file; the mask of the process applies.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
 /// Opens a file to be read. A folder, a pipe or a device, which may never end, is an error.
@@ -47,8 +68,7 @@ pub fn open(path: &Path) -> Result<File> {
         .map_err(|e| Error::io(path, e))?
         .is_file();
     if !is_file {
-        let problem = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
-        return Err(Error::io(path, problem));
+        return Err(Error::NotAFile(path.to_owned()));
     }
     File::open(path).map_err(|e| Error::io(path, e))
 }
@@ -81,5 +101,32 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(write_atomically(&folder.path().join("none/file"), |_| Ok(())).is_err());
         assert!(map(folder.path()).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "old").unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        write_atomically(&at("link"), |w| w.write_all(b"new")).unwrap();
+        assert!(at("link").is_symlink());
+        assert_eq!(std::fs::read(at("file")).unwrap(), b"new");
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
+        assert!(made.unwrap().success());
+        std::os::unix::fs::symlink("pipe", at("to_pipe")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        for name in ["pipe", "to_pipe", "folder"] {
+            let written = write_atomically(&at(name), |w| w.write_all(b"new"));
+            assert!(matches!(written, Err(Error::NotAFile(_))), "{name}");
+            assert!(check_writable(&at(name)).is_err());
+            assert!(!at(name).is_file());
+        }
+        check_writable(&at("file")).unwrap();
+        check_writable(&at("none")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
     }
 }

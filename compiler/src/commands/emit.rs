@@ -20,8 +20,8 @@ pub fn run(
     let (file, function) = driver::split_target(target);
     let project = Project::open(&file, global)?;
     let dims = driver::parse_dims(dims)?;
-    let name = function.unwrap_or(&project.config.model.entry);
-    let mut entry = driver::entry(&project.program, name, &dims, global)?;
+    let name = project.function(function, target)?;
+    let mut entry = driver::entry(&project.program, &name, &dims, global)?;
     let (tensor, loops) = (aiai_passes::PASSES, LOOP_PASSES);
     let known = match form {
         Form::Tensor => [&["source"], tensor].concat(),

@@ -40,8 +40,5 @@ pub fn run(check: bool, files: &[PathBuf], global: &Global) -> Ended {
 
 /// The file is never half-written.
 fn replace(file: &Path, text: &str) -> Result<(), Failure> {
-    // Of a link, what it leads to is written.
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    write_atomically(&file, |to| to.write_all(text.as_bytes()))
-        .map_err(|e| Failure::environment(e.to_string()))
+    write_atomically(file, |to| to.write_all(text.as_bytes())).map_err(|e| Failure::output(&e))
 }

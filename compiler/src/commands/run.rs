@@ -18,7 +18,7 @@ use crate::{Ended, Failure, Outcome, driver, output};
 pub fn run(args: &RunArgs, global: &Global) -> Ended {
     let (target, function) = driver::split_target(&args.target);
     let project = Project::open(&target, global)?;
-    let name = function.unwrap_or(&project.config.model.entry).to_owned();
+    let name = project.function(function, &args.target)?;
     let dims = driver::parse_dims(&args.dims)?;
     let entry = driver::entry(&project.program, &name, &dims, global)?;
     let inputs = Inputs::new(args, &project, &entry)?.fill(&dims)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use aiai_frontend::elaborate::{Entry, Program, TestKind};
+use aiai_frontend::elaborate::{Entry, Leaf, Program, TestKind};
 use aiai_ir::{Dim, Sym};
 use aiai_runtime::Tensor;
 use serde_json::json;
@@ -12,6 +12,9 @@ use crate::backend::{self, Engine, Prepared, RunError};
 use crate::cli::Global;
 use crate::values::{self, Stream};
 use crate::{Ended, Failure, Outcome, driver, output};
+
+mod shrink;
+use shrink::{Failing, smaller};
 
 pub struct Options<'a> {
     pub filter: Option<&'a str>,
@@ -130,8 +133,11 @@ fn one(
         verdict.cases += 1;
         let args = draw_args(entry, &sizes, &mut stream)?;
         if let Err(e) = tested.execute(&args) {
-            let (e, args) = smaller(tested, options.seed.wrapping_add(u64::from(case)), e, args);
-            verdict.failure = Some((e.to_string(), describe(entry, &args)));
+            let found = Failing { error: e, args };
+            let seed = options.seed.wrapping_add(u64::from(case));
+            let Failing { error, args } = smaller(tested, seed, found);
+            let error = backend::explained(entry, error, &args);
+            verdict.failure = Some((error.to_string(), describe(entry, &args)));
             break;
         }
     }
@@ -170,49 +176,30 @@ fn draw_args(
     stream: &mut Stream,
 ) -> Result<Vec<Tensor>, Failure> {
     let mut out = Vec::new();
-    for ((name, _, leaves), domain) in entry.signature.params.iter().zip(&entry.signature.domains) {
-        let (low, high) = domain.unwrap_or((-1.0, 1.0));
-        for leaf in leaves {
-            let shape: Option<Vec<usize>> = leaf
-                .shape
-                .iter()
-                .map(|d| usize::try_from(d.eval(&|s| sizes.get(&s).copied())?).ok())
-                .collect();
-            let shape = shape.ok_or_else(|| {
-                Failure::input(format!("`{name}` has a shape that cannot be drawn"))
-            })?;
-            out.push(stream.tensor(leaf.dtype, &shape, low, high)?);
-        }
+    for (leaf, (low, high)) in domains(entry) {
+        let shape: Option<Vec<usize>> = leaf
+            .shape
+            .iter()
+            .map(|d| usize::try_from(d.eval(&|s| sizes.get(&s).copied())?).ok())
+            .collect();
+        let shape = shape.ok_or_else(|| {
+            Failure::input(format!("`{}` has a shape that cannot be drawn", leaf.path))
+        })?;
+        out.push(stream.tensor(leaf.dtype, &shape, low, high)?);
     }
     Ok(out)
 }
 
-/// A failing input that is smaller: fewer elements, at most 200 tries.
-fn smaller(
-    tested: &Case<'_>,
-    seed: u64,
-    error: RunError,
-    args: Vec<Tensor>,
-) -> (RunError, Vec<Tensor>) {
-    let entry = &tested.entry;
-    let weight = |args: &[Tensor]| args.iter().map(Tensor::len).sum::<usize>();
-    let mut best = (error, args);
-    for attempt in 0..200u64 {
-        let mut stream = Stream::new(seed ^ (attempt + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let sizes = draw_sizes(entry, &mut stream, 1 + (attempt % 4) as u32);
-        if !admitted(entry, &sizes) {
-            continue;
-        }
-        let Ok(args) = draw_args(entry, &sizes, &mut stream) else {
-            continue;
-        };
-        if weight(&args) < weight(&best.1)
-            && let Err(e) = tested.execute(&args)
-        {
-            best = (e, args);
-        }
-    }
-    best
+/// The leaves of the parameters, and between which numbers their elements are drawn.
+fn domains(entry: &Entry) -> Vec<(&Leaf, (f64, f64))> {
+    let signature = &entry.signature;
+    let params = signature.params.iter().zip(&signature.domains);
+    params
+        .flat_map(|((_, _, leaves), domain)| {
+            let domain = domain.unwrap_or((-1.0, 1.0));
+            leaves.iter().map(move |leaf| (leaf, domain))
+        })
+        .collect()
 }
 
 fn describe(entry: &Entry, args: &[Tensor]) -> String {

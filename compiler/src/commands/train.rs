@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiai_runtime::Tensor;
+use aiai_runtime::files::check_writable;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::backend::{Engine, Prepared};
+use crate::backend::{Engine, Prepared, RunError};
 use crate::cli::{Global, TrainArgs};
 use crate::project::{Data, Project, TrainSection};
-use crate::train::{Checkpoint, Contract, Filled, Order, Purpose, derive_key};
+use crate::train::{Checkpoint, Contract, Filled, Order, Purpose, Signals, derive_key};
 use crate::{Ended, Failure, Outcome, output};
 
 pub fn run(args: &TrainArgs, global: &Global) -> Ended {
@@ -54,32 +53,21 @@ pub fn run(args: &TrainArgs, global: &Global) -> Ended {
         done: 0,
         bar: ProgressBar::hidden(),
     };
-    let stopped = interrupts()?;
+    let signals = Signals::catch()?;
     training.start(args.resume)?;
     training.bar = training.progress_bar();
     let start = Instant::now();
-    if !training.epochs(&stopped)? {
+    if let Some(outcome) = training.epochs(&signals)? {
         training.bar.abandon();
-        let path = training.path.display();
-        return Err(Failure::environment(format!(
-            "interrupted after step {}; `--resume` goes on from {path}",
-            training.done
-        )));
+        let (done, path) = (training.done, training.path.display());
+        let message = format!("interrupted after step {done}; `--resume` goes on from {path}");
+        return Err(Failure { outcome, message });
     }
     let held_out = training.evaluate()?;
     let seconds = start.elapsed();
     training.bar.finish_and_clear();
     training.report(&held_out, seconds, compile_time, global);
     Ok(Outcome::Success)
-}
-
-/// Set when the user asks to stop.
-fn interrupts() -> Result<Arc<AtomicBool>, Failure> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = stopped.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst))
-        .map_err(|e| Failure::environment(format!("cannot catch interrupts: {e}")))?;
-    Ok(stopped)
 }
 
 /// What must agree between a checkpoint and the run that goes on from it.
@@ -145,6 +133,8 @@ impl Training<'_> {
 
     /// The state to start from: fresh, or that of the checkpoint.
     fn start(&mut self, resume: bool) -> Result<(), Failure> {
+        // Found out before hours of work are lost.
+        check_writable(&self.path).map_err(|e| Failure::output(&e))?;
         if resume {
             let (checkpoint, state) =
                 Checkpoint::load(&self.path, &self.contract.state, &self.identity)?;
@@ -156,8 +146,7 @@ impl Training<'_> {
         }
         let key = key_tensor(derive_key(self.section.seed, Purpose::Init, 0))?;
         self.state = self.code.init.run(&[&key])?;
-        // Found out before hours of work are lost.
-        self.save()
+        Ok(())
     }
 
     fn save(&self) -> Result<(), Failure> {
@@ -170,8 +159,8 @@ impl Training<'_> {
         checkpoint.save(&self.path, &self.contract.state, &self.state)
     }
 
-    /// All epochs that are left. False: interrupted, and the checkpoint is written.
-    fn epochs(&mut self, stopped: &AtomicBool) -> Result<bool, Failure> {
+    /// All epochs that are left. How it ends, if interrupted: then the checkpoint is written.
+    fn epochs(&mut self, signals: &Signals) -> Result<Option<Outcome>, Failure> {
         let (per_epoch, seed) = (self.steps_per_epoch(), self.section.seed);
         while self.done < self.total_steps() {
             let epoch = self.done / per_epoch;
@@ -179,10 +168,11 @@ impl Training<'_> {
             while self.done < (epoch + 1) * per_epoch {
                 let examples = order.batch((self.done - epoch * per_epoch) as usize);
                 self.step(examples)?;
-                if stopped.load(Ordering::SeqCst) && self.done < self.total_steps() {
+                let stopped = signals.stopped();
+                if stopped.is_some() && self.done < self.total_steps() {
                     self.close_epoch();
                     self.save()?;
-                    return Ok(false);
+                    return Ok(stopped);
                 }
             }
             self.close_epoch();
@@ -192,7 +182,7 @@ impl Training<'_> {
                 self.save()?;
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// At the end of an epoch its mean loss joins the others.
@@ -218,13 +208,8 @@ impl Training<'_> {
             });
         }
         let args: Vec<&Tensor> = self.state.iter().chain(&inputs).collect();
-        let mut results = self.code.step.run(&args).map_err(|e| {
-            let failure = Failure::from(e);
-            Failure {
-                message: format!("step {n}: {}", failure.message),
-                ..failure
-            }
-        })?;
+        let results = self.code.step.run(&args);
+        let mut results = results.map_err(|e| of_batch(e, &format!("step {n}"), examples))?;
         let loss = results.pop().map(|t| t.to_f64_vec()).transpose()?;
         let loss = loss.and_then(|v| v.first().copied()).unwrap_or(f64::NAN);
         if !loss.is_finite() {
@@ -268,7 +253,8 @@ impl Training<'_> {
                 }
             }
             let args: Vec<&Tensor> = args.iter().collect();
-            let results = self.code.evaluate.run(&args)?;
+            let results = self.code.evaluate.run(&args);
+            let results = results.map_err(|e| of_batch(e, "evaluation", examples))?;
             loss += results[0].to_f64_vec()?[0] * examples.len() as f64;
             if self.contract.counts {
                 right += results[1].to_f64_vec()?[0];
@@ -326,6 +312,27 @@ impl Training<'_> {
         }
         output::print(&format!("seconds         {:.1}", took.as_secs_f64()));
         output::print(&format!("checkpoint      {path}"));
+    }
+}
+
+/// A failure with the examples that it may come from, by their places in the data.
+fn of_batch(error: RunError, what: &str, examples: &[usize]) -> Failure {
+    const SHOWN: usize = 32;
+    let mut sorted = examples.to_vec();
+    sorted.sort_unstable();
+    let shown: Vec<String> = sorted.iter().take(SHOWN).map(usize::to_string).collect();
+    let more = match sorted.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let failure = Failure::from(error);
+    Failure {
+        message: format!(
+            "{what}: {}\nthe examples of this batch, counted from 0: {}{more}",
+            failure.message,
+            shown.join(", ")
+        ),
+        ..failure
     }
 }
 

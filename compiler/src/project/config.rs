@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::keys::explain;
 use crate::Failure;
 use crate::files::read_text;
 
@@ -24,7 +25,8 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSection {
     pub file: PathBuf,
-    pub entry: String,
+    /// What commands take where they are given no function.
+    pub entry: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -41,19 +43,20 @@ pub struct TrainSection {
     pub checkpoint_every: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct DataSection {
     pub path: PathBuf,
     pub folds: Option<PathBuf>,
-    #[serde(default)]
-    pub fold: u64,
+    pub fold: Option<u64>,
     /// By the name of the parameter that a table fills.
-    #[serde(flatten)]
     pub tables: BTreeMap<String, TableSection>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table of examples; other keys of `[data]` are `path`, `folds`, `fold`"
+)]
 pub struct TableSection {
     pub columns: Option<String>,
     pub array: Option<String>,
@@ -72,8 +75,7 @@ pub struct WeightsSection {
 }
 
 /// Where a leaf comes from: the name of a tensor, or what is done with one or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Source {
     Name(String),
     Recipe(Recipe),
@@ -117,7 +119,7 @@ impl Default for ModelSection {
     fn default() -> ModelSection {
         ModelSection {
             file: "model.aiai".into(),
-            entry: "main".into(),
+            entry: None,
         }
     }
 }
@@ -142,7 +144,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, Failure> {
         let text = read_text(path)?;
         let config: Config = toml::from_str(&text)
-            .map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
+            .map_err(|e| Failure::input(format!("{}: {}", path.display(), explain(&e))))?;
         config
             .check()
             .map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
@@ -171,6 +173,13 @@ impl Config {
             if sizes.chain([train.epochs]).any(|n| n > MOST) {
                 return Err(format!("`epochs` and batch sizes are at most {MOST}"));
             }
+        }
+        if self
+            .data
+            .as_ref()
+            .is_some_and(|d| d.fold.is_some() && d.folds.is_none())
+        {
+            return Err("`data.fold` needs `data.folds`, the fold of each example".into());
         }
         for (name, table) in self.data.iter().flat_map(|d| &d.tables) {
             if table.columns.is_some() == table.array.is_some() {

@@ -72,7 +72,13 @@ impl Data {
         }
         let mut digest = Sha256::new();
         hash_file(&mut digest, &path)?;
-        let fold = fold.unwrap_or(section.fold);
+        if let (Some(fold), None) = (fold, &section.folds) {
+            return Err(Failure::input(format!(
+                "`--fold {fold}` needs the fold of each example: `folds = \"FILE.csv\"` under `[data]` \
+                 of `model.toml`"
+            )));
+        }
+        let fold = fold.or(section.fold).unwrap_or(0);
         let (train, held_out) = split(project, section, rows, fold, &mut digest)?;
         let digest = digest
             .finalize()

@@ -33,8 +33,7 @@ impl Checkpoint {
         let losses: Vec<String> = self.losses.iter().map(|x| bits(*x)).collect();
         metadata.insert("aiai.losses".into(), losses.join(" "));
         metadata.insert("aiai.partial".into(), bits(self.partial));
-        safetensors::save(path, &tensors, &metadata)
-            .map_err(|e| Failure::environment(e.to_string()))
+        safetensors::save(path, &tensors, &metadata).map_err(|e| Failure::output(&e))
     }
 
     /// Reads a checkpoint of the same training.

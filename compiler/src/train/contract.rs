@@ -184,11 +184,9 @@ fn filled(
     leaves: &[Leaf],
     project: &Project,
 ) -> Result<Filled, Failure> {
-    let is_table = project
-        .config
-        .data
-        .as_ref()
-        .is_some_and(|d| d.tables.contains_key(name));
+    let tables = project.config.data.iter().flat_map(|d| d.tables.keys());
+    let tables: Vec<&str> = tables.map(String::as_str).collect();
+    let is_table = tables.contains(&name);
     match (name, shape) {
         (_, Shape::Key) => Ok(Filled::Key),
         ("progress", Shape::Tensor)
@@ -197,10 +195,17 @@ fn filled(
             Ok(Filled::Progress)
         }
         (_, Shape::Tensor) if is_table => Ok(Filled::Table(name.to_owned())),
-        _ => Err(Failure::input(format!(
-            "nothing fills `{name}` of `{function}`: it is no part of the state, no `Key`, not \
-             `progress: f32[]`, and no table of `[data]`"
-        ))),
+        _ => {
+            let known = if tables.is_empty() {
+                "there is none".to_owned()
+            } else {
+                format!("there is `[data.{}]`", tables.join("]`, `[data."))
+            };
+            Err(Failure::input(format!(
+                "nothing fills `{name}` of `{function}`: it is no part of the state, no `Key`, not \
+                 `progress: f32[]`, and no table of `[data]`: {known}"
+            )))
+        }
     }
 }
 

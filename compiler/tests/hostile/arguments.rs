@@ -66,6 +66,63 @@ fn arguments_that_do_not_fit() {
 }
 
 #[test]
+fn both_backends_refuse_with_the_same_code() {
+    let folder = folder();
+    let here = folder.path();
+    let text = "fn main(x: f32[N], i: i64[M]) -> f32[M] {\n  let y[k] = x[i[k]]\n  y\n}\n";
+    write(here, "m.aiai", text);
+    for backend in ["cranelift", "interp"] {
+        for (x, i, says) in [
+            ("x=[1, 2]", "i=[2]", "m.aiai:2"),
+            ("x=[1, 2]", "i=[-1]", "index -1"),
+            ("x=[1, 2]", "i=1", "got i64[]"),
+            ("x=[[1, 2]]", "i=[1]", "got f32[1, 2]"),
+        ] {
+            let args = [
+                "run",
+                "m.aiai",
+                "--backend",
+                backend,
+                "--arg",
+                x,
+                "--arg",
+                i,
+            ];
+            refused(here, &args, 2, &[says]);
+        }
+        let halves = "fn main(x: f32[2 * N], y: f32[N]) -> f32[N] { y }\n";
+        write(here, "halves.aiai", halves);
+        let args = [
+            "run",
+            "halves.aiai",
+            "--arg",
+            "x=[1, 2]",
+            "--arg",
+            "y=[1, 2]",
+        ];
+        let args = [&args[..], &["--backend", backend]].concat();
+        refused(here, &args, 2, &["`2*N` is 4, got 2"]);
+        write(here, "x.npy", npy_of_one_number());
+        let args = ["run", "m.aiai", "--input", "x=x.npy", "--arg", "i=[0]"];
+        let args = [&args[..], &["--backend", backend]].concat();
+        refused(here, &args, 2, &["got f32[]"]);
+    }
+}
+
+/// A tensor without axes as a file.
+fn npy_of_one_number() -> Vec<u8> {
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': ()}\n";
+    let length = (header.len() as u16).to_le_bytes();
+    [
+        b"\x93NUMPY\x01\x00",
+        &length[..],
+        header.as_bytes(),
+        &[0; 4],
+    ]
+    .concat()
+}
+
+#[test]
 fn more_memory_than_there_is() {
     let folder = folder();
     let here = folder.path();

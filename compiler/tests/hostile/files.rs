@@ -89,13 +89,16 @@ fn output_that_cannot_be_written() {
     refused(here, &["new", "file/model"], 3, &["file/model"]);
     assert_eq!(run(here, &["new", "model"]).code, Some(0));
     fs::create_dir(here.join("taken")).expect("a folder");
-    for out in ["none/checkpoint", "taken", "file/checkpoint"] {
-        let ran = refused(
-            here,
-            &["train", "model", "--epochs", "1", "--out", out],
-            3,
-            &[out],
-        );
+    let pipe = Command::new("mkfifo").arg(here.join("pipe")).status();
+    assert!(pipe.expect("it runs").success());
+    for (out, code) in [
+        ("none/checkpoint", 3),
+        ("file/checkpoint", 3),
+        ("taken", 2),
+        ("pipe", 2),
+    ] {
+        let args = ["train", "model", "--epochs", "1", "--out", out];
+        let ran = refused(here, &args, code, &[out]);
         assert_eq!(ran.out, "");
     }
     let left: Vec<_> = fs::read_dir(here)
@@ -103,7 +106,7 @@ fn output_that_cannot_be_written() {
         .flatten()
         .map(|e| e.file_name())
         .collect();
-    assert_eq!(left.len(), 5, "no temporary file: {left:?}");
+    assert_eq!(left.len(), 6, "no temporary file: {left:?}");
     let full = Command::new(env!("CARGO_BIN_EXE_aiai"))
         .args(["check", "m.aiai"])
         .current_dir(here)

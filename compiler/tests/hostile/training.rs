@@ -40,8 +40,28 @@ fn data_that_cannot_be_trained_on() {
     }
     write(here, "m/points.csv", b"x1,x2,class\n1,\xff,0\n");
     refused(here, &train, 2, &["points.csv"]);
+    for (label, says) in [
+        ("7", "index 7 is out of range"),
+        ("-1", "index -1 is out of range"),
+    ] {
+        write(
+            here,
+            "m/points.csv",
+            format!("x1,x2,class\n1,2,0\n2,1,{label}\n"),
+        );
+        for backend in ["cranelift", "interp"] {
+            let args = ["train", "m", "--epochs", "1", "--backend", backend];
+            refused(here, &args, 2, &["step 0: ", says, "counted from 0: 0, 1"]);
+        }
+    }
     write(here, "m/points.csv", "x1,x2,class\n1,2,0\n2,1,1\n3,4,1\n");
     assert_eq!(run(here, &train).code, Some(0));
+    refused(
+        here,
+        &["train", "m", "--fold", "3"],
+        2,
+        &["--fold 3", "`folds"],
+    );
     let with_folds = config.replace("[data]\n", "[data]\nfolds = \"folds.csv\"\n");
     write(here, "m/model.toml", &with_folds);
     refused(here, &train, 2, &["folds.csv"]);
@@ -63,7 +83,9 @@ fn data_that_cannot_be_trained_on() {
 fn configurations_that_are_wrong() {
     let (folder, config) = new_model();
     for (from, to, says) in [
-        ("epochs", "epoch", "epoch"),
+        ("epochs", "epoch", "did you mean `epochs`?"),
+        ("[data.y]", "[data.y]\nscal = 2", "did you mean `scale`?"),
+        ("[data.x]", "[data.xx]", "`[data.xx]`"),
         ("[train]", "[training]", "training"),
         ("batch_size = 16", "batch_size = 0", "at least one"),
         (
@@ -79,6 +101,7 @@ fn configurations_that_are_wrong() {
         ("columns = \"class\"", "colums = \"class\"", "colums"),
         ("[data.y]", "[data.z]", "nothing fills `y`"),
         ("[data]", "[data", "model.toml"),
+        ("[data]", "[data]\nfold = 1", "`data.folds`"),
         ("points.csv", "/dev/zero", "/dev/zero"),
         ("points.csv", ".", "regular file"),
     ] {
@@ -100,7 +123,10 @@ fn an_interrupted_training_goes_on_to_the_same_weights() {
     );
     assert_eq!(run(here, &["train", "m", "--out", "whole"]).code, Some(0));
     let mut interrupted = 0;
-    for attempt in 0..3 {
+    for (attempt, (signal, code)) in [("-INT", 3), ("-TERM", 143), ("-HUP", 129)]
+        .into_iter()
+        .enumerate()
+    {
         let mut args = vec!["train", "m", "--out", "parts"];
         if attempt > 0 {
             args.push("--resume");
@@ -113,15 +139,21 @@ fn an_interrupted_training_goes_on_to_the_same_weights() {
         }
         std::thread::sleep(Duration::from_millis(if attempt == 0 { 60 } else { 250 }));
         let sent = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
+            .args([signal, &child.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|s| s.success()));
         let ran = finish(here, child);
         if ran.code == Some(0) {
             break;
         }
-        assert_eq!(ran.code, Some(3), "{}", ran.err);
+        assert_eq!(ran.code, Some(code), "{}", ran.err);
         assert!(ran.err.contains("--resume"), "{}", ran.err);
+        let left: Vec<_> = fs::read_dir(here)
+            .expect("a folder")
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
+        assert_eq!(left.len(), 4, "no temporary file: {left:?}");
         interrupted += 1;
     }
     assert!(
@@ -151,4 +183,34 @@ fn checkpoints_of_something_else() {
         Some(0)
     );
     refused(here, &resume, 2, &["epochs"]);
+}
+
+#[test]
+fn a_training_that_fails_leaves_the_checkpoint_as_it_was() {
+    let (folder, _) = new_model();
+    let here = folder.path();
+    let args = ["train", "m", "--epochs", "1", "--out", "c"];
+    let program = fs::read_to_string(here.join("m/model.aiai")).expect("made above");
+    let data = fs::read_to_string(here.join("m/points.csv")).expect("made above");
+    let fail = || {
+        write(
+            here,
+            "m/model.aiai",
+            program.replace("cross_entropy(", "0.0 / 0.0 * cross_entropy("),
+        );
+        refused(here, &args, 1, &["the loss is NaN at step 0"]);
+        write(here, "m/model.aiai", &program);
+        write(here, "m/points.csv", "x1,x2,class\n1,2,0.5\n");
+        refused(here, &args, 2, &["no i32"]);
+        write(here, "m/points.csv", &data);
+    };
+    fail();
+    assert!(!here.join("c").exists());
+    assert_eq!(run(here, &args).code, Some(0));
+    let before = fs::read(here.join("c")).expect("a checkpoint");
+    fail();
+    assert!(
+        before == fs::read(here.join("c")).expect("a checkpoint"),
+        "it has changed"
+    );
 }

@@ -124,7 +124,8 @@ pub(super) fn assert_close(x: &[Array], message: &str) -> Result<Vec<Array>> {
     let (rtol, atol) = (x[2].to_f64()[0], x[3].to_f64()[0]);
     for (at, (p, q)) in a.iter().zip(&b).enumerate() {
         let same = p == q || (p.is_nan() && q.is_nan());
-        if !same && ((p - q).is_nan() || (p - q).abs() > atol + rtol * q.abs()) {
+        let allowed = atol + rtol * q.abs();
+        if !same && ((p - q).is_nan() || (p - q).abs() > allowed) {
             let mut place = Vec::new();
             let mut rest = at;
             for &size in x[0].shape.iter().rev() {
@@ -132,10 +133,21 @@ pub(super) fn assert_close(x: &[Array], message: &str) -> Result<Vec<Array>> {
                 rest /= size;
             }
             place.reverse();
+            let dtype = x[0].dtype;
+            let (p, q) = (shown(dtype, *p), shown(dtype, *q));
             return error(format!(
-                "assertion failed: {message}: at {place:?} {p} is not {q}"
+                "assertion failed: {message}: at {place:?} {p} is not {q}; they may differ by {allowed:.3e}"
             ));
         }
     }
     Ok(Vec::new())
+}
+
+/// The shortest decimal of an element.
+fn shown(dtype: DType, x: f64) -> String {
+    if dtype == DType::F32 {
+        (x as f32).to_string()
+    } else {
+        x.to_string()
+    }
 }

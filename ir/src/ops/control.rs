@@ -134,6 +134,11 @@ pub fn shown_message(message: &str, shown: &[i64]) -> String {
     text
 }
 
+/// Whether the message of a failure tells of an access outside a tensor.
+pub fn is_access(message: &str) -> bool {
+    message.contains("out of range for an axis") || message.contains("leaves an axis")
+}
+
 pub fn assert_close(operands: &[Type]) -> Result<Vec<Type>, String> {
     let [a, b, rtol, atol] = exactly(operands)?;
     ensure(a == b, || format!("operands differ: `{a}` and `{b}`"))?;

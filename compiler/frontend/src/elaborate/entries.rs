@@ -53,13 +53,10 @@ impl Program {
                 let message = format!("the file has no function `{name}`");
                 let mut diagnostic = Diagnostic::new("E0201", span, message);
                 let names = self.functions();
-                if let Some(near) =
-                    crate::suggest::nearest(name, names.iter().map(|n| n.0.as_str()))
-                {
+                if let Some(near) = crate::suggest::nearest(name, names.iter().copied()) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                 } else if !names.is_empty() {
-                    let list: Vec<&str> = names.iter().map(|n| n.0.as_str()).collect();
-                    diagnostic = diagnostic.help(format!("it has {}", list.join(", ")));
+                    diagnostic = diagnostic.help(format!("it has {}", names.join(", ")));
                 }
                 e.report(diagnostic);
                 None

@@ -298,12 +298,13 @@ impl Program {
         e
     }
 
-    /// Names of functions that can be entries, with their documentation.
-    pub fn functions(&self) -> Vec<(String, String)> {
-        let items = self.own_files().flat_map(|f| &f.items);
+    /// Names of functions that can be entries: those of the root file, in order.
+    pub fn functions(&self) -> Vec<&str> {
+        let root = self.files.get(self.library_files);
+        let items = root.iter().flat_map(|f| &f.items);
         items
             .filter_map(|item| match item {
-                Item::Fn(f) => Some((f.name.name.to_string(), f.doc.text())),
+                Item::Fn(f) => Some(f.name.name.as_str()),
                 _ => None,
             })
             .collect()
