@@ -103,7 +103,7 @@ pub fn entry(
 /// Takes an entry to primitives.
 /// Runs work on a stack that programs with long chains of operations fit on.
 pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    const STACK: usize = 1 << 30;
+    const STACK: usize = 1 << 28;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .stack_size(STACK)

@@ -57,15 +57,19 @@ fn region(region_: &mut Region, frame: &mut i64) {
     }
     let mut ends: Vec<(usize, Value)> = last.into_iter().map(|(value, at)| (at, value)).collect();
     ends.sort_unstable();
-    for (at, value) in ends.into_iter().rev() {
-        let free = OpNode {
-            op: Op::Free,
-            operands: vec![value],
-            results: Vec::new(),
-            regions: Vec::new(),
-            loc: None,
-        };
-        region_.ops.insert(at + 1, free);
+    let mut ends = ends.into_iter().peekable();
+    let ops = std::mem::take(&mut region_.ops);
+    for (at, node) in ops.into_iter().enumerate() {
+        region_.ops.push(node);
+        while let Some((_, value)) = ends.next_if(|end| end.0 == at) {
+            region_.ops.push(OpNode {
+                op: Op::Free,
+                operands: vec![value],
+                results: Vec::new(),
+                regions: Vec::new(),
+                loc: None,
+            });
+        }
     }
 }
 

@@ -35,11 +35,7 @@ fn region(function: &Function, region_: &mut Region) {
                 && Accesses::of(function, &lives.roots, filled, donor, target).in_place()
         });
         if let Some(donor) = donor {
-            // From here on the donor lives as long as what is computed in it.
-            lives.touched.insert(donor, (lives.touched[&donor].0, last));
-            lives.touched.remove(&target);
-            let roots = lives.roots.values_mut();
-            roots.filter(|r| **r == target).for_each(|r| *r = donor);
+            lives.take_over(donor, target, last);
             region_.ops[made].op = Op::View {
                 shape: function.ty(target).shape().to_vec(),
             };
@@ -67,6 +63,10 @@ struct Lives {
     touched: HashMap<Value, (usize, usize)>,
     /// Where a buffer is made.
     made: HashMap<Value, usize>,
+    /// Buffers by the last op that touches them.
+    dying: HashMap<usize, Vec<Value>>,
+    /// The views of a buffer, itself among them.
+    views: HashMap<Value, Vec<Value>>,
 }
 
 impl Lives {
@@ -75,6 +75,8 @@ impl Lives {
             roots: HashMap::new(),
             touched: HashMap::new(),
             made: HashMap::new(),
+            dying: HashMap::new(),
+            views: HashMap::new(),
         };
         for (at, node) in region.ops.iter().enumerate() {
             if is_large(node) {
@@ -83,7 +85,25 @@ impl Lives {
             }
             lives.node(at, node);
         }
+        for (&value, &(_, last)) in &lives.touched {
+            lives.dying.entry(last).or_default().push(value);
+        }
+        for (&view, &root) in &lives.roots {
+            lives.views.entry(root).or_default().push(view);
+        }
         lives
+    }
+
+    /// From here on the donor lives as long as what is computed in it.
+    fn take_over(&mut self, donor: Value, target: Value, last: usize) {
+        if let Some((_, end)) = self.touched.get_mut(&donor) {
+            *end = last;
+        }
+        self.dying.entry(last).or_default().push(donor);
+        self.touched.remove(&target);
+        let views = self.views.remove(&target).unwrap_or_default();
+        self.roots.extend(views.iter().map(|&view| (view, donor)));
+        self.views.entry(donor).or_default().extend(views);
     }
 
     fn node(&mut self, at: usize, node: &OpNode) {
@@ -105,11 +125,10 @@ impl Lives {
 
     /// Buffers that exist where `made` is, and are touched for the last time at `at`.
     fn dying_at(&self, at: usize, made: usize) -> Vec<Value> {
-        let mut found: Vec<Value> = self
-            .touched
-            .iter()
-            .filter(|(value, (_, last))| *last == at && self.made[value] < made)
-            .map(|(value, _)| *value)
+        let dying = self.dying.get(&at).into_iter().flatten().copied();
+        let ends_here = |value: &Value| self.touched.get(value).is_some_and(|t| t.1 == at);
+        let mut found: Vec<Value> = dying
+            .filter(|value| ends_here(value) && self.made[value] < made)
             .collect();
         found.sort_unstable();
         found

@@ -1,6 +1,7 @@
 //! Programs: files and what they use, checked as a whole; entries as IR modules.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
 
 use aiai_ir::{Dim, Function, Module, Sym};
 
@@ -225,12 +226,16 @@ impl Program {
         work: impl FnOnce(&mut Elaborator<'p>) + Send,
     ) -> Diagnostics {
         const STACK: usize = 1 << 30;
-        std::thread::scope(|scope| {
-            let run = || {
-                let mut elaborator = self.elaborator();
+        let work = Mutex::new(Some(work));
+        let run = || {
+            let mut elaborator = self.elaborator();
+            let work = work.lock().unwrap_or_else(|e| e.into_inner()).take();
+            if let Some(work) = work {
                 work(&mut elaborator);
-                elaborator.diagnostics
-            };
+            }
+            elaborator.diagnostics
+        };
+        std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
                 .stack_size(STACK)
                 .spawn_scoped(scope, run);
@@ -238,7 +243,7 @@ impl Program {
                 Ok(Ok(diagnostics)) => diagnostics,
                 Ok(Err(panic)) => std::panic::resume_unwind(panic),
                 // No thread to be had: the caller's stack must do.
-                Err(_) => Diagnostics::default(),
+                Err(_) => run(),
             }
         })
     }
