@@ -16,7 +16,8 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module as _, ModuleError};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::executable::{Executable, Site};
+use crate::executable::{Executable, MachineCode};
+use crate::tables::{self, Site, dims_of, freed_in};
 
 mod arithmetic;
 mod call;
@@ -53,14 +54,28 @@ pub fn compile(source: &Function, options: &Options) -> Result<Executable, Compi
     unit.module
         .finalize_definitions()
         .map_err(|e| backend(&lowered, &e))?;
-    let code = unit.module.get_finalized_function(entry);
-    Ok(Executable::new(
-        source,
-        unit.module,
-        code,
-        unit.dims,
-        unit.sites,
-    ))
+    let address = unit.module.get_finalized_function(entry);
+    let machine = MachineCode {
+        // SAFETY: the entry was made with this signature.
+        entry: unsafe { std::mem::transmute::<*const u8, abi::EntryFn>(address) },
+        dims: unit.dims,
+        sites: unit.sites,
+        memory: Box::new(Memory(Some(unit.module))),
+    };
+    // SAFETY: the code was made from the function, and its memory comes with it.
+    Ok(unsafe { Executable::new(source, machine) })
+}
+
+/// The memory of the code, freed when dropped.
+struct Memory(Option<JITModule>);
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(module) = self.0.take() {
+            // SAFETY: no call is running, since calls borrow the executable.
+            unsafe { module.free_memory() }
+        }
+    }
 }
 
 fn backend(function: &Function, error: &ModuleError) -> CompileError {
@@ -190,15 +205,7 @@ impl Unit {
 
     /// The number of a place that may fail or be timed.
     fn site(&mut self, what: &str, loc: Option<Loc>) -> i64 {
-        let site = Site {
-            what: what.to_owned(),
-            loc,
-        };
-        let known = self.sites.iter().rposition(|s| *s == site);
-        known.unwrap_or_else(|| {
-            self.sites.push(site);
-            self.sites.len() - 1
-        }) as i64
+        tables::site(&mut self.sites, what, loc)
     }
 }
 
@@ -235,42 +242,6 @@ fn constants_of(source: &Function) -> FxHashMap<aiai_ir::Value, i64> {
             && value.dtype == aiai_ir::DType::I64
         {
             found.insert(node.results[0], value.element(0).as_i64());
-        }
-    });
-    found
-}
-
-fn freed_in(source: &Function) -> FxHashSet<aiai_ir::Value> {
-    let mut found = FxHashSet::default();
-    source.body.walk(&mut |node| {
-        if let Op::Free = node.op {
-            found.insert(node.operands[0]);
-        }
-    });
-    found
-}
-
-/// Every dimension expression whose value the code reads.
-fn dims_of(source: &Function) -> Vec<Dim> {
-    let mut found = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    let mut add = |dim: Dim| {
-        if dim.as_const().is_none() && seen.insert(dim) {
-            found.push(dim);
-        }
-    };
-    source.body.walk(&mut |node| {
-        match &node.op {
-            Op::DimValue { dim } => add(*dim),
-            Op::Alloc { dtype, shape } => add(memory::byte_size(*dtype, shape)),
-            Op::While { max: Some(max) } => add(*max),
-            _ => {}
-        }
-        for &operand in &node.operands {
-            let ty = source.ty(operand);
-            if matches!(ty, aiai_ir::Type::Buffer { .. }) {
-                ty.shape().iter().for_each(|d| add(*d));
-            }
         }
     });
     found

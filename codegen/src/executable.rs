@@ -1,5 +1,6 @@
 //! Compiled functions and how they are called.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,14 +9,8 @@ use aiai_ir::{Dim, Function, Loc, Require, Sym, Type};
 use aiai_runtime::abi::{self, Context, EntryFn, Profile};
 use aiai_runtime::memory::Arena;
 use aiai_runtime::{DType, Pool, Tensor};
-use cranelift_jit::JITModule;
 
-/// A place that may fail or be timed: a message or the name of a step, and where it comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Site {
-    pub what: String,
-    pub loc: Option<Loc>,
-}
+use crate::tables::Site;
 
 /// Why a call failed, and where in the source.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -58,31 +53,31 @@ pub struct Executable {
     arenas: Mutex<Vec<Arena>>,
     peak: Mutex<usize>,
     /// Frees the code when dropped.
-    module: Option<JITModule>,
+    _memory: Box<dyn Any>,
 }
 
-// SAFETY: nothing touches the module between construction and drop.
+/// What a backend made of a function.
+pub struct MachineCode {
+    pub entry: EntryFn,
+    /// What the code's table of dimensions holds, in order.
+    pub dims: Vec<Dim>,
+    pub sites: Vec<Site>,
+    /// Holds the code, and frees it when dropped.
+    pub memory: Box<dyn Any>,
+}
+
+// SAFETY: nothing touches the memory of the code between construction and drop.
 unsafe impl Send for Executable {}
 // SAFETY: as above; the code itself keeps no state.
 unsafe impl Sync for Executable {}
 
-impl Drop for Executable {
-    fn drop(&mut self) {
-        if let Some(module) = self.module.take() {
-            // SAFETY: no call is running, since calls borrow the executable.
-            unsafe { module.free_memory() }
-        }
-    }
-}
-
 impl Executable {
-    pub(crate) fn new(
-        source: &Function,
-        module: JITModule,
-        code: *const u8,
-        dims: Vec<Dim>,
-        sites: Vec<Site>,
-    ) -> Executable {
+    /// The function as an executable.
+    ///
+    /// # Safety
+    /// The code must be that of the function: it reads as many parameters and dimensions as the function
+    /// has, and lives as long as its memory.
+    pub unsafe fn new(source: &Function, machine: MachineCode) -> Executable {
         let slots = |values: &[aiai_ir::Value], names: &[Sym]| {
             let slot = |(&value, &name): (&aiai_ir::Value, &Sym)| {
                 let ty = source.ty(value).clone();
@@ -96,13 +91,12 @@ impl Executable {
             params: slots(source.params(), &source.param_names),
             results: slots(&source.body.yields, &source.result_names),
             requires: source.requires.clone(),
-            dims,
-            sites,
-            // SAFETY: the code was made with this signature.
-            code: unsafe { std::mem::transmute::<*const u8, EntryFn>(code) },
+            dims: machine.dims,
+            sites: machine.sites,
+            code: machine.entry,
             arenas: Mutex::default(),
             peak: Mutex::new(0),
-            module: Some(module),
+            _memory: machine.memory,
         }
     }
 

@@ -24,6 +24,7 @@ mod cranelift;
 mod executable;
 pub mod lower;
 pub mod memory;
+pub mod tables;
 
 pub use cranelift::{CompileError, Options, compile};
-pub use executable::{Executable, ProfileRow, RunError};
+pub use executable::{Executable, MachineCode, ProfileRow, RunError};

@@ -3,10 +3,10 @@
 use aiai_ir::{Dim, OpNode, Region, Type as IrType, Value as IrValue};
 use cranelift::codegen::ir::{BlockArg, MemFlagsData, Opcode};
 use cranelift::prelude::{InstBuilder, IntCC, Value, types};
-use rustc_hash::FxHashSet;
 
 use super::CompileError;
 use super::function::Translator;
+use crate::tables::captured;
 
 impl Translator<'_, '_> {
     pub fn for_loop(&mut self, node: &OpNode, step: i64, lanes: i64) -> Result<(), CompileError> {
@@ -167,29 +167,4 @@ impl Translator<'_, '_> {
         let shown: Vec<Value> = node.operands[1..].iter().map(|&v| self.get(v)).collect();
         self.check_showing(condition, message, &shown, node.loc);
     }
-}
-
-/// Values that a region uses and does not define, in order of first use.
-fn captured(region: &Region) -> Vec<IrValue> {
-    let mut defined: FxHashSet<IrValue> = region.args.iter().copied().collect();
-    region.walk(&mut |node| {
-        defined.extend(&node.results);
-        node.regions.iter().for_each(|r| defined.extend(&r.args));
-    });
-    let mut found = Vec::new();
-    let mut seen = FxHashSet::default();
-    let mut add = |value: IrValue| {
-        if !defined.contains(&value) && seen.insert(value) {
-            found.push(value);
-        }
-    };
-    region.walk(&mut |node| {
-        node.operands.iter().for_each(|v| add(*v));
-        node.regions
-            .iter()
-            .flat_map(|r| &r.yields)
-            .for_each(|v| add(*v));
-    });
-    region.yields.iter().for_each(|v| add(*v));
-    found
 }

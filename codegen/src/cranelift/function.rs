@@ -139,7 +139,7 @@ impl Translator<'_, '_> {
                     needed.insert(*dim);
                 }
                 Op::Alloc { dtype, shape } => {
-                    needed.insert(super::memory::byte_size(*dtype, shape));
+                    needed.insert(crate::tables::byte_size(*dtype, shape));
                 }
                 Op::While { max: Some(max) } => {
                     needed.insert(*max);

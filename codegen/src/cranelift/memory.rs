@@ -9,11 +9,7 @@ use cranelift_module::Module as _;
 use super::CompileError;
 use super::function::{Translator, scalar_type};
 use crate::memory::stack_bytes;
-
-/// The size of a buffer in bytes.
-pub fn byte_size(dtype: DType, shape: &[Dim]) -> Dim {
-    Dim::product(shape.iter().copied()) * Dim::from(dtype.bytes())
-}
+use crate::tables::byte_size;
 
 impl Translator<'_, '_> {
     pub fn alloc(&mut self, node: &OpNode, dtype: DType, shape: &[Dim]) {
