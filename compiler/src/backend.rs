@@ -10,7 +10,7 @@ use aiai_ir::{Loc, Module, Sym};
 use aiai_runtime::{Pool, Tensor};
 
 use crate::cli::{Backend, Global};
-use crate::{Failure, Outcome, driver};
+use crate::{Failure, Outcome, driver, llvm};
 
 /// A backend with its threads: prepares entries.
 pub struct Engine {
@@ -122,14 +122,18 @@ impl Engine {
                 module: entry.module,
                 entry: entry.name,
             },
-            Backend::Cranelift => {
+            Backend::Cranelift | Backend::Llvm => {
                 let Some(function) = entry.module.get(entry.name) else {
                     unreachable!("the pipeline keeps the entry");
                 };
-                let code = driver::on_a_deep_stack(|| aiai_codegen::compile(function, options))?;
-                Code::Native(Box::new(
-                    code.map_err(|e| Failure::environment(e.to_string()))?,
-                ))
+                let code = driver::on_a_deep_stack(|| match self.backend {
+                    Backend::Llvm => llvm::compile(function, options),
+                    Backend::Interp | Backend::Cranelift => {
+                        aiai_codegen::compile(function, options)
+                            .map_err(|e| Failure::environment(e.to_string()))
+                    }
+                })??;
+                Code::Native(Box::new(code))
             }
         };
         Ok(Prepared {

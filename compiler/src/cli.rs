@@ -50,6 +50,8 @@ pub enum Backend {
     Interp,
     /// Machine code made in process; the default.
     Cranelift,
+    /// Machine code through MLIR and LLVM: slower to make. Needs a build with `--features llvm`.
+    Llvm,
 }
 
 #[derive(Debug, Subcommand)]
@@ -231,6 +233,12 @@ pub enum Form {
     Tensor,
     /// Loops over buffers.
     Loop,
+    /// What goes to MLIR.
+    Mlir,
+    /// Optimised LLVM IR; needs a build with `--features llvm`.
+    Llvm,
+    /// Assembly made by LLVM; needs a build with `--features llvm`.
+    Asm,
 }
 
 /// A time that is not endless.

@@ -5,6 +5,7 @@ pub mod cli;
 mod commands;
 mod driver;
 mod files;
+mod llvm;
 mod output;
 mod project;
 mod train;

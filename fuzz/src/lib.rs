@@ -11,5 +11,5 @@ pub mod random;
 
 pub use generate::{Options, Program, generate};
 pub use inputs::arguments;
-pub use oracle::{Failure, Verdict, check};
+pub use oracle::{Backend, CRANELIFT, Failure, Verdict, check};
 pub use random::Random;

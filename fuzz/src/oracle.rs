@@ -4,7 +4,7 @@
 //! the optimised program on the evaluator and machine code on one and two threads are held against
 //! it, and machine code must give the same bits for every number of threads.
 
-use aiai_codegen::{Options, compile};
+use aiai_codegen::{Executable, Options};
 use aiai_ir::eval::{self, Array, EvalError};
 use aiai_ir::ops::is_access;
 use aiai_ir::{Function, Module, Sym};
@@ -33,8 +33,23 @@ pub struct Failure {
     pub message: String,
 }
 
+/// What makes machine code.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    pub name: &'static str,
+    pub compile: fn(&Function) -> Result<Executable, String>,
+}
+
+/// The backend that is always there.
+pub const CRANELIFT: Backend = Backend {
+    name: "cranelift",
+    compile: |function| {
+        aiai_codegen::compile(function, &Options::default()).map_err(|e| e.to_string())
+    },
+};
+
 /// Compares all executors of a program on all its sizes.
-pub fn check(program: &Program, pools: &[Pool]) -> Verdict {
+pub fn check(program: &Program, pools: &[Pool], backend: Backend) -> Verdict {
     let mut optimised = program.module.clone();
     let options = aiai_passes::Options {
         verify_each: true,
@@ -60,9 +75,9 @@ pub fn check(program: &Program, pools: &[Pool]) -> Verdict {
     let Some(function) = optimised.get(program.entry) else {
         return fail(0, "passes", "the entry is gone".into());
     };
-    let code = match compile(function, &Options::default()) {
+    let code = match (backend.compile)(function) {
         Ok(code) => code,
-        Err(e) => return fail(0, "compile", e.to_string()),
+        Err(e) => return fail(0, "compile", e),
     };
     // A gradient is evaluated once differentiation has made it code.
     let source = if has_gradient(&program.module) {
@@ -73,7 +88,15 @@ pub fn check(program: &Program, pools: &[Pool]) -> Verdict {
     let (mut runs, mut skipped) = (0, 0);
     for case in 0..program.sizes.len() {
         let args = arguments(program, case);
-        match compare_case(source, &optimised, program.entry, &code, &args, pools) {
+        match compare_case(
+            source,
+            &optimised,
+            program.entry,
+            &code,
+            &args,
+            pools,
+            backend.name,
+        ) {
             Ok(true) => runs += 1,
             Ok(false) => skipped += 1,
             Err((stage, message)) => return fail(case, stage, message),
@@ -97,9 +120,10 @@ fn compare_case(
     source: &Module,
     optimised: &Module,
     entry: Sym,
-    code: &aiai_codegen::Executable,
+    code: &Executable,
     args: &[Array],
     pools: &[Pool],
+    backend: &'static str,
 ) -> Result<bool, (&'static str, String)> {
     let options = eval::Options {
         bound: true,
@@ -138,7 +162,7 @@ fn compare_case(
         }
         let got = got.map_err(|e| e.message);
         let got = got.map(|all| all.iter().map(array).collect());
-        agree(&expected, got).map_err(|e| ("cranelift", e))?;
+        agree(&expected, got).map_err(|e| (backend, e))?;
     }
     Ok(true)
 }

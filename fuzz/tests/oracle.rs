@@ -17,7 +17,7 @@ fn executors_agree() {
             ..Options::default()
         };
         let program = generate(seed, &options);
-        match check(&program, &pools) {
+        match check(&program, &pools, aiai_fuzz::CRANELIFT) {
             Verdict::Agreed { runs, skipped } => {
                 compared += runs;
                 total += runs + skipped;

@@ -1,10 +1,10 @@
 //! `aiai emit`
 
-use aiai_ir::{PrintOptions, print_module};
+use aiai_ir::{Function, PrintOptions, print_module};
 
 use crate::cli::{Form, Global};
 use crate::project::Project;
-use crate::{Ended, Failure, Outcome, driver, output};
+use crate::{Ended, Failure, Outcome, driver, llvm, output};
 
 /// The passes that make and change loops, in order.
 const LOOP_PASSES: &[&str] = &["lower", "memory"];
@@ -26,7 +26,13 @@ pub fn run(
     let known = match form {
         Form::Tensor => [&["source"], tensor].concat(),
         Form::Loop => loops.to_vec(),
+        Form::Mlir | Form::Llvm | Form::Asm => Vec::new(),
     };
+    if known.is_empty() && after.is_some() {
+        return Err(Failure::input(
+            "`--after` goes with `--ir tensor` and `--ir loop`",
+        ));
+    }
     if let Some(pass) = after.filter(|p| !known.contains(p)) {
         return Err(Failure::input(format!(
             "unknown pass `{pass}`; at this level they are {}",
@@ -51,6 +57,25 @@ pub fn run(
         }
         entry.module = lowered;
     }
-    output::print(&print_module(&entry.module, PrintOptions { locations }));
+    let text = match form {
+        Form::Tensor | Form::Loop => print_module(&entry.module, PrintOptions { locations }),
+        Form::Mlir | Form::Llvm | Form::Asm => {
+            let Some(function) = entry.module.get(entry.name) else {
+                unreachable!("the pipeline keeps the entry");
+            };
+            driver::on_a_deep_stack(|| machine_text(function, form))??
+        }
+    };
+    output::print(&text);
     Ok(Outcome::Success)
+}
+
+/// The stages behind the loops.
+fn machine_text(function: &Function, form: Form) -> Result<String, Failure> {
+    if form != Form::Mlir {
+        return llvm::emit(function, form == Form::Asm);
+    }
+    let mut loops = aiai_codegen::lower::lower(function, false);
+    aiai_codegen::memory::plan(&mut loops);
+    Ok(aiai_mlir::text(&loops).module)
 }

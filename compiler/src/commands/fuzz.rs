@@ -9,8 +9,8 @@ use aiai_runtime::Pool;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::cli::Global;
-use crate::{Ended, Failure, Outcome, output};
+use crate::cli::{Backend, Global};
+use crate::{Ended, Failure, Outcome, llvm, output};
 
 pub struct Options<'a> {
     pub seed: u64,
@@ -49,6 +49,15 @@ pub fn run(options: &Options, global: &Global) -> Ended {
         .map(Pool::new)
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
+    let backend = match global.backend {
+        Backend::Llvm => aiai_fuzz::Backend {
+            name: "llvm",
+            compile: |function| {
+                llvm::compile(function, &aiai_codegen::Options::default()).map_err(|e| e.message)
+            },
+        },
+        Backend::Interp | Backend::Cranelift => aiai_fuzz::CRANELIFT,
+    };
     let start = Instant::now();
     let budget = Duration::try_from_secs_f64(options.budget)
         .map_err(|e| Failure::input(format!("`--budget {}`: {e}", options.budget)))?;
@@ -66,7 +75,7 @@ pub fn run(options: &Options, global: &Global) -> Ended {
             let began = Instant::now();
             let program = program(seed);
             generating += began.elapsed();
-            check(&program, &pools)
+            check(&program, &pools, backend)
         }));
         let verdict = verdict.unwrap_or_else(|_| {
             Verdict::Failed(aiai_fuzz::Failure {

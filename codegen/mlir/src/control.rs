@@ -1,0 +1,156 @@
+//! Loops and branches, in blocks: a check within them may return.
+
+use aiai_codegen::tables::captured;
+use aiai_ir::{Dim, OpNode, Value};
+
+use crate::scalars::register_type;
+use crate::translate::Translator;
+use crate::writer::Name;
+
+impl Translator<'_, '_> {
+    /// A loop over `low..high` in steps; `body` gets the index and the carries, and gives the next.
+    pub fn counted(
+        &mut self,
+        low: Name,
+        high: Name,
+        step: i64,
+        init: &[Name],
+        types: &[&str],
+        body: impl FnOnce(&mut Self, Name, Vec<Name>) -> Vec<Name>,
+    ) -> Vec<Name> {
+        let mut all_types = vec!["i64"];
+        all_types.extend(types);
+        let (head, inside, done) = (self.w.block(), self.w.block(), self.w.block());
+        let mut start = vec![low];
+        start.extend(init.iter().cloned());
+        self.w.jump(&head, &start, &all_types);
+        let mut params = self.w.start(&head, &all_types);
+        let index = params.remove(0);
+        let more = self
+            .w
+            .value(&format!("arith.cmpi slt, {index}, {high} : i64"));
+        self.w.line(&format!("cf.cond_br {more}, {inside}, {done}"));
+        self.w.start(&inside, &[]);
+        let carried = body(self, index.clone(), params.clone());
+        let step = self.int(step);
+        let next = self
+            .w
+            .value(&format!("arith.addi {index}, {step} overflow<nsw> : i64"));
+        let mut all = vec![next];
+        all.extend(carried);
+        self.w.jump(&head, &all, &all_types);
+        self.w.start(&done, &[]);
+        params
+    }
+
+    fn types_of(&self, values: &[Value]) -> Vec<&'static str> {
+        let types = values.iter();
+        types
+            .map(|&v| register_type(self.unit.source.ty(v)))
+            .collect()
+    }
+
+    pub fn for_loop(&mut self, node: &OpNode, step: i64) {
+        let region = &node.regions[0];
+        let all: Vec<Name> = node.operands.iter().map(|&v| self.get(v)).collect();
+        let types = self.types_of(&node.operands[2..]);
+        let (low, high) = (all[0].clone(), all[1].clone());
+        let last = self.counted(low, high, step, &all[2..], &types, |t, i, carries| {
+            t.bind(&region.args, std::iter::once(i).chain(carries));
+            t.region(region);
+            region.yields.iter().map(|&v| t.get(v)).collect()
+        });
+        self.bind(&node.results, last);
+    }
+
+    /// The body becomes a function; what it uses from outside travels in a table on the stack.
+    pub fn parallel(&mut self, node: &OpNode, grain: i64) {
+        let region = &node.regions[0];
+        let captures = captured(region);
+        let name = format!("aiai_body_{}", self.unit.count);
+        self.unit.count += 1;
+        let signature = format!(
+            "llvm.func internal @{name}(%context: !llvm.ptr, %environment: !llvm.ptr, %low: i64, \
+             %high: i64) -> i32"
+        );
+        let mut translator = Translator::new(self.unit, &signature);
+        translator.body(region, &captures);
+        let text = translator.w.finish();
+        self.unit.items.push_str(&text);
+        let environment = self.w.stack((captures.len() as i64 + 1) * 8);
+        self.w.line(&format!(
+            "llvm.store %dims, {environment} : !llvm.ptr, !llvm.ptr"
+        ));
+        for (k, &capture) in captures.iter().enumerate() {
+            let value = self.get(capture);
+            let ty = register_type(self.unit.source.ty(capture));
+            let place = self.element(&environment, k + 1, "i64");
+            self.w
+                .line(&format!("llvm.store {value}, {place} : {ty}, !llvm.ptr"));
+        }
+        let address = self
+            .w
+            .value(&format!("llvm.mlir.addressof @{name} : !llvm.ptr"));
+        let n = self.get(node.operands[0]);
+        let grain = self.int(grain);
+        let args = ["%context".into(), address, environment, n, grain];
+        let status = self.runtime("aiai_parallel_for", &args).unwrap_or_default();
+        self.check_status(&status);
+    }
+
+    pub fn branch(&mut self, node: &OpNode) {
+        let condition = self.get(node.operands[0]);
+        let condition = self.condition(&condition);
+        let blocks = [self.w.block(), self.w.block()];
+        let merge = self.w.block();
+        let types = self.types_of(&node.results);
+        self.w.line(&format!(
+            "cf.cond_br {condition}, {}, {}",
+            blocks[0], blocks[1]
+        ));
+        for (block, region) in blocks.iter().zip(&node.regions) {
+            self.w.start(block, &[]);
+            self.region(region);
+            let yields: Vec<Name> = region.yields.iter().map(|&v| self.get(v)).collect();
+            self.w.jump(&merge, &yields, &types);
+        }
+        let results = self.w.start(&merge, &types);
+        self.bind(&node.results, results);
+    }
+
+    pub fn while_loop(&mut self, node: &OpNode, max: Option<Dim>) {
+        let (test, body) = (&node.regions[0], &node.regions[1]);
+        let (head, inside, done) = (self.w.block(), self.w.block(), self.w.block());
+        let mut types = vec!["i64"];
+        types.extend(self.types_of(&node.operands));
+        let mut start = vec![self.int(0)];
+        start.extend(node.operands.iter().map(|&v| self.get(v)));
+        self.w.jump(&head, &start, &types);
+        let mut carries = self.w.start(&head, &types);
+        let trips = carries.remove(0);
+        self.bind(&test.args, carries.clone());
+        self.region(test);
+        let go_on = self.get(test.yields[0]);
+        let go_on = self.condition(&go_on);
+        self.w
+            .line(&format!("cf.cond_br {go_on}, {inside}, {done}"));
+        self.w.start(&inside, &[]);
+        if let Some(max) = max {
+            let max = self.dim(max);
+            let more = self
+                .w
+                .value(&format!("arith.cmpi slt, {trips}, {max} : i64"));
+            let more = self.w.value(&format!("arith.extui {more} : i1 to i8"));
+            let message = "the loop goes on after as many iterations as its `max` says";
+            self.check(&more, message, &[], node.loc);
+        }
+        self.bind(&body.args, carries.clone());
+        self.region(body);
+        let one = self.int(1);
+        let mut next = vec![self.w.value(&format!("arith.addi {trips}, {one} : i64"))];
+        next.extend(body.yields.iter().map(|&v| self.get(v)));
+        self.w.jump(&head, &next, &types);
+        self.w.start(&done, &[]);
+        self.bind(&node.results, carries);
+    }
+}

@@ -1,0 +1,442 @@
+//! Arithmetic on scalars, as the op table defines it. Truth values are an i8 of 0 or 1; halves are computed
+//! with as f32 and rounded after every op.
+
+use aiai_ir::{BinaryKind, CompareKind, DType, Literal, Op, OpNode, Type, UnaryKind};
+
+use crate::translate::Translator;
+use crate::writer::Name;
+
+/// The type of a value in a register.
+pub fn register_type(ty: &Type) -> &'static str {
+    match ty {
+        Type::Buffer { .. } => "!llvm.ptr",
+        Type::Tensor { dtype, .. } => scalar_type(*dtype),
+    }
+}
+
+pub fn scalar_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool | DType::I8 | DType::U8 => "i8",
+        DType::I16 | DType::U16 => "i16",
+        DType::I32 | DType::U32 => "i32",
+        DType::I64 | DType::U64 => "i64",
+        DType::F16 | DType::BF16 | DType::F32 => "f32",
+        DType::F64 => "f64",
+    }
+}
+
+fn bits(dtype: DType) -> i64 {
+    dtype.bytes() as i64 * 8
+}
+
+impl Translator<'_, '_> {
+    pub fn elementwise(&mut self, node: &OpNode) {
+        let dtype = self.dtype(node.operands[0]);
+        let x: Vec<Name> = node.operands.iter().map(|&v| self.get(v)).collect();
+        let value = match &node.op {
+            Op::Unary { kind } => self.unary(*kind, dtype, &x[0]),
+            Op::Binary { kind } => self.binary(*kind, dtype, &x[0], &x[1]),
+            Op::Compare { kind } => self.compare(*kind, dtype, &x[0], &x[1]),
+            Op::Select => {
+                let ty = scalar_type(self.dtype(node.operands[1]));
+                let condition = self.condition(&x[0]);
+                self.select(&condition, &x[1], &x[2], ty)
+            }
+            Op::Cast { dtype: to } => self.cast(dtype, *to, x[0].clone()),
+            Op::StopGradient => x[0].clone(),
+            other => unreachable!("`{}` is not elementwise", other.name()),
+        };
+        self.define(node, value);
+    }
+
+    /// A scalar constant.
+    pub fn literal(&mut self, value: &Literal) -> Name {
+        let (scalar, dtype) = (value.element(0), value.dtype);
+        match dtype.is_float() {
+            true => self.float(dtype, scalar.as_f64()),
+            false => self.integer(dtype, scalar.as_i64()),
+        }
+    }
+
+    /// A float constant, by its bits.
+    fn float(&mut self, dtype: DType, value: f64) -> Name {
+        let op = match dtype {
+            DType::F64 => format!("arith.constant 0x{:016X} : f64", value.to_bits()),
+            _ => format!("arith.constant 0x{:08X} : f32", (value as f32).to_bits()),
+        };
+        self.w.value(&op)
+    }
+
+    fn integer(&mut self, dtype: DType, value: i64) -> Name {
+        // As a signed number of the width, which is how the text is read.
+        let unused = 64 - bits(dtype);
+        let value = (value << unused) >> unused;
+        self.w
+            .value(&format!("arith.constant {value} : {}", scalar_type(dtype)))
+    }
+
+    fn of_one(&mut self, op: &str, x: &str, ty: &str) -> Name {
+        self.w.value(&format!("{op} {x} : {ty}"))
+    }
+
+    fn of_two(&mut self, op: &str, x: &str, y: &str, ty: &str) -> Name {
+        self.w.value(&format!("{op} {x}, {y} : {ty}"))
+    }
+
+    fn select(&mut self, condition: &str, a: &str, b: &str, ty: &str) -> Name {
+        self.w
+            .value(&format!("arith.select {condition}, {a}, {b} : {ty}"))
+    }
+
+    fn is(&mut self, relation: &str, x: &str, y: &str, ty: &str) -> Name {
+        let op = match ty {
+            "f32" | "f64" => "arith.cmpf",
+            _ => "arith.cmpi",
+        };
+        self.w.value(&format!("{op} {relation}, {x}, {y} : {ty}"))
+    }
+
+    fn truth(&mut self, condition: &str) -> Name {
+        self.w.value(&format!("arith.extui {condition} : i1 to i8"))
+    }
+
+    fn unary(&mut self, kind: UnaryKind, dtype: DType, x: &str) -> Name {
+        if !dtype.is_float() {
+            return self.int_unary(kind, dtype, x);
+        }
+        let ty = scalar_type(dtype);
+        let value = match kind {
+            UnaryKind::Neg => self.of_one("arith.negf", x, ty),
+            UnaryKind::Abs => self.of_one("math.absf", x, ty),
+            UnaryKind::Floor => self.of_one("math.floor", x, ty),
+            UnaryKind::Ceil => self.of_one("math.ceil", x, ty),
+            UnaryKind::Round => self.of_one("math.roundeven", x, ty),
+            UnaryKind::Sqrt => self.of_one("math.sqrt", x, ty),
+            UnaryKind::Rsqrt => {
+                let (one, root) = (self.float(dtype, 1.0), self.of_one("math.sqrt", x, ty));
+                self.of_two("arith.divf", &one, &root, ty)
+            }
+            UnaryKind::Sign => {
+                let (zero, one) = (self.float(dtype, 0.0), self.float(dtype, 1.0));
+                let signed = self.of_two("math.copysign", &one, x, ty);
+                // Neither below nor above 0: a zero or NaN, which stay.
+                let apart = self.is("one", x, &zero, ty);
+                self.select(&apart, &signed, x, ty)
+            }
+            UnaryKind::IsNan => {
+                let nan = self.is("uno", x, x, ty);
+                return self.truth(&nan);
+            }
+            UnaryKind::IsFinite => {
+                let size = self.of_one("math.absf", x, ty);
+                let infinity = self.float(dtype, f64::INFINITY);
+                let finite = self.is("olt", &size, &infinity, ty);
+                return self.truth(&finite);
+            }
+            UnaryKind::Exp
+            | UnaryKind::Expm1
+            | UnaryKind::Log
+            | UnaryKind::Log1p
+            | UnaryKind::Tanh
+            | UnaryKind::Sin
+            | UnaryKind::Cos
+            | UnaryKind::Erf
+            | UnaryKind::Not => {
+                let name = format!("aiai_{}_{ty}", kind.name());
+                self.runtime(&name, &[x.to_owned()]).unwrap_or_default()
+            }
+        };
+        self.rounded(dtype, value)
+    }
+
+    fn int_unary(&mut self, kind: UnaryKind, dtype: DType, x: &str) -> Name {
+        let ty = scalar_type(dtype);
+        let zero = self.integer(dtype, 0);
+        match kind {
+            UnaryKind::Neg => self.of_two("arith.subi", &zero, x, ty),
+            UnaryKind::Abs if dtype.is_signed() => {
+                let negated = self.of_two("arith.subi", &zero, x, ty);
+                let negative = self.is("slt", x, &zero, ty);
+                self.select(&negative, &negated, x, ty)
+            }
+            UnaryKind::Not => {
+                let ones = self.integer(dtype, if dtype == DType::Bool { 1 } else { -1 });
+                self.of_two("arith.xori", x, &ones, ty)
+            }
+            UnaryKind::Sign => {
+                let (one, less) = (self.integer(dtype, 1), self.integer(dtype, -1));
+                if !dtype.is_signed() {
+                    let positive = self.is("ne", x, &zero, ty);
+                    return self.select(&positive, &one, &zero, ty);
+                }
+                let (above, below) = (self.is("sgt", x, &zero, ty), self.is("slt", x, &zero, ty));
+                let rest = self.select(&below, &less, &zero, ty);
+                self.select(&above, &one, &rest, ty)
+            }
+            // The others are for floats, or change no integer.
+            _ => x.to_owned(),
+        }
+    }
+
+    fn binary(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
+        let ty = scalar_type(dtype);
+        if !dtype.is_float() {
+            return self.int_binary(kind, dtype, x, y);
+        }
+        let op = match kind {
+            BinaryKind::Add => "arith.addf",
+            BinaryKind::Sub => "arith.subf",
+            BinaryKind::Mul => "arith.mulf",
+            BinaryKind::Div => "arith.divf",
+            BinaryKind::Max => "arith.maximumf",
+            BinaryKind::Min => "arith.minimumf",
+            BinaryKind::Rem
+            | BinaryKind::Pow
+            | BinaryKind::And
+            | BinaryKind::Or
+            | BinaryKind::Xor
+            | BinaryKind::Shl
+            | BinaryKind::Shr => {
+                let name = format!("aiai_{}_{ty}", kind.name());
+                let args = [x.to_owned(), y.to_owned()];
+                let value = self.runtime(&name, &args).unwrap_or_default();
+                return self.rounded(dtype, value);
+            }
+        };
+        let value = self.of_two(op, x, y, ty);
+        self.rounded(dtype, value)
+    }
+
+    fn int_binary(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
+        let (ty, signed) = (scalar_type(dtype), dtype.is_signed());
+        let op = match kind {
+            BinaryKind::Add => "arith.addi",
+            BinaryKind::Sub => "arith.subi",
+            BinaryKind::Mul => "arith.muli",
+            BinaryKind::Max if signed => "arith.maxsi",
+            BinaryKind::Min if signed => "arith.minsi",
+            BinaryKind::Max => "arith.maxui",
+            BinaryKind::Min => "arith.minui",
+            BinaryKind::And => "arith.andi",
+            BinaryKind::Or => "arith.ori",
+            BinaryKind::Xor => "arith.xori",
+            BinaryKind::Div | BinaryKind::Rem if signed => {
+                return self.floor_divide(kind, dtype, x, y);
+            }
+            BinaryKind::Div | BinaryKind::Rem => return self.unsigned_divide(kind, dtype, x, y),
+            BinaryKind::Shl | BinaryKind::Shr => return self.shift(kind, dtype, x, y),
+            BinaryKind::Pow => {
+                let wide = [self.widened(dtype, x), self.widened(dtype, y)];
+                let name = if signed {
+                    "aiai_pow_i64"
+                } else {
+                    "aiai_pow_u64"
+                };
+                let value = self.runtime(name, &wide).unwrap_or_default();
+                return match ty {
+                    "i64" => value,
+                    ty => self.w.value(&format!("arith.trunci {value} : i64 to {ty}")),
+                };
+            }
+        };
+        self.of_two(op, x, y, ty)
+    }
+
+    /// An integer as an i64 of the same value.
+    fn widened(&mut self, dtype: DType, x: &str) -> Name {
+        let ty = scalar_type(dtype);
+        match dtype.is_signed() {
+            _ if ty == "i64" => x.to_owned(),
+            true => self.w.value(&format!("arith.extsi {x} : {ty} to i64")),
+            false => self.w.value(&format!("arith.extui {x} : {ty} to i64")),
+        }
+    }
+
+    /// Quotient towards minus infinity, remainder with the sign of the divisor; by 0 both are 0.
+    fn floor_divide(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
+        let ty = scalar_type(dtype);
+        let [zero, one, less] = [0, 1, -1].map(|v| self.integer(dtype, v));
+        let by_zero = self.is("eq", y, &zero, ty);
+        let by_minus_one = self.is("eq", y, &less, ty);
+        let special = self.of_two("arith.ori", &by_zero, &by_minus_one, "i1");
+        let divisor = self.select(&special, &one, y, ty);
+        let quotient = self.of_two("arith.divsi", x, &divisor, ty);
+        let product = self.of_two("arith.muli", &quotient, &divisor, ty);
+        let rest = self.of_two("arith.subi", x, &product, ty);
+        let inexact = self.is("ne", &rest, &zero, ty);
+        let mixed = self.of_two("arith.xori", x, &divisor, ty);
+        let mixed = self.is("slt", &mixed, &zero, ty);
+        let adjust = self.of_two("arith.andi", &inexact, &mixed, "i1");
+        if kind == BinaryKind::Rem {
+            let moved = self.of_two("arith.addi", &rest, &divisor, ty);
+            return self.select(&adjust, &moved, &rest, ty);
+        }
+        let lower = self.of_two("arith.subi", &quotient, &one, ty);
+        let floor = self.select(&adjust, &lower, &quotient, ty);
+        let negated = self.of_two("arith.subi", &zero, x, ty);
+        let value = self.select(&by_minus_one, &negated, &floor, ty);
+        self.select(&by_zero, &zero, &value, ty)
+    }
+
+    fn unsigned_divide(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
+        let ty = scalar_type(dtype);
+        let [zero, one] = [0, 1].map(|v| self.integer(dtype, v));
+        let by_zero = self.is("eq", y, &zero, ty);
+        let divisor = self.select(&by_zero, &one, y, ty);
+        let op = match kind {
+            BinaryKind::Rem => "arith.remui",
+            _ => "arith.divui",
+        };
+        let value = self.of_two(op, x, &divisor, ty);
+        self.select(&by_zero, &zero, &value, ty)
+    }
+
+    /// Shifts by the width or more, or by a negative number, leave nothing but the sign.
+    fn shift(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
+        let (ty, width) = (scalar_type(dtype), bits(dtype));
+        let [zero, most, limit] = [0, width - 1, width].map(|v| self.integer(dtype, v));
+        let fits = self.is("ult", y, &limit, ty);
+        if kind == BinaryKind::Shr && dtype.is_signed() {
+            let by = self.select(&fits, y, &most, ty);
+            return self.of_two("arith.shrsi", x, &by, ty);
+        }
+        // More than the width has no meaning to LLVM, chosen or not.
+        let by = self.select(&fits, y, &zero, ty);
+        let op = match kind {
+            BinaryKind::Shl => "arith.shli",
+            _ => "arith.shrui",
+        };
+        let shifted = self.of_two(op, x, &by, ty);
+        self.select(&fits, &shifted, &zero, ty)
+    }
+
+    fn compare(&mut self, kind: CompareKind, dtype: DType, x: &str, y: &str) -> Name {
+        let float = dtype.is_float();
+        let signed = dtype.is_signed();
+        let relation = match kind {
+            CompareKind::Eq if float => "oeq",
+            CompareKind::Ne if float => "une",
+            CompareKind::Lt if float => "olt",
+            CompareKind::Le if float => "ole",
+            CompareKind::Gt if float => "ogt",
+            CompareKind::Ge if float => "oge",
+            CompareKind::Eq => "eq",
+            CompareKind::Ne => "ne",
+            CompareKind::Lt if signed => "slt",
+            CompareKind::Le if signed => "sle",
+            CompareKind::Gt if signed => "sgt",
+            CompareKind::Ge if signed => "sge",
+            CompareKind::Lt => "ult",
+            CompareKind::Le => "ule",
+            CompareKind::Gt => "ugt",
+            CompareKind::Ge => "uge",
+        };
+        let holds = self.is(relation, x, y, scalar_type(dtype));
+        self.truth(&holds)
+    }
+
+    // ---- conversions ----
+
+    /// A scalar of one dtype as another; see `cast` in the op table.
+    fn cast(&mut self, from: DType, to: DType, x: Name) -> Name {
+        match (from.is_float(), to.is_float()) {
+            _ if from == to => x,
+            (false, false) => self.int_to_int(from, to, x),
+            (false, true) => self.int_to_float(from, to, &x),
+            (true, false) => self.float_to_int(from, to, &x),
+            (true, true) => self.float_to_float(from, to, x),
+        }
+    }
+
+    fn int_to_int(&mut self, from: DType, to: DType, x: Name) -> Name {
+        let (narrow, wide) = (scalar_type(from), scalar_type(to));
+        if to == DType::Bool {
+            let zero = self.integer(from, 0);
+            let set = self.is("ne", &x, &zero, narrow);
+            return self.truth(&set);
+        }
+        let op = match bits(from).cmp(&bits(to)) {
+            std::cmp::Ordering::Equal => return x,
+            std::cmp::Ordering::Greater => "arith.trunci",
+            std::cmp::Ordering::Less if from.is_signed() => "arith.extsi",
+            std::cmp::Ordering::Less => "arith.extui",
+        };
+        self.w.value(&format!("{op} {x} : {narrow} to {wide}"))
+    }
+
+    fn int_to_float(&mut self, from: DType, to: DType, x: &str) -> Name {
+        let wide = self.widened(from, x);
+        let unsigned = from == DType::U64;
+        if matches!(to, DType::F16 | DType::BF16) {
+            let name = match unsigned {
+                true => "aiai_u64_to_odd_f64",
+                false => "aiai_i64_to_odd_f64",
+            };
+            let odd = self.runtime(name, &[wide]).unwrap_or_default();
+            return self.float_to_float(DType::F64, to, odd);
+        }
+        let op = if unsigned {
+            "arith.uitofp"
+        } else {
+            "arith.sitofp"
+        };
+        let ty = scalar_type(to);
+        self.w.value(&format!("{op} {wide} : i64 to {ty}"))
+    }
+
+    /// Truncates and saturates; NaN is 0.
+    fn float_to_int(&mut self, from: DType, to: DType, x: &str) -> Name {
+        let (float, ty) = (scalar_type(from), scalar_type(to));
+        if to == DType::Bool {
+            let zero = self.float(from, 0.0);
+            let set = self.is("une", x, &zero, float);
+            return self.truth(&set);
+        }
+        let sign = if to.is_signed() { "s" } else { "u" };
+        self.w.value(&format!(
+            "llvm.call_intrinsic \"llvm.fpto{sign}i.sat.{ty}.{float}\"({x}) : ({float}) -> {ty}"
+        ))
+    }
+
+    fn float_to_float(&mut self, from: DType, to: DType, x: Name) -> Name {
+        match (from, to) {
+            (DType::F64, DType::F32) => self.w.value(&format!("arith.truncf {x} : f64 to f32")),
+            (DType::F64, DType::F16 | DType::BF16) => {
+                let bits = self.half_bits(to, DType::F64, x);
+                self.widen_half(to, bits)
+            }
+            (_, DType::F64) => self.w.value(&format!("arith.extf {x} : f32 to f64")),
+            (_, to) => self.rounded(to, x),
+        }
+    }
+
+    /// The bits of an f32 or f64 rounded to a half, as an i32.
+    pub fn half_bits(&mut self, half: DType, from: DType, x: Name) -> Name {
+        let name = match half {
+            DType::F16 => format!("aiai_{}_to_f16", scalar_type(from)),
+            _ => format!("aiai_{}_to_bf16", scalar_type(from)),
+        };
+        self.runtime(&name, &[x]).unwrap_or_default()
+    }
+
+    /// The f32 of the bits of a half, which are an i32.
+    pub fn widen_half(&mut self, half: DType, bits: Name) -> Name {
+        if half == DType::F16 {
+            return self.runtime("aiai_f16_to_f32", &[bits]).unwrap_or_default();
+        }
+        let places = self.w.value("arith.constant 16 : i32");
+        let wide = self.of_two("arith.shli", &bits, &places, "i32");
+        self.w.value(&format!("arith.bitcast {wide} : i32 to f32"))
+    }
+
+    /// An f32 rounded to a narrower float; other dtypes stay.
+    fn rounded(&mut self, dtype: DType, x: Name) -> Name {
+        match dtype {
+            DType::F16 | DType::BF16 => {
+                let bits = self.half_bits(dtype, DType::F32, x);
+                self.widen_half(dtype, bits)
+            }
+            _ => x,
+        }
+    }
+}
