@@ -39,7 +39,7 @@ pub fn emit(_: &Function, _: bool) -> Result<String, Failure> {
 #[cfg(not(feature = "llvm"))]
 fn missing() -> Failure {
     Failure::environment(
-        "this build has no LLVM; `. scripts/llvm.sh` installs it, and \
+        "this build has no LLVM; `scripts/llvm.sh` installs it, and \
          `cargo build --release --features llvm` builds it in",
     )
 }

@@ -1,9 +1,11 @@
-//! Random programs: machine code of LLVM against the reference evaluator.
+//! Random programs: machine code of LLVM against the reference evaluator, and against that of Cranelift.
 
 #![cfg(feature = "llvm")]
 
 use aiai_fuzz::{Backend, Options, Verdict, check, generate};
-use aiai_runtime::Pool;
+use aiai_ir::DType;
+use aiai_ir::eval::Array;
+use aiai_runtime::{Pool, Tensor};
 
 const PROGRAMS: u64 = 60;
 
@@ -29,6 +31,58 @@ fn random_programs_agree() {
         }
     }
     assert!(compared as u64 > PROGRAMS, "{compared} runs compared");
+}
+
+/// Bit patterns, those of NaN made one.
+fn bits(tensor: &Tensor) -> Vec<u8> {
+    let dtype = DType::ALL[tensor.dtype() as usize];
+    let array = Array::from_bytes(dtype, tensor.shape().to_vec(), tensor.bytes());
+    let array = array.expect("as many bytes as the shape takes");
+    if !dtype.is_float() {
+        return tensor.bytes().to_vec();
+    }
+    let one_nan = |x: f64| if x.is_nan() { f64::NAN } else { x };
+    let values = array.to_f64().into_iter();
+    values
+        .flat_map(|x| one_nan(x).to_bits().to_le_bytes())
+        .collect()
+}
+
+#[test]
+fn both_backends_give_the_same_bits() {
+    let pool = Pool::new(1).expect("a pool");
+    let mut compared = 0;
+    for seed in 9000..9000 + PROGRAMS {
+        let program = generate(seed, &Options::default());
+        let mut module = program.module.clone();
+        let options = aiai_passes::Options::default();
+        aiai_passes::optimize(&mut module, program.entry, &options).expect("primitives");
+        let function = module.get(program.entry).expect("the entry");
+        let cranelift = (aiai_fuzz::CRANELIFT.compile)(function).expect("machine code");
+        let llvm = aiai_mlir::compile(function, false).expect("machine code");
+        for case in 0..program.sizes.len() {
+            let args: Vec<Tensor> = aiai_fuzz::arguments(&program, case)
+                .iter()
+                .map(|a| {
+                    let dtype = aiai_runtime::DType::ALL[a.dtype as usize];
+                    Tensor::from_bytes(dtype, &a.shape, &a.to_bytes()).expect("a tensor")
+                })
+                .collect();
+            let args: Vec<&Tensor> = args.iter().collect();
+            match (cranelift.run(&args, &pool), llvm.run(&args, &pool)) {
+                (Ok(a), Ok(b)) => {
+                    let pairs = a.iter().zip(&b).enumerate();
+                    for (k, (a, b)) in pairs {
+                        assert_eq!(bits(a), bits(b), "seed {seed}, case {case}, result {k}");
+                    }
+                    compared += 1;
+                }
+                (Err(a), Err(b)) => assert_eq!(a, b, "seed {seed}, case {case}"),
+                (a, b) => panic!("seed {seed}, case {case}: {:?} and {:?}", a.err(), b.err()),
+            }
+        }
+    }
+    assert!(compared > PROGRAMS, "{compared} runs compared");
 }
 
 #[test]
