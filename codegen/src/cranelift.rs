@@ -8,16 +8,18 @@ use std::collections::HashMap;
 
 use aiai_ir::{Dim, Function, Literal, Loc, Op, Region};
 use aiai_runtime::abi;
+use aiai_runtime::program::{Executable, Site};
 use cranelift::codegen::Context;
 use cranelift::codegen::isa::OwnedTargetIsa;
-use cranelift::prelude::settings::{self, Configurable};
-use cranelift::prelude::{AbiParam, FunctionBuilderContext, Signature, types};
+use cranelift::prelude::settings::{self, Configurable, SetError};
+use cranelift::prelude::{AbiParam, FunctionBuilderContext, types};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module as _, ModuleError};
+use cranelift_module::{DataDescription, DataId, FuncId, Linkage, Module, ModuleError};
+use cranelift_object::{ObjectBuilder, ObjectModule};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::executable::{Executable, MachineCode};
-use crate::tables::{self, Site, dims_of, freed_in};
+use crate::tables::{self, dims_of, freed_in};
+use crate::{Object, Target};
 
 mod arithmetic;
 mod call;
@@ -47,23 +49,63 @@ pub enum CompileError {
 
 /// Compiles a function of tensor primitives without calls.
 pub fn compile(source: &Function, options: &Options) -> Result<Executable, CompileError> {
-    let mut lowered = crate::lower::lower(source, options.check_nan);
-    crate::memory::plan(&mut lowered);
-    let mut unit = Unit::new(&lowered, options)?;
-    let entry = unit.entry(&lowered)?;
-    unit.module
+    let lowered = planned(source, options);
+    let isa = isa(&Target::host(), false).map_err(CompileError::Machine)?;
+    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
+    for symbol in abi::symbols() {
+        builder.symbol(symbol.name, symbol.address);
+    }
+    let mut unit = Unit::new(&lowered, Code::Jit(JITModule::new(builder)), options);
+    let entry = unit.entry(&lowered, None)?;
+    let program = crate::program(source, &unit.dims, unit.sites);
+    let Code::Jit(mut module) = unit.code else {
+        unreachable!("the unit was given this module");
+    };
+    module
         .finalize_definitions()
         .map_err(|e| backend(&lowered, &e))?;
-    let address = unit.module.get_finalized_function(entry);
-    let machine = MachineCode {
-        // SAFETY: the entry was made with this signature.
-        entry: unsafe { std::mem::transmute::<*const u8, abi::EntryFn>(address) },
-        dims: unit.dims,
-        sites: unit.sites,
-        memory: Box::new(Memory(Some(unit.module))),
+    let address = module.get_finalized_function(entry);
+    let memory = Box::new(Memory(Some(module)));
+    // SAFETY: the entry was made with this signature, from this function, and its memory comes with it.
+    Ok(unsafe {
+        let entry = std::mem::transmute::<*const u8, abi::EntryFn>(address);
+        Executable::new(program, entry, memory)
+    })
+}
+
+/// Compiles a function of tensor primitives without calls to an object file that defines `symbol`.
+pub fn object(
+    source: &Function,
+    options: &Options,
+    target: &Target,
+    symbol: &str,
+) -> Result<Object, CompileError> {
+    let lowered = planned(source, options);
+    let isa = isa(target, true).map_err(CompileError::Machine)?;
+    let names = cranelift_module::default_libcall_names();
+    let builder = ObjectBuilder::new(isa, symbol, names).map_err(|e| backend(&lowered, &e))?;
+    let mut unit = Unit::new(
+        &lowered,
+        Code::Object(Box::new(ObjectModule::new(builder))),
+        options,
+    );
+    unit.entry(&lowered, Some(symbol))?;
+    let program = crate::program(source, &unit.dims, unit.sites);
+    let Code::Object(module) = unit.code else {
+        unreachable!("the unit was given this module");
     };
-    // SAFETY: the code was made from the function, and its memory comes with it.
-    Ok(unsafe { Executable::new(source, machine) })
+    let bytes = module.finish().emit();
+    let bytes = bytes.map_err(|e| CompileError::Backend {
+        function: source.name.to_string(),
+        message: e.to_string(),
+    })?;
+    Ok(Object { program, bytes })
+}
+
+fn planned(source: &Function, options: &Options) -> Function {
+    let mut lowered = crate::lower::lower(source, options.check_nan);
+    crate::memory::plan(&mut lowered);
+    lowered
 }
 
 /// The memory of the code, freed when dropped.
@@ -89,9 +131,15 @@ fn backend(function: &Function, error: &ModuleError) -> CompileError {
     }
 }
 
-/// One JIT module while it is filled.
+/// Where machine code goes.
+enum Code {
+    Jit(JITModule),
+    Object(Box<ObjectModule>),
+}
+
+/// One module while it is filled.
 struct Unit {
-    module: JITModule,
+    code: Code,
     sites: Vec<Site>,
     /// Dimension expressions in the order of the table that entries read.
     dims: Vec<Dim>,
@@ -106,15 +154,10 @@ struct Unit {
 }
 
 impl Unit {
-    fn new(source: &Function, options: &Options) -> Result<Unit, CompileError> {
-        let isa = host().map_err(CompileError::Machine)?;
-        let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
-        for symbol in abi::symbols() {
-            builder.symbol(symbol.name, symbol.address);
-        }
+    fn new(source: &Function, code: Code, options: &Options) -> Unit {
         let dims = dims_of(source);
-        Ok(Unit {
-            module: JITModule::new(builder),
+        Unit {
+            code,
             sites: Vec::new(),
             positions: dims.iter().enumerate().map(|(i, d)| (*d, i)).collect(),
             dims,
@@ -123,15 +166,19 @@ impl Unit {
             imports: FxHashMap::default(),
             contexts: Vec::new(),
             options: *options,
-        })
+        }
+    }
+
+    fn module(&mut self) -> &mut dyn Module {
+        match &mut self.code {
+            Code::Jit(module) => module,
+            Code::Object(module) => module.as_mut(),
+        }
     }
 
     /// `(context, inputs, outputs, dims) -> status`.
-    fn entry(&mut self, source: &Function) -> Result<FuncId, CompileError> {
-        let mut signature = self.module.make_signature();
-        signature.params = vec![AbiParam::new(types::I64); 4];
-        signature.returns.push(AbiParam::new(types::I32));
-        self.define(source, signature, &mut |t| t.entry())
+    fn entry(&mut self, source: &Function, symbol: Option<&str>) -> Result<FuncId, CompileError> {
+        self.define(source, symbol, &mut |t| t.entry())
     }
 
     /// `(context, environment, low, high) -> status`.
@@ -141,29 +188,32 @@ impl Unit {
         region: &Region,
         captures: &[aiai_ir::Value],
     ) -> Result<FuncId, CompileError> {
-        let mut signature = self.module.make_signature();
-        signature.params = vec![AbiParam::new(types::I64); 4];
-        signature.returns.push(AbiParam::new(types::I32));
-        self.define(source, signature, &mut |t| t.body(region, captures))
+        self.define(source, None, &mut |t| t.body(region, captures))
     }
 
     fn define(
         &mut self,
         source: &Function,
-        signature: Signature,
+        symbol: Option<&str>,
         fill: &mut dyn FnMut(&mut function::Translator<'_, '_>) -> Result<(), CompileError>,
     ) -> Result<FuncId, CompileError> {
         let fail = |e: ModuleError| backend(source, &e);
-        let id = self
-            .module
-            .declare_anonymous_function(&signature)
-            .map_err(fail)?;
+        let mut signature = self.module().make_signature();
+        signature.params = vec![AbiParam::new(types::I64); 4];
+        signature.returns.push(AbiParam::new(types::I32));
+        let id = match symbol {
+            Some(name) => self
+                .module()
+                .declare_function(name, Linkage::Export, &signature),
+            None => self.module().declare_anonymous_function(&signature),
+        };
+        let id = id.map_err(fail)?;
         let mut context = Context::new();
         context.func.signature = signature;
         let mut scratch = self.contexts.pop().unwrap_or_default();
         function::translate(self, source, &mut context.func, &mut scratch, fill)?;
         self.contexts.push(scratch);
-        self.module
+        self.module()
             .define_function(id, &mut context)
             .map_err(fail)?;
         Ok(id)
@@ -175,12 +225,12 @@ impl Unit {
             return Some(known);
         }
         let symbol = abi::symbols().find(|s| s.name == name)?;
-        let mut signature = self.module.make_signature();
+        let mut signature = self.module().make_signature();
         let param = |p: abi::Param| AbiParam::new(call::machine_type(p));
         signature.params = symbol.params.iter().map(|p| param(*p)).collect();
         signature.returns = symbol.result.iter().map(|p| param(*p)).collect();
         let id = self
-            .module
+            .module()
             .declare_function(name, Linkage::Import, &signature)
             .ok()?;
         self.imports.insert(symbol.name, (id, symbol));
@@ -189,7 +239,7 @@ impl Unit {
 
     /// Read-only memory that holds a literal.
     fn data(&mut self, value: &Literal) -> Result<DataId, Box<ModuleError>> {
-        let id = self.module.declare_anonymous_data(false, false)?;
+        let id = self.module().declare_anonymous_data(false, false)?;
         let mut description = DataDescription::new();
         description.set_align(64);
         // Empty data has no address.
@@ -199,7 +249,7 @@ impl Unit {
             value.bytes.to_vec()
         };
         description.define(bytes.into_boxed_slice());
-        self.module.define_data(id, &description)?;
+        self.module().define_data(id, &description)?;
         Ok(id)
     }
 
@@ -209,28 +259,31 @@ impl Unit {
     }
 }
 
-/// The instruction set of this machine.
-fn host() -> Result<OwnedTargetIsa, String> {
+/// The instruction set of a target.
+fn isa(target: &Target, position_independent: bool) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
+    let flag = |on: bool| if on { "true" } else { "false" };
     let options = [
         ("opt_level", "speed"),
         ("use_colocated_libcalls", "false"),
-        ("is_pic", "false"),
+        ("is_pic", flag(position_independent)),
         ("enable_probestack", "true"),
         ("probestack_strategy", "inline"),
-        (
-            "enable_verifier",
-            if cfg!(debug_assertions) {
-                "true"
-            } else {
-                "false"
-            },
-        ),
+        ("enable_verifier", flag(cfg!(debug_assertions))),
     ];
     for (name, value) in options {
         flags.set(name, value).map_err(|e| e.to_string())?;
     }
-    let isa = cranelift_native::builder()?;
+    let x86 = cfg!(target_arch = "x86_64");
+    let mut isa = cranelift_native::builder_with_options(!x86)?;
+    for feature in &target.features {
+        let name = format!("has_{}", feature.replace('.', ""));
+        match isa.enable(&name) {
+            // A feature that Cranelift makes no use of.
+            Ok(()) | Err(SetError::BadName(_)) => {}
+            Err(other) => return Err(other.to_string()),
+        }
+    }
     isa.finish(settings::Flags::new(flags))
         .map_err(|e| e.to_string())
 }

@@ -21,10 +21,22 @@
 //! ```
 
 mod cranelift;
-mod executable;
+mod descriptor;
 pub mod lower;
 pub mod memory;
+mod program;
 pub mod tables;
+mod target;
 
-pub use cranelift::{CompileError, Options, compile};
-pub use executable::{Executable, MachineCode, ProfileRow, RunError};
+pub use cranelift::{CompileError, Options, compile, object};
+pub use descriptor::descriptor;
+pub use program::program;
+pub use target::{Target, UnknownTarget};
+
+/// Code that can be linked, with what its callers must know.
+pub struct Object {
+    pub program: aiai_runtime::Program,
+    /// A relocatable object file. It defines the symbol that was asked for, an
+    /// [`aiai_runtime::abi::EntryFn`], and refers to functions of [`aiai_runtime::abi`].
+    pub bytes: Vec<u8>,
+}

@@ -2,20 +2,16 @@
 //! of a parallel loop captures, the places that may fail.
 
 use aiai_ir::{DType, Dim, Function, Loc, Op, Region, Value};
+use aiai_runtime::program::Site;
 use rustc_hash::FxHashSet;
 
-/// A place that may fail or be timed: a message or the name of a step, and where it comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Site {
-    pub what: String,
-    pub loc: Option<Loc>,
-}
+use crate::program::place;
 
 /// The number of a place; an equal one has the same.
 pub fn site(sites: &mut Vec<Site>, what: &str, loc: Option<Loc>) -> i64 {
     let site = Site {
         what: what.to_owned(),
-        loc,
+        place: loc.map(place),
     };
     let known = sites.iter().rposition(|s| *s == site);
     known.unwrap_or_else(|| {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use aiai_codegen::{Executable, ProfileRow};
 use aiai_frontend::elaborate::Entry;
 use aiai_ir::eval::{self, Array};
 use aiai_ir::ops::is_access;
 use aiai_ir::{Loc, Module, Sym};
+use aiai_runtime::program::{self, Executable, ProfileRow};
 use aiai_runtime::{Pool, Tensor};
 
 use crate::cli::{Backend, Global};
@@ -49,11 +49,15 @@ impl std::fmt::Display for RunError {
     }
 }
 
-impl From<aiai_codegen::RunError> for RunError {
-    fn from(error: aiai_codegen::RunError) -> RunError {
+impl From<program::RunError> for RunError {
+    fn from(error: program::RunError) -> RunError {
         RunError {
             message: error.message,
-            loc: error.loc,
+            loc: error.place.map(|place| Loc {
+                file: Sym::new(&place.file),
+                line: place.line,
+                column: place.column,
+            }),
             bad_input: error.bad_input,
         }
     }

@@ -120,7 +120,18 @@ aiai run examples/minilm --text \"A cat sleeps.\" --text \"A kitten naps.\""
         /// Show the place in the source behind every op.
         #[arg(long)]
         locations: bool,
+        /// The processor that `--ir llvm` and `--ir asm` are for; see `aiai build --help`.
+        #[arg(long = "target", default_value = "cpu:host")]
+        processor: String,
     },
+    /// Compile a function to a library that needs no aiai: object file, shared library, C header, weights.
+    #[command(
+        after_help = "Examples:\n  aiai build examples/minilm -o build/minilm\n  \
+aiai build model.aiai:apply --target cpu:x86-64-v3 -o build/model --backend llvm\n\n\
+`-o build/model` writes build/model.o, build/libmodel.so, build/model.h, build/libaiai.a (the runtime, to link \
+the object file with) and, where there are weights, build/model.safetensors."
+    )]
+    Build(BuildArgs),
     /// Train a model on its data.
     #[command(after_help = "Examples:\n  aiai train examples/digits\n  \
 aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digits --resume")]
@@ -201,6 +212,30 @@ pub struct RunArgs {
     /// Draw parameters that are not given from this seed: floats from -1 to 1, integers 0 and 1.
     #[arg(long, value_name = "SEED")]
     pub random: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml, `main` or the
+    /// only one.
+    pub model: String,
+    /// The processor: cpu:host (the one here), cpu:x86-64, cpu:x86-64-v2, cpu:x86-64-v3 or cpu:x86-64-v4, with
+    /// +FEATURE for more.
+    #[arg(long, default_value = "cpu:host")]
+    pub target: String,
+    /// The folder and name of what is written; the name is an identifier of C.
+    #[arg(short, long, value_name = "FOLDER/NAME")]
+    pub out: PathBuf,
+    /// A checkpoint or another safetensors file with the parameters of modules, by their own names; `[weights]`
+    /// of model.toml where it is not given.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Make all parameters inputs, those of modules too.
+    #[arg(long, conflicts_with = "weights")]
+    pub no_weights: bool,
+    /// Give a dimension a size: NAME=SIZE.
+    #[arg(long = "dim", value_name = "NAME=SIZE")]
+    pub dims: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use crate::cli::{Cli, Command};
 use crate::files::sources;
 
 mod bench;
+mod build;
 mod check;
 mod doctor;
 mod emit;
@@ -37,6 +38,7 @@ pub fn run(cli: &Cli) -> Ended {
             test::run(&sources(files)?, &options, global)
         }
         Command::Run(args) => run::run(args, global),
+        Command::Build(args) => build::run(args, global),
         Command::Train(args) => train::run(args, global),
         Command::New { dir } => new::run(dir),
         Command::Bench {
@@ -77,7 +79,17 @@ pub fn run(cli: &Cli) -> Ended {
             after,
             dims,
             locations,
-        } => emit::run(target, *ir, after.as_deref(), dims, *locations, global),
+            processor,
+        } => {
+            let options = emit::Options {
+                form: *ir,
+                after: after.as_deref(),
+                dims,
+                locations: *locations,
+                processor,
+            };
+            emit::run(target, &options, global)
+        }
         Command::Doctor => doctor::run(global),
     }
 }

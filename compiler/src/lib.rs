@@ -1,6 +1,14 @@
 //! The `aiai` command line and driver: options, files, reports. Algorithms live in the layers below.
 
 mod backend;
+#[cfg_attr(
+    not(feature = "llvm"),
+    allow(
+        dead_code,
+        reason = "Cranelift compiles in less time than a cache takes to read"
+    )
+)]
+mod cache;
 pub mod cli;
 mod commands;
 mod driver;

@@ -1,27 +1,54 @@
 //! The LLVM backend, where it is built in.
 
-use aiai_codegen::{Executable, Options};
+use aiai_codegen::{Object, Options, Target};
 use aiai_ir::Function;
+use aiai_runtime::Executable;
 
 use crate::Failure;
 
-/// Compiles with LLVM.
+/// Compiles with LLVM, or takes what an earlier run compiled from the cache.
 #[cfg(feature = "llvm")]
 pub fn compile(function: &Function, options: &Options) -> Result<Executable, Failure> {
+    let target = Target::host();
+    let key = crate::cache::Key::new(function, "llvm", options, &target);
+    let load = |object: Object| {
+        // SAFETY: the cache gives what was stored under this key, whose digest it has checked.
+        unsafe { aiai_mlir::load(object.program, &object.bytes) }
+    };
+    if let Some(object) = crate::cache::read(&key) {
+        match load(object) {
+            Ok(executable) => return Ok(executable),
+            Err(error) => crate::cache::complain_of_entry(&key, &error.to_string()),
+        }
+    }
+    let object = object(function, options, &target, aiai_mlir::ENTRY)?;
+    crate::cache::write(&key, &object);
+    load(object).map_err(|e| Failure::environment(e.to_string()))
+}
+
+/// Compiles with LLVM to an object file that defines `symbol`.
+#[cfg(feature = "llvm")]
+pub fn object(
+    function: &Function,
+    options: &Options,
+    target: &Target,
+    symbol: &str,
+) -> Result<Object, Failure> {
     if options.profile {
         return Err(Failure::input("`--profile` needs `--backend cranelift`"));
     }
-    aiai_mlir::compile(function, options.check_nan).map_err(|e| Failure::environment(e.to_string()))
+    aiai_mlir::object(function, options.check_nan, target, symbol)
+        .map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// The text of a stage on the way to machine code.
 #[cfg(feature = "llvm")]
-pub fn emit(function: &Function, assembly: bool) -> Result<String, Failure> {
+pub fn emit(function: &Function, assembly: bool, target: &Target) -> Result<String, Failure> {
     let stage = match assembly {
         true => aiai_mlir::Stage::Assembly,
         false => aiai_mlir::Stage::Llvm,
     };
-    aiai_mlir::emit(function, stage).map_err(|e| Failure::environment(e.to_string()))
+    aiai_mlir::emit(function, stage, target).map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// Says that LLVM is not built in.
@@ -32,7 +59,13 @@ pub fn compile(_: &Function, _: &Options) -> Result<Executable, Failure> {
 
 /// Says that LLVM is not built in.
 #[cfg(not(feature = "llvm"))]
-pub fn emit(_: &Function, _: bool) -> Result<String, Failure> {
+pub fn object(_: &Function, _: &Options, _: &Target, _: &str) -> Result<Object, Failure> {
+    Err(missing())
+}
+
+/// Says that LLVM is not built in.
+#[cfg(not(feature = "llvm"))]
+pub fn emit(_: &Function, _: bool, _: &Target) -> Result<String, Failure> {
     Err(missing())
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use aiai_frontend::diagnostics::escape;
+use aiai_runtime::program::{Place, ProfileRow};
 
 use crate::cli::{Global, When};
 
@@ -71,14 +72,11 @@ pub fn printable(text: &str, most: usize) -> String {
 }
 
 /// A profile as a table, longest first.
-pub fn profile(rows: &[aiai_codegen::ProfileRow]) -> String {
+pub fn profile(rows: &[ProfileRow]) -> String {
     let total: f64 = rows.iter().map(|r| r.seconds).sum();
     let mut out = String::from("      ms      %  calls  step                place\n");
     for row in rows {
-        let place = match row.loc {
-            Some(l) => format!("{}:{}:{}", l.file, l.line, l.column),
-            None => String::new(),
-        };
+        let place = row.place.as_ref().map_or(String::new(), Place::to_string);
         let share = 100.0 * row.seconds / total.max(1e-12);
         let milliseconds = row.seconds * 1e3;
         let (calls, what) = (row.calls, &row.what);

@@ -12,7 +12,7 @@ mod data;
 mod keys;
 mod weights;
 
-pub use config::{Config, TrainSection};
+pub use config::{Config, TrainSection, WeightsSection};
 pub use data::Data;
 pub use weights::fill;
 

@@ -4,10 +4,11 @@
 //! the optimised program on the evaluator and machine code on one and two threads are held against
 //! it, and machine code must give the same bits for every number of threads.
 
-use aiai_codegen::{Executable, Options};
+use aiai_codegen::Options;
 use aiai_ir::eval::{self, Array, EvalError};
 use aiai_ir::ops::is_access;
 use aiai_ir::{Function, Module, Sym};
+use aiai_runtime::Executable;
 use aiai_runtime::{DType, Pool, Tensor};
 
 use crate::{Program, arguments};

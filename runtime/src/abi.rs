@@ -28,6 +28,9 @@ mod symbols;
 pub(crate) use symbols::symbol_table;
 pub use symbols::{Param, Symbol, symbols};
 
+/// The version of the C interface of compiled libraries; see `runtime/library`.
+pub const INTERFACE: u64 = 1;
+
 /// Status of success.
 pub const OK: i32 = 0;
 /// Status: the allocator refused.
@@ -149,6 +152,7 @@ impl Profile {
 }
 
 /// Records the two numbers and returns the status of `site`.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_fail(context: &mut Context<'_>, site: i32, a: i64, b: i64) -> i32 {
     context.failure = Failure { a, b };
     status_of_site(site)
@@ -159,6 +163,7 @@ pub extern "C" fn aiai_fail(context: &mut Context<'_>, site: i32, a: i64, b: i64
 ///
 /// # Safety
 /// `body` may be called with `environment` from several threads at a time on disjoint ranges.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn aiai_parallel_for(
     context: &mut Context<'_>,
     body: BodyFn,
@@ -201,6 +206,7 @@ pub unsafe extern "C" fn aiai_parallel_for(
 
 /// A block of at least `bytes` uninitialised bytes, aligned to 64; null if there is no memory. The
 /// function that acquires a block releases it on every path.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_acquire(context: &mut Context<'_>, bytes: i64) -> *mut u8 {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     match context.arena.acquire(bytes) {
@@ -210,16 +216,19 @@ pub extern "C" fn aiai_acquire(context: &mut Context<'_>, bytes: i64) -> *mut u8
 }
 
 /// Gives back a block of [`aiai_acquire`]; null is ignored.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_release(context: &mut Context<'_>, block: *mut u8) {
     context.arena.release(block);
 }
 
 /// The time to pass to [`aiai_profile`]; 0 without a profile.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_now(context: &mut Context<'_>) -> u64 {
     context.profile.map_or(0, Profile::now)
 }
 
 /// Adds the time since `start` and one call to `site`. Nothing happens without a profile.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_profile(context: &mut Context<'_>, site: i32, start: u64) {
     let Some(profile) = context.profile else {
         return;
@@ -239,6 +248,7 @@ pub extern "C" fn aiai_profile(context: &mut Context<'_>, site: i32, start: u64)
 ///
 /// # Safety
 /// `data` points to `n` elements of the dtype.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn aiai_check_nan(
     context: &mut Context<'_>,
     site: i32,
@@ -271,6 +281,7 @@ pub unsafe extern "C" fn aiai_check_nan(
 ///
 /// # Safety
 /// `key` points to two words, `out` to `n`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn aiai_random_bits(key: *const u32, first: i64, out: *mut u32, n: i64) {
     if let (Ok(n @ 1..), Ok(first)) = (usize::try_from(n), u64::try_from(first)) {
         // SAFETY: the caller's promise.

@@ -4,7 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The element type of a tensor in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum DType {
     /// One byte, 0 or 1.

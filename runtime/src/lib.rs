@@ -3,6 +3,8 @@
 //! This crate knows nothing of the IR. Compiled code sees what [`abi`] lists and nothing else.
 
 pub mod abi;
+pub mod cpu;
+#[cfg(feature = "compiler")]
 pub mod csv;
 pub mod dtype;
 pub mod error;
@@ -13,13 +15,18 @@ pub mod files;
 )]
 pub mod gemm;
 pub mod kernels;
+#[cfg(feature = "compiler")]
+pub mod loader;
 pub mod memory;
+#[cfg(feature = "compiler")]
 pub mod npy;
 pub mod philox;
 pub mod pool;
+pub mod program;
 pub mod safetensors;
 pub mod sort;
 pub mod tensor;
+#[cfg(feature = "compiler")]
 pub mod tokenizer;
 
 pub use dtype::{DType, Element};
@@ -27,6 +34,8 @@ pub use error::{Error, Result};
 pub use half::{bf16, f16};
 pub use memory::Arena;
 pub use pool::Pool;
+pub use program::{Executable, Program};
 pub use safetensors::SafeTensors;
 pub use tensor::Tensor;
+#[cfg(feature = "compiler")]
 pub use tokenizer::Tokenizer;

@@ -45,6 +45,7 @@ floats! { f16 bf16 f32 f64 }
 ///
 /// # Safety
 /// `data` has `n` elements of the dtype and `places` as many, `stride` apart; they do not overlap.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn aiai_argsort(
     dtype: i64,
     data: *const u8,

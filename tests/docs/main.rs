@@ -66,11 +66,7 @@ fn every_dependency_is_explained() {
 
 #[test]
 fn commands_that_the_pages_show_exist() {
-    let known: BTreeSet<&str> = [
-        "new", "check", "fmt", "explain", "run", "train", "test", "bench", "emit", "doctor", "fuzz",
-    ]
-    .into_iter()
-    .collect();
+    let known = commands();
     let mut findings = Vec::new();
     for page in files_with(&["md"]) {
         let text = read(&page);
@@ -89,6 +85,24 @@ fn commands_that_the_pages_show_exist() {
         }
     }
     no_findings(&findings);
+}
+
+/// The commands of the command line, from the type that defines them.
+fn commands() -> BTreeSet<String> {
+    let text = read(Path::new("compiler/src/cli.rs"));
+    let body = text.split("pub enum Command {").nth(1);
+    let body = body.and_then(|b| b.split("\n}\n").next());
+    let body = body.expect("cli.rs has the commands");
+    let variants = body.lines().filter_map(|l| l.strip_prefix("    "));
+    let variants = variants.filter(|l| l.starts_with(|c: char| c.is_ascii_uppercase()));
+    variants
+        .map(|l| {
+            l.chars()
+                .take_while(|c| c.is_alphanumeric())
+                .collect::<String>()
+        })
+        .map(|name| name.to_lowercase())
+        .collect()
 }
 
 #[test]

@@ -15,9 +15,9 @@ mod machine;
 
 use aiai_ir::{Dim, Function};
 
-pub use aiai_codegen::tables::Site;
+pub use aiai_runtime::program::Site;
 #[cfg(feature = "llvm")]
-pub use machine::{CompileError, Stage, compile, emit};
+pub use machine::{CompileError, Stage, compile, emit, load, object};
 
 /// A module of MLIR for a function, with what its caller must know.
 pub struct Text {
@@ -27,10 +27,10 @@ pub struct Text {
     pub sites: Vec<Site>,
 }
 
-/// The name of the entry in a module.
+/// The name of an entry that has no other.
 pub const ENTRY: &str = "aiai_entry";
 
-/// Writes a planned loop function as MLIR.
-pub fn text(loops: &Function) -> Text {
-    translate::module(loops)
+/// Writes a planned loop function as MLIR, its entry under the name `symbol`.
+pub fn text(loops: &Function, symbol: &str) -> Text {
+    translate::module(loops, symbol)
 }

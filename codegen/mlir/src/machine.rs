@@ -1,18 +1,18 @@
-//! From the text of MLIR through the LLVM dialect and LLVM IR to machine code in this process.
+//! From the text of MLIR through the LLVM dialect and LLVM IR to object files, and to code in this process.
 
 use std::sync::{Mutex, PoisonError};
 
-use aiai_codegen::{Executable, MachineCode};
+use aiai_codegen::{Object, Target};
 use aiai_ir::Function;
-use aiai_runtime::abi;
+use aiai_runtime::program::Executable;
+use aiai_runtime::{Program, loader};
 use inkwell::OptimizationLevel;
 use inkwell::attributes::AttributeLoc;
 use inkwell::context::Context as LlvmContext;
-use inkwell::execution_engine::ExecutionEngine;
 use inkwell::module::Module as LlvmModule;
 use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::{
-    CodeModel, FileType, InitializationConfig, RelocMode, Target, TargetMachine,
+    CodeModel, FileType, InitializationConfig, RelocMode, Target as LlvmTarget, TargetMachine,
 };
 use melior::Context;
 use melior::dialect::DialectRegistry;
@@ -55,51 +55,67 @@ pub enum Stage {
 /// # Errors
 /// Where LLVM does not know this machine, or refuses what it is given.
 pub fn compile(source: &Function, check_nan: bool) -> Result<Executable, CompileError> {
-    let text = crate::text(&planned(source, check_nan));
-    let memory = Memory::new();
-    // SAFETY: the context lives until the memory is dropped, after all that borrows it.
-    let context: &'static LlvmContext = unsafe { &*memory.context };
-    let target = host()?;
-    let module = llvm_module(source, &text, context, &target)?;
-    let fail = |message: String| failed(source, "machine code", message);
-    let engine = module
-        .create_jit_execution_engine(OptimizationLevel::Aggressive)
-        .map_err(|e| fail(e.to_string()))?;
-    for symbol in abi::symbols() {
-        if let Some(function) = module.get_function(symbol.name) {
-            engine.add_global_mapping(&function, symbol.address as usize);
-        }
-    }
-    let address = engine
-        .get_function_address(ENTRY)
-        .map_err(|e| fail(e.to_string()))?;
-    let machine = MachineCode {
-        // SAFETY: the entry was written with this signature.
-        entry: unsafe { std::mem::transmute::<usize, abi::EntryFn>(address) },
-        dims: text.dims,
-        sites: text.sites,
-        memory: Box::new(memory.with(module, engine)),
-    };
-    // SAFETY: the code was made from the function, and its memory comes with it.
-    Ok(unsafe { Executable::new(source, machine) })
+    let object = object(source, check_nan, &Target::host(), ENTRY)?;
+    // SAFETY: the object was made from the function just now.
+    let loaded = unsafe { load(object.program, &object.bytes) };
+    loaded.map_err(|e| failed(source, "loading", e.to_string()))
+}
+
+/// Code that [`object`] made with the entry [`ENTRY`], in this process.
+///
+/// # Errors
+/// Bytes that are no object file for this machine.
+///
+/// # Safety
+/// The bytes are the code of the program.
+pub unsafe fn load(program: Program, bytes: &[u8]) -> Result<Executable, loader::LoadError> {
+    let code = loader::load(bytes, ENTRY)?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe {
+        let entry = code.entry();
+        Executable::new(program, entry, Box::new(code))
+    })
+}
+
+/// Compiles a function of tensor primitives without calls to an object file that defines `symbol`.
+///
+/// # Errors
+/// As [`compile`].
+pub fn object(
+    source: &Function,
+    check_nan: bool,
+    target: &Target,
+    symbol: &str,
+) -> Result<Object, CompileError> {
+    let text = crate::text(&planned(source, check_nan), symbol);
+    let context = LlvmContext::create();
+    let machine = machine(target)?;
+    let module = llvm_module(source, &text, &context, &machine)?;
+    let buffer = machine
+        .write_to_memory_buffer(&module, FileType::Object)
+        .map_err(|e| failed(source, "machine code", e.to_string()))?;
+    Ok(Object {
+        program: aiai_codegen::program(source, &text.dims, text.sites),
+        bytes: buffer.as_slice().to_vec(),
+    })
 }
 
 /// The text of a stage on the way to machine code.
 ///
 /// # Errors
 /// As [`compile`].
-pub fn emit(source: &Function, stage: Stage) -> Result<String, CompileError> {
-    let text = crate::text(&planned(source, false));
+pub fn emit(source: &Function, stage: Stage, target: &Target) -> Result<String, CompileError> {
+    let text = crate::text(&planned(source, false), ENTRY);
     if stage == Stage::Mlir {
         return Ok(text.module);
     }
     let context = LlvmContext::create();
-    let target = host()?;
-    let module = llvm_module(source, &text, &context, &target)?;
+    let machine = machine(target)?;
+    let module = llvm_module(source, &text, &context, &machine)?;
     if stage == Stage::Llvm {
         return Ok(module.print_to_string().to_string());
     }
-    let buffer = target
+    let buffer = machine
         .write_to_memory_buffer(&module, FileType::Assembly)
         .map_err(|e| failed(source, "assembly", e.to_string()))?;
     Ok(String::from_utf8_lossy(buffer.as_slice()).into_owned())
@@ -119,22 +135,43 @@ fn failed(source: &Function, step: &'static str, message: String) -> CompileErro
     }
 }
 
-/// This machine, with all that it has.
-fn host() -> Result<TargetMachine, CompileError> {
+/// A target as LLVM knows it.
+fn machine(target: &Target) -> Result<TargetMachine, CompileError> {
     let fail = CompileError::Machine;
-    Target::initialize_native(&InitializationConfig::default()).map_err(fail)?;
+    LlvmTarget::initialize_native(&InitializationConfig::default()).map_err(fail)?;
     let triple = TargetMachine::get_default_triple();
-    let target = Target::from_triple(&triple).map_err(|e| fail(e.to_string()))?;
-    target
+    let known = LlvmTarget::from_triple(&triple).map_err(|e| fail(e.to_string()))?;
+    // The plain processor of the architecture: what code may use is in the features alone.
+    let plain = if cfg!(target_arch = "x86_64") {
+        "x86-64"
+    } else {
+        "generic"
+    };
+    let features: Vec<String> = target
+        .features
+        .iter()
+        .map(|f| format!("+{}", llvm_name(f)))
+        .collect();
+    known
         .create_target_machine(
             &triple,
-            &TargetMachine::get_host_cpu_name().to_string(),
-            &TargetMachine::get_host_cpu_features().to_string(),
+            plain,
+            &features.join(","),
             OptimizationLevel::Aggressive,
-            RelocMode::Default,
-            CodeModel::JITDefault,
+            RelocMode::PIC,
+            CodeModel::Default,
         )
         .ok_or_else(|| fail(format!("no target machine for {triple}")))
+}
+
+/// What LLVM calls a feature.
+fn llvm_name(feature: &str) -> &str {
+    match feature {
+        "bmi1" => "bmi",
+        "cmpxchg16b" => "cx16",
+        "pclmulqdq" => "pclmul",
+        same => same,
+    }
 }
 
 /// The optimised module of LLVM IR.
@@ -142,16 +179,16 @@ fn llvm_module<'c>(
     source: &Function,
     text: &Text,
     context: &'c LlvmContext,
-    target: &TargetMachine,
+    machine: &TargetMachine,
 ) -> Result<LlvmModule<'c>, CompileError> {
     let module = translated(source, text, context)?;
-    module.set_triple(&target.get_triple());
-    module.set_data_layout(&target.get_target_data().get_data_layout());
+    module.set_triple(&machine.get_triple());
+    module.set_data_layout(&machine.get_target_data().get_data_layout());
     let attributes = [
-        ("target-cpu", TargetMachine::get_host_cpu_name().to_string()),
+        ("target-cpu", machine.get_cpu().to_string()),
         (
             "target-features",
-            TargetMachine::get_host_cpu_features().to_string(),
+            machine.get_feature_string().to_string_lossy().into_owned(),
         ),
         // Without these two, vectors of 512 bits become two of 256.
         ("prefer-vector-width", "512".to_owned()),
@@ -168,7 +205,7 @@ fn llvm_module<'c>(
     // as long to compile.
     options.set_loop_unrolling(false);
     module
-        .run_passes("default<O3>", target, options)
+        .run_passes("default<O3>", machine, options)
         .map_err(|e| failed(source, "optimisation", e.to_string()))?;
     Ok(module)
 }
@@ -214,32 +251,4 @@ fn translated<'c>(
     }
     // SAFETY: a module that nothing else owns, in this context.
     Ok(unsafe { LlvmModule::new(translated.cast()) })
-}
-
-/// The code with the context that it lives in.
-struct Memory {
-    parts: Option<(LlvmModule<'static>, ExecutionEngine<'static>)>,
-    context: *mut LlvmContext,
-}
-
-impl Memory {
-    fn new() -> Memory {
-        Memory {
-            parts: None,
-            context: Box::into_raw(Box::new(LlvmContext::create())),
-        }
-    }
-
-    fn with(mut self, module: LlvmModule<'static>, engine: ExecutionEngine<'static>) -> Memory {
-        self.parts = Some((module, engine));
-        self
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        self.parts = None;
-        // SAFETY: it came from a box for this owner alone, and what borrowed it is gone.
-        drop(unsafe { Box::from_raw(self.context) });
-    }
 }

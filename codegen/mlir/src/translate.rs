@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
-use aiai_codegen::tables::{self, Site};
+use aiai_codegen::tables;
 use aiai_ir::{DType, Dim, Function, Loc, Op, OpNode, Region, Value};
 use aiai_runtime::abi::{self, Param};
+use aiai_runtime::program::Site;
 
+use crate::Text;
 use crate::scalars::register_type;
 use crate::writer::{Name, Writer};
-use crate::{ENTRY, Text};
 
 /// What the functions of a module share.
 pub struct Unit<'s> {
@@ -29,7 +30,7 @@ pub struct Unit<'s> {
     imports: BTreeMap<String, &'static abi::Symbol>,
 }
 
-pub fn module(source: &Function) -> Text {
+pub fn module(source: &Function, symbol: &str) -> Text {
     let dims = tables::dims_of(source);
     let mut unit = Unit {
         source,
@@ -42,7 +43,7 @@ pub fn module(source: &Function) -> Text {
         imports: BTreeMap::new(),
     };
     let signature = format!(
-        "llvm.func @{ENTRY}(%context: !llvm.ptr, %inputs: !llvm.ptr, %outputs: !llvm.ptr, \
+        "llvm.func @{symbol}(%context: !llvm.ptr, %inputs: !llvm.ptr, %outputs: !llvm.ptr, \
          %dims: !llvm.ptr) -> i32"
     );
     let mut translator = Translator::new(&mut unit, &signature);

@@ -94,8 +94,9 @@ fn the_stages_can_be_shown() {
     let x = b.add_param("x", ty, false);
     let y = b.binary(aiai_ir::BinaryKind::Add, x, x);
     b.finish(&[y], &["y"]);
-    let ir = aiai_mlir::emit(&function, aiai_mlir::Stage::Llvm).expect("LLVM IR");
+    let host = aiai_codegen::Target::host();
+    let ir = aiai_mlir::emit(&function, aiai_mlir::Stage::Llvm, &host).expect("LLVM IR");
     assert!(ir.contains("fadd <"), "not in vectors:\n{ir}");
-    let assembly = aiai_mlir::emit(&function, aiai_mlir::Stage::Assembly).expect("assembly");
+    let assembly = aiai_mlir::emit(&function, aiai_mlir::Stage::Assembly, &host).expect("assembly");
     assert!(assembly.contains(aiai_mlir::ENTRY), "{assembly}");
 }

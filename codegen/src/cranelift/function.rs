@@ -18,7 +18,7 @@ pub fn translate(
     scratch: &mut FunctionBuilderContext,
     fill: &mut dyn FnMut(&mut Translator<'_, '_>) -> Result<(), CompileError>,
 ) -> Result<(), CompileError> {
-    let config = unit.module.isa().frontend_config();
+    let config = unit.module().isa().frontend_config();
     let mut b = FunctionBuilder::new(function, scratch);
     let start = b.create_block();
     b.append_block_params_for_function_params(start);
@@ -300,7 +300,7 @@ impl Translator<'_, '_> {
         if let Some(&known) = self.functions.get(&id) {
             return known;
         }
-        let reference = self.unit.module.declare_func_in_func(id, self.b.func);
+        let reference = self.unit.module().declare_func_in_func(id, self.b.func);
         self.functions.insert(id, reference);
         reference
     }

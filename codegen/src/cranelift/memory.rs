@@ -47,7 +47,7 @@ impl Translator<'_, '_> {
 
     pub fn data(&mut self, node: &OpNode, value: &Literal) -> Result<(), CompileError> {
         let id = self.unit.data(value).map_err(|e| self.failed(&e))?;
-        let global = self.unit.module.declare_data_in_func(id, self.b.func);
+        let global = self.unit.module().declare_data_in_func(id, self.b.func);
         let address = self.b.ins().symbol_value(types::I64, global);
         self.define(node, address);
         Ok(())

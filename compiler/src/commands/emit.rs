@@ -1,5 +1,6 @@
 //! `aiai emit`
 
+use aiai_codegen::Target;
 use aiai_ir::{Function, PrintOptions, print_module};
 
 use crate::cli::{Form, Global};
@@ -9,17 +10,27 @@ use crate::{Ended, Failure, Outcome, driver, llvm, output};
 /// The passes that make and change loops, in order.
 const LOOP_PASSES: &[&str] = &["lower", "memory"];
 
-pub fn run(
-    target: &str,
-    form: Form,
-    after: Option<&str>,
-    dims: &[String],
-    locations: bool,
-    global: &Global,
-) -> Ended {
+/// What to print, and how.
+pub struct Options<'a> {
+    pub form: Form,
+    pub after: Option<&'a str>,
+    pub dims: &'a [String],
+    pub locations: bool,
+    /// What machine code is for.
+    pub processor: &'a str,
+}
+
+pub fn run(target: &str, options: &Options<'_>, global: &Global) -> Ended {
+    let Options {
+        form,
+        after,
+        locations,
+        ..
+    } = *options;
+    let processor = Target::parse(options.processor).map_err(|e| Failure::input(e.to_string()))?;
     let (file, function) = driver::split_target(target);
     let project = Project::open(&file, global)?;
-    let dims = driver::parse_dims(dims)?;
+    let dims = driver::parse_dims(options.dims)?;
     let name = project.function(function, target)?;
     let mut entry = driver::entry(&project.program, &name, &dims, global)?;
     let (tensor, loops) = (aiai_passes::PASSES, LOOP_PASSES);
@@ -63,7 +74,7 @@ pub fn run(
             let Some(function) = entry.module.get(entry.name) else {
                 unreachable!("the pipeline keeps the entry");
             };
-            driver::on_a_deep_stack(|| machine_text(function, form))??
+            driver::on_a_deep_stack(|| machine_text(function, form, &processor))??
         }
     };
     output::print(&text);
@@ -71,11 +82,11 @@ pub fn run(
 }
 
 /// The stages behind the loops.
-fn machine_text(function: &Function, form: Form) -> Result<String, Failure> {
+fn machine_text(function: &Function, form: Form, processor: &Target) -> Result<String, Failure> {
     if form != Form::Mlir {
-        return llvm::emit(function, form == Form::Asm);
+        return llvm::emit(function, form == Form::Asm, processor);
     }
     let mut loops = aiai_codegen::lower::lower(function, false);
     aiai_codegen::memory::plan(&mut loops);
-    Ok(aiai_mlir::text(&loops).module)
+    Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY).module)
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use aiai_frontend::elaborate::{Entry, Leaf, Shape};
 use aiai_ir::Sym;
+use aiai_runtime::program::{Place, ProfileRow};
 use aiai_runtime::{Tensor, Tokenizer, npy};
 use serde_json::{Map, Value, json};
 
@@ -76,10 +77,8 @@ pub fn run(args: &RunArgs, global: &Global) -> Ended {
     Ok(Outcome::Success)
 }
 
-fn profile_json(row: &aiai_codegen::ProfileRow) -> Value {
-    let place = row
-        .loc
-        .map(|l| format!("{}:{}:{}", l.file, l.line, l.column));
+fn profile_json(row: &ProfileRow) -> Value {
+    let place = row.place.as_ref().map(Place::to_string);
     json!({"step": row.what, "place": place, "seconds": row.seconds, "calls": row.calls})
 }
 

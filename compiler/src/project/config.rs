@@ -74,6 +74,17 @@ pub struct WeightsSection {
     pub map: BTreeMap<String, Source>,
 }
 
+impl WeightsSection {
+    /// A file whose names are those of the leaves; it may have more.
+    pub fn plain(path: PathBuf) -> WeightsSection {
+        WeightsSection {
+            path,
+            ignore: vec!["*".into()],
+            map: BTreeMap::new(),
+        }
+    }
+}
+
 /// Where a leaf comes from: the name of a tensor, or what is done with one or several.
 #[derive(Clone, Debug)]
 pub enum Source {

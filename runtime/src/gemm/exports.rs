@@ -150,6 +150,7 @@ macro_rules! fast_gemms {
         ///
         /// # Safety
         /// `call` describes valid matrices; elements of C are distinct and not among A and B.
+        #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name(context: &mut Context<'_>, call: *const GemmCall) -> i32 {
             // SAFETY: the caller's promise.
             let call = unsafe { &*call };
@@ -182,6 +183,7 @@ macro_rules! plain_gemms {
         ///
         /// # Safety
         /// `call` describes valid matrices; elements of C are distinct and not among A and B.
+        #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name(context: &mut Context<'_>, call: *const GemmCall) -> i32 {
             // SAFETY: the caller's promise.
             let call = unsafe { &*call };

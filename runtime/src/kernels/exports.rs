@@ -20,14 +20,17 @@ fn count(n: i64) -> usize {
 macro_rules! export_functions {
     ($($function:ident $double:ident: $single_name:ident $double_name:ident $row:ident;)+) => {
         $(
+            #[unsafe(no_mangle)]
             pub extern "C" fn $single_name(x: f32) -> f32 {
                 scalar::$function(x)
             }
 
+            #[unsafe(no_mangle)]
             pub extern "C" fn $double_name(x: f64) -> f64 {
                 scalar::$double(x)
             }
 
+            #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $row(source: *const f32, destination: *mut f32, n: i64) {
                 // SAFETY: the caller's promise.
                 unsafe { rows::$function(source, destination, count(n)) }
@@ -58,25 +61,30 @@ export_functions! {
     cos cos_f64: aiai_cos_f32 aiai_cos_f64 aiai_row_cos_f32;
 }
 
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_pow_f32(x: f32, y: f32) -> f32 {
     scalar::pow(x, y)
 }
 
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_pow_f64(x: f64, y: f64) -> f64 {
     scalar::pow_f64(x, y)
 }
 
 /// The remainder with the sign of the divisor.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_rem_f32(x: f32, y: f32) -> f32 {
     scalar::rem(x.into(), y.into()) as f32
 }
 
 /// The remainder with the sign of the divisor.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_rem_f64(x: f64, y: f64) -> f64 {
     scalar::rem(x, y)
 }
 
 /// A power, wrapping. To a negative power 1 and -1 have their inverse, everything else 0.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_pow_i64(x: i64, y: i64) -> i64 {
     match (x, y) {
         (_, 0..) => scalar::pow_integer(x, y as u64),
@@ -88,41 +96,49 @@ pub extern "C" fn aiai_pow_i64(x: i64, y: i64) -> i64 {
 }
 
 /// A power, wrapping; `y` is read as unsigned.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_pow_u64(x: i64, y: i64) -> i64 {
     scalar::pow_integer(x, y as u64)
 }
 
 /// Widens a half, given as its bits in the low half of a word.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_f16_to_f32(bits: i32) -> f32 {
     f16::from_bits(bits as u16).to_f32()
 }
 
 /// The bits of the nearest half, ties to even.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_f32_to_f16(x: f32) -> i32 {
     f16::from_f32(x).to_bits().into()
 }
 
 /// The bits of the nearest half, rounded once.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_f64_to_f16(x: f64) -> i32 {
     f16::from_f32(convert::round_to_odd(x)).to_bits().into()
 }
 
 /// The bits of the nearest bfloat16, ties to even.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_f32_to_bf16(x: f32) -> i32 {
     bf16::from_f32(x).to_bits().into()
 }
 
 /// The bits of the nearest bfloat16, rounded once.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_f64_to_bf16(x: f64) -> i32 {
     bf16::from_f32(convert::round_to_odd(x)).to_bits().into()
 }
 
 /// An i64 in f64, rounded to odd, for a further rounding to a narrower float.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_i64_to_odd_f64(x: i64) -> f64 {
     convert::int_to_odd(x.into())
 }
 
 /// As [`aiai_i64_to_odd_f64`], of the bits of a u64.
+#[unsafe(no_mangle)]
 pub extern "C" fn aiai_u64_to_odd_f64(x: i64) -> f64 {
     convert::int_to_odd((x as u64).into())
 }
@@ -130,6 +146,7 @@ pub extern "C" fn aiai_u64_to_odd_f64(x: i64) -> f64 {
 macro_rules! export_rows {
     ($($(#[$meta:meta])* $name:ident($($arg:ident: $ty:ty),*; n) $(-> $ret:ty)? = $kernel:path;)+) => { $(
         $(#[$meta])*
+        #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($arg: $ty,)* n: i64) $(-> $ret)? {
             // SAFETY: the caller's promise.
             unsafe { $kernel($($arg,)* count(n)) }

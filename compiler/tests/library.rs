@@ -1,0 +1,243 @@
+//! Libraries as their users meet them: built, linked by a C compiler, called in right and wrong ways.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PICK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library/pick.aiai");
+const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library/check.c");
+
+/// The backends of this build.
+fn backends() -> &'static [&'static str] {
+    match cfg!(feature = "llvm") {
+        true => &["cranelift", "llvm"],
+        false => &["cranelift"],
+    }
+}
+
+fn aiai(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aiai"));
+    command.args(args).output().expect("aiai runs")
+}
+
+/// What a failed command says on standard error, and its exit code.
+fn refused(args: &[&str]) -> (Option<i32>, String) {
+    let done = aiai(args);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    (done.status.code(), said)
+}
+
+fn succeeds(command: &mut Command) -> String {
+    let done = command.output().expect("the command runs");
+    let out = String::from_utf8_lossy(&done.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{command:?}: {out}{errors}");
+    out
+}
+
+/// Builds the library of a program, and gives the path that its files start with.
+fn build(folder: &Path, program: &str, name: &str, more: &[&str]) -> String {
+    let out = folder.join(name).display().to_string();
+    let done = aiai(&[&["build", program, "-o", &out], more].concat());
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{errors}");
+    out
+}
+
+/// Compiles `check.c` against the library in the folder.
+fn compiled(folder: &Path, name: &str, options: &[&str]) -> String {
+    let program = folder.join(name).display().to_string();
+    let folder = folder.display();
+    succeeds(
+        Command::new("cc")
+            .args([
+                "-std=c11", "-g", "-Wall", "-Wextra", "-Werror", CHECK, "-o", &program,
+            ])
+            .arg(format!("-I{folder}"))
+            .args(options)
+            .args(["-lpthread", "-ldl", "-lm"]),
+    );
+    program
+}
+
+#[test]
+fn c_programs_call_libraries() {
+    for backend in backends() {
+        for target in ["cpu:x86-64-v3", "cpu:host"] {
+            if cfg!(not(target_arch = "x86_64")) && target != "cpu:host" {
+                continue;
+            }
+            let folder = tempfile::tempdir().expect("a folder");
+            let here = folder.path();
+            let out = build(
+                here,
+                PICK,
+                "pick",
+                &["--backend", backend, "--target", target],
+            );
+            let shared = [
+                format!("-L{}", here.display()),
+                "-lpick".into(),
+                format!("-Wl,-rpath,{}", here.display()),
+            ];
+            let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
+            succeeds(&mut Command::new(compiled(here, "shared", &shared)));
+            let sanitized = [&shared[..], &["-fsanitize=address,undefined"]].concat();
+            succeeds(&mut Command::new(compiled(here, "sanitized", &sanitized)));
+            // The same program with the object file in it.
+            let (object, runtime) = (format!("{out}.o"), format!("{}/libaiai.a", here.display()));
+            let linked = compiled(here, "linked", &[&object, &runtime]);
+            std::fs::remove_file(format!("{}/libpick.so", here.display())).expect("it was there");
+            succeeds(&mut Command::new(&linked));
+            // Valgrind sees what compiled code does to memory; it knows no AVX-512. `./test` asks for it.
+            if target != "cpu:host" && std::env::var_os("AIAI_TEST_VALGRIND").is_some() {
+                let mut valgrind = Command::new("valgrind");
+                valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full", &linked]);
+                succeeds(&mut valgrind);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for backend in backends() {
+        let options = ["--backend", backend, "--target", "cpu:x86-64-v3"];
+        let read = |out: &str, end: &str| std::fs::read(format!("{out}{end}")).expect("a file");
+        let first = build(folder.path(), PICK, "pick", &options);
+        let first = [".o", ".h"].map(|end| read(&first, end));
+        let again = [&options[..], &["--threads", "1"]].concat();
+        let again = build(folder.path(), PICK, "pick", &again);
+        let again = [".o", ".h"].map(|end| read(&again, end));
+        assert!(first == again, "{backend}");
+    }
+}
+
+#[test]
+fn wrong_orders_are_refused_and_leave_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path().display().to_string();
+    let out = format!("{here}/pick");
+    let cases = [
+        (
+            vec!["--target", "cpu:x86-64-v9"],
+            2,
+            "there are host, x86-64",
+        ),
+        (
+            vec!["--target", "cpu:host+warp"],
+            2,
+            "unknown feature `warp`",
+        ),
+        (vec!["--target", "tpu"], 2, "unknown target `tpu`"),
+        (
+            vec!["--backend", "interp"],
+            2,
+            "the evaluator makes no code",
+        ),
+        (
+            vec!["--weights", "/nowhere/w.safetensors"],
+            2,
+            "No such file",
+        ),
+        (vec!["--dim", "N"], 2, "expected NAME=SIZE"),
+    ];
+    for (options, code, part) in cases {
+        let (found, said) = refused(&[&["build", PICK, "-o", &out], &options[..]].concat());
+        assert_eq!(found, Some(code), "{options:?}: {said}");
+        assert!(said.contains(part), "{options:?}: {said}");
+    }
+    for (out, part) in [
+        (format!("{here}/a-b"), "an identifier of C"),
+        (format!("{here}/1a"), "an identifier of C"),
+        (format!("{here}/none/pick"), "no such folder"),
+    ] {
+        let (found, said) = refused(&["build", PICK, "-o", &out]);
+        assert!(found == Some(2) && said.contains(part), "{said}");
+    }
+    let mut without = Command::new(env!("CARGO_BIN_EXE_aiai"));
+    without
+        .args(["build", PICK, "-o", &out])
+        .env("CC", "/nowhere/cc");
+    let done = without.output().expect("aiai runs");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.code() == Some(3) && said.contains("`CC` names another"),
+        "{said}"
+    );
+    let left = std::fs::read_dir(&here).expect("the folder").count();
+    assert_eq!(left, 0, "files are left");
+}
+
+#[cfg(feature = "llvm")]
+mod cache {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// Runs with a cache in this folder; gives standard output and standard error.
+    fn cached(cache: &Path) -> (String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aiai"));
+        command
+            .env("AIAI_CACHE", cache)
+            .args(["run", PICK, "--random", "3"]);
+        command.args(["--dim", "B=2", "--dim", "N=4", "--backend", "llvm"]);
+        let done = command.output().expect("aiai runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        (text(&done.stdout), text(&done.stderr))
+    }
+
+    fn entries(cache: &Path) -> Vec<PathBuf> {
+        let found = std::fs::read_dir(cache).expect("the cache");
+        found.map(|e| e.expect("an entry").path()).collect()
+    }
+
+    #[test]
+    fn damaged_entries_are_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = folder.path().join("cache");
+        let (first, said) = cached(&cache);
+        assert_eq!(said, "");
+        let [entry] = &entries(&cache)[..] else {
+            panic!("one entry: {:?}", entries(&cache));
+        };
+        let whole = std::fs::read(entry).expect("the entry");
+        assert_eq!(cached(&cache), (first.clone(), String::new()));
+        let mut flipped = whole.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        for damaged in [&whole[..whole.len() - 1], &whole[..10], &[], &flipped] {
+            std::fs::write(entry, damaged).expect("written");
+            let (out, said) = cached(&cache);
+            assert!(out == first && said.contains("is made again"), "{said}");
+            assert!(std::fs::read(entry).expect("the entry") == whole);
+        }
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_used_is_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "not a folder").expect("written");
+        let (_, said) = cached(&file);
+        assert!(said.contains("the compile cache is not written"), "{said}");
+        // A device without room.
+        if Path::new("/dev/full").exists() {
+            let (_, said) = cached(Path::new("/dev/full"));
+            assert!(said.contains("the compile cache is not written"), "{said}");
+        }
+        assert_eq!(cached(Path::new("")).1, "");
+    }
+
+    #[test]
+    fn processes_share_a_cache() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = folder.path().join("cache");
+        let runs: Vec<(String, String)> = std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| cached(&cache))).collect();
+            runs.into_iter().map(|r| r.join().expect("a run")).collect()
+        });
+        assert!(runs.iter().all(|run| *run == runs[0] && run.1.is_empty()));
+        assert_eq!(entries(&cache).len(), 1);
+    }
+}
