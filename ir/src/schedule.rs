@@ -1,0 +1,159 @@
+//! Schedules: how a kernel becomes loops, as data.
+//!
+//! A schedule chooses; it cannot change what is computed. Every step is a transformation of the loop nest
+//! that keeps its meaning, and code generation refuses the ones that do not fit. Schedules are written in the
+//! language (`stdlib/schedules`), tried in order, and the first whose pattern, target and guard fit is used.
+
+use crate::dim::Relation;
+use crate::module::Loc;
+use crate::{Dim, Sym};
+
+macro_rules! names {
+    ($(#[doc = $title:literal])+ $enum:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, )+ }) => {
+        $(#[doc = $title])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $enum { $( $(#[doc = $doc])+ $variant ),+ }
+
+        impl $enum {
+            pub const ALL: &'static [$enum] = &[ $( $enum::$variant ),+ ];
+
+            /// The name in the language.
+            pub fn name(self) -> &'static str {
+                match self { $( $enum::$variant => $name ),+ }
+            }
+
+            /// Reference documentation.
+            pub fn doc(self) -> &'static str {
+                match self { $( $enum::$variant => concat!($($doc, "\n"),+) ),+ }
+            }
+
+            pub fn from_name(name: &str) -> Option<$enum> {
+                $enum::ALL.iter().copied().find(|item| item.name() == name)
+            }
+        }
+    };
+}
+
+names! {
+    /// What a schedule is for.
+    Pattern {
+        /// A contraction of two operands: matrix products, convolutions, and what is elementwise behind them.
+        Contract = "contract",
+        /// Reductions of rows and what is computed from them row by row, as softmax and norms.
+        Rows = "rows",
+        /// Elementwise computations.
+        Map = "map",
+        /// `softmax(q k^T) v`: two contractions with the rows of their scores in between.
+        Attention = "attention",
+    }
+}
+
+names! {
+    /// A group of indices of a pattern.
+    Axis {
+        /// Indices of both operands and the result.
+        Batch = "batch",
+        /// Indices of the left operand and the result; the rows of `rows` and `attention`.
+        Rows = "rows",
+        /// Indices of the right operand and the result; the elements of a row, or of a `map`.
+        Columns = "columns",
+        /// Indices of the operands that the result does not have.
+        Summed = "summed",
+    }
+}
+
+names! {
+    /// What a step or a fact is about, beside an axis.
+    Part {
+        /// The operand without the columns.
+        Left = "left",
+        /// The operand with the columns.
+        Right = "right",
+        /// The result.
+        Out = "out",
+        /// What is elementwise behind a contraction.
+        Epilogue = "epilogue",
+    }
+}
+
+names! {
+    /// A yes-or-no question about the operands that a guard may ask.
+    Fact {
+        /// `constant(part)`: the operand depends on weights alone.
+        Constant = "constant",
+        /// `dense(part)`: neighbouring columns (of `left`: summed indices) are neighbours in memory.
+        Dense = "dense",
+        /// `bare(part)`: every axis is addressed by an index of its own, without arithmetic.
+        Bare = "bare",
+    }
+}
+
+names! {
+    /// What a step does.
+    Verb {
+        /// `tile axis by n`: cuts an axis into blocks of n. The loops over blocks stand outside of all others,
+        /// in the order of the steps; n = 1 cuts into single indices.
+        Tile = "tile",
+        /// `register axis by n`: the innermost block of an axis. The results of a block stay in registers
+        /// while the summed indices are gone through.
+        Register = "register",
+        /// `vectorize axis by n`: n neighbours at a time, in one vector. Ends are masked.
+        Vectorize = "vectorize",
+        /// `unroll axis by n`: n iterations of the innermost loop of an axis are written out.
+        Unroll = "unroll",
+        /// `reorder axis, axis, ...`: the order of the loops over register blocks, outermost first.
+        Reorder = "reorder",
+        /// `parallel axis, axis, ...`: the outermost loops of these axes are shared out among the threads.
+        Parallel = "parallel",
+        /// `pack part`: copies the operand into panels in the order in which it is read: once when weights
+        /// are loaded where it is constant, otherwise once for each block of the outermost tile.
+        Pack = "pack",
+        /// `prefetch part by n`: asks for what is read n iterations later.
+        Prefetch = "prefetch",
+        /// `fuse epilogue`: what is elementwise behind a contraction is done while its block is in registers.
+        Fuse = "fuse",
+        /// `inline part`: what an operand is computed from elementwise is computed where it is read.
+        Inline = "inline",
+    }
+}
+
+/// A step of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    Tile { axis: Axis, by: i64 },
+    Register { axis: Axis, by: i64 },
+    Vectorize { axis: Axis, by: i64 },
+    Unroll { axis: Axis, by: i64 },
+    /// One axis of a `reorder`; they follow one another.
+    Reorder { axis: Axis },
+    /// One axis of a `parallel`; they follow one another.
+    Parallel { axis: Axis },
+    Pack { part: Part },
+    Prefetch { part: Part, by: i64 },
+    Fuse { part: Part },
+    Inline { part: Part },
+}
+
+/// A condition of a guard. One whose truth is not known when code is made is tested when it runs, if it is
+/// about sizes, and does not hold otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// About the number of indices of axes, which the dimension names as symbols `batch`, `rows`, ...
+    Size { dim: Dim, relation: Relation },
+    /// About an operand: the fact holds, or does not.
+    Fact { fact: Fact, part: Part, holds: bool },
+}
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    pub name: Sym,
+    pub pattern: Pattern,
+    /// Features that the processor must have; see `aiai_runtime::cpu`.
+    pub features: Vec<Sym>,
+    /// All must hold.
+    pub guard: Vec<Condition>,
+    pub steps: Vec<Step>,
+    pub doc: String,
+    pub loc: Option<Loc>,
+}
