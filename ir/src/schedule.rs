@@ -120,18 +120,43 @@ names! {
 /// A step of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    Tile { axis: Axis, by: i64 },
-    Register { axis: Axis, by: i64 },
-    Vectorize { axis: Axis, by: i64 },
-    Unroll { axis: Axis, by: i64 },
+    Tile {
+        axis: Axis,
+        by: i64,
+    },
+    Register {
+        axis: Axis,
+        by: i64,
+    },
+    Vectorize {
+        axis: Axis,
+        by: i64,
+    },
+    Unroll {
+        axis: Axis,
+        by: i64,
+    },
     /// One axis of a `reorder`; they follow one another.
-    Reorder { axis: Axis },
+    Reorder {
+        axis: Axis,
+    },
     /// One axis of a `parallel`; they follow one another.
-    Parallel { axis: Axis },
-    Pack { part: Part },
-    Prefetch { part: Part, by: i64 },
-    Fuse { part: Part },
-    Inline { part: Part },
+    Parallel {
+        axis: Axis,
+    },
+    Pack {
+        part: Part,
+    },
+    Prefetch {
+        part: Part,
+        by: i64,
+    },
+    Fuse {
+        part: Part,
+    },
+    Inline {
+        part: Part,
+    },
 }
 
 /// A condition of a guard. One whose truth is not known when code is made is tested when it runs, if it is
