@@ -44,6 +44,7 @@ pub fn read_schedules(name: &str, text: &str) -> ScheduleFile {
         schedules = elaborate([file.items.as_slice()], &sources, &mut diagnostics);
     }
     diagnostics.sort();
+    diagnostics.drop_repeats();
     ScheduleFile {
         sources,
         schedules,
