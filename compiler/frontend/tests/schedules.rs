@@ -438,6 +438,8 @@ schedule e for map on cpu {}
 #[test]
 fn hostile_guards_end() {
     let chain = |part: &str, count: usize| part.repeat(count);
+    let remainders = (2..40).map(|n| format!("rows % {n}"));
+    let remainders = remainders.collect::<Vec<_>>().join(" + ");
     let cases = [
         // Written out, every `%` doubles what is before it.
         format!("rows{} == 0", chain(" % 7", 200)),
@@ -449,6 +451,11 @@ fn hostile_guards_end() {
             chain(" and rows / 3 + columns % 5 >= batch", 60)
         ),
         format!("{}rows >= 1{}", chain("(", 200), chain(")", 200)),
+        // Too many divisions to decide.
+        format!(
+            "batch >= 0{}",
+            chain(&format!(" and 7 * rows - ({remainders}) >= batch",), 8)
+        ),
         format!("{}dense(right)", chain("not ", 200)),
         format!("rows >= {}1", chain("- ", 200)),
     ];

@@ -1,5 +1,6 @@
 //! Guards: a conjunction of comparisons of sizes and of facts about operands.
 
+use aiai_ir::dim::Atom;
 use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern};
 use aiai_ir::{Dim, Facts, Relation, Truth};
 
@@ -12,8 +13,11 @@ use crate::span::Span;
 const MAX_CONDITIONS: usize = 64;
 /// Names and numbers in one comparison, after `%` is written out.
 const MAX_WEIGHT: usize = 1024;
-/// Conditions that are taken as given when a later one is decided; deciding is quartic in their number.
+/// Conditions that are taken as given when a later one is decided. Deciding is quartic in their number and in
+/// the number of divisions, so what has more of them is left to the run.
 const MAX_ASSUMED: usize = 8;
+const MAX_TERMS: usize = 8;
+const MAX_DIVISIONS: usize = 3;
 
 /// A size, and how many names and numbers its normal form has at most.
 struct Size {
@@ -280,6 +284,7 @@ impl Checker {
         let mut assumed = 0;
         for (at, (condition, span)) in conditions.iter().enumerate() {
             match *condition {
+                Condition::Size { dim, .. } if !is_simple(dim) => {}
                 Condition::Size { dim, relation } => {
                     if Facts::default().check(relation, dim) == Truth::False {
                         self.never(*span, None);
@@ -317,6 +322,22 @@ impl Checker {
         let diagnostic = Diagnostic::new("E0707", span, "the guard never holds").label(label);
         self.report(diagnostic.help("so the schedule is never used"));
     }
+}
+
+/// Whether questions about a size are answered quickly.
+fn is_simple(dim: Dim) -> bool {
+    dim.terms().len() <= MAX_TERMS && divisions(dim) <= MAX_DIVISIONS
+}
+
+/// How many floor divisions a size has, those within others counted too.
+fn divisions(dim: Dim) -> usize {
+    let atoms = dim.terms().iter().flat_map(|(monomial, _)| monomial);
+    atoms
+        .map(|(atom, _)| match *atom {
+            Atom::Sym(_) => 0,
+            Atom::Div(a, b) => 1 + divisions(a) + divisions(b),
+        })
+        .sum()
 }
 
 /// What `and` joins, from left to right.
