@@ -28,7 +28,14 @@ pub fn load(path: &Path, global: &Global) -> Result<Program, Failure> {
 /// Reads and checks a file, whatever is found.
 pub fn parse(path: &Path) -> Result<Program, Failure> {
     let text = read_text(path)?;
-    Ok(check(&path.to_string_lossy(), &text, &Disk))
+    let mut program = check(&path.to_string_lossy(), &text, &Disk);
+    // The front end does not know processors.
+    let known: Vec<&str> = aiai_runtime::cpu::features().collect();
+    let found = program.check_features(&known);
+    program.diagnostics.extend(found);
+    program.diagnostics.sort();
+    program.diagnostics.drop_repeats();
+    Ok(program)
 }
 
 /// Prints findings: as JSON to standard output, or as text to standard error.
