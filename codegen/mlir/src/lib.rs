@@ -14,9 +14,9 @@ mod writer;
 #[cfg(feature = "llvm")]
 mod machine;
 
-use aiai_codegen::Options;
+use aiai_codegen::{Options, Target};
 use aiai_codegen::lower::{Lowered, Lowering};
-use aiai_ir::{Dim, Function};
+use aiai_ir::{Dim, Function, Schedule};
 use aiai_runtime::abi;
 
 pub use aiai_runtime::program::Site;
@@ -42,13 +42,15 @@ pub fn text(loops: &Lowered, symbol: &str) -> Text {
     translate::module(&functions.collect::<Vec<_>>())
 }
 
-/// The loops of a function, with their memory planned.
-pub fn planned(source: &Function, options: &Options) -> Lowered {
+/// The loops of a function for a target, with their memory planned.
+pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered {
+    let fits = |s: &&Schedule| s.features.iter().all(|f| target.has(f.as_str()));
+    let schedules: Vec<Schedule> = options.schedules.iter().filter(fits).cloned().collect();
     let mut loops = aiai_codegen::lower::lower_with(
         source,
         &Lowering {
             check_nan: options.check_nan,
-            schedules: &options.schedules,
+            schedules: &schedules,
             weights: &options.weights,
         },
     );

@@ -87,7 +87,7 @@ pub fn object(
     target: &Target,
     symbol: &str,
 ) -> Result<Object, CompileError> {
-    let loops = planned(source, options);
+    let loops = planned(source, options, target);
     let text = crate::text(&loops, symbol);
     let context = LlvmContext::create();
     let machine = machine(target)?;
@@ -111,7 +111,7 @@ pub fn emit(
     stage: Stage,
     target: &Target,
 ) -> Result<String, CompileError> {
-    let text = crate::text(&planned(source, options), ENTRY);
+    let text = crate::text(&planned(source, options, target), ENTRY);
     if stage == Stage::Mlir {
         return Ok(text.module);
     }

@@ -3,7 +3,7 @@
 use aiai_codegen::Target;
 use aiai_ir::{Function, PrintOptions, print_module};
 
-use crate::cli::{Form, Global};
+use crate::cli::{Backend, Form, Global};
 use crate::project::Project;
 use crate::{Ended, Failure, Outcome, driver, llvm, output};
 
@@ -58,13 +58,32 @@ pub fn run(target: &str, options: &Options<'_>, global: &Global) -> Ended {
         driver::optimize(&mut entry, &options)?;
     }
     if form == Form::Loop {
+        // What the backend that is asked for makes of it.
+        let scheduled = global.backend == Backend::Llvm;
+        let schedules = match scheduled {
+            true => driver::schedules(&project.program, global)?,
+            false => Vec::new(),
+        };
+        let weights = driver::weights(&entry);
+        let lowering = aiai_codegen::lower::Lowering {
+            check_nan: false,
+            schedules: &schedules,
+            weights: if scheduled { &weights } else { &[] },
+        };
         let mut lowered = aiai_ir::Module::default();
         for function in entry.module.functions.values() {
-            let mut function = aiai_codegen::lower::lower(function, false);
-            if after != Some("lower") {
-                aiai_codegen::memory::plan(&mut function);
+            let loops = aiai_codegen::lower::lower_with(function, &lowering);
+            let prepare = loops.prepare.map(|mut function| {
+                let name = aiai_runtime::abi::prepare_symbol(function.name.as_str());
+                function.name = name.as_str().into();
+                function
+            });
+            for mut function in std::iter::once(loops.main).chain(prepare) {
+                if after != Some("lower") {
+                    aiai_codegen::memory::plan(&mut function);
+                }
+                lowered.insert(function);
             }
-            lowered.insert(function);
         }
         entry.module = lowered;
     }
@@ -74,7 +93,15 @@ pub fn run(target: &str, options: &Options<'_>, global: &Global) -> Ended {
             let Some(function) = entry.module.get(entry.name) else {
                 unreachable!("the pipeline keeps the entry");
             };
-            driver::on_a_deep_stack(|| machine_text(function, form, &processor))??
+            let options = aiai_codegen::Options {
+                weights: driver::weights(&entry),
+                schedules: driver::schedules(&project.program, global)?,
+                ..Default::default()
+            };
+            if global.verbose {
+                driver::explain_loops(function, &options, &processor)?;
+            }
+            driver::on_a_deep_stack(|| machine_text(function, &options, form, &processor))??
         }
     };
     output::print(&text);
@@ -82,11 +109,15 @@ pub fn run(target: &str, options: &Options<'_>, global: &Global) -> Ended {
 }
 
 /// The stages behind the loops.
-fn machine_text(function: &Function, form: Form, processor: &Target) -> Result<String, Failure> {
+fn machine_text(
+    function: &Function,
+    options: &aiai_codegen::Options,
+    form: Form,
+    processor: &Target,
+) -> Result<String, Failure> {
     if form != Form::Mlir {
-        return llvm::emit(function, form == Form::Asm, processor);
+        return llvm::emit(function, options, form == Form::Asm, processor);
     }
-    let mut loops = aiai_codegen::lower::lower(function, false);
-    aiai_codegen::memory::plan(&mut loops);
+    let loops = aiai_mlir::planned(function, options, processor);
     Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY).module)
 }
