@@ -169,6 +169,8 @@ def measure(case: Case, sides: Sides, threads: int, options: argparse.Namespace)
     peers = [name for name in opened if name != "aiai"]
     wrong = {name: difference(opened[name].result, opened[peers[0]].result) for name in opened}
     if any(wrong.values()):
+        for side in opened.values():
+            side.close()
         return {"error": f"against {peers[0]}: " + "; ".join(f"{n}: {w}" for n, w in wrong.items() if w)}
     taken = in_turns({name: side.call for name, side in opened.items()}, options.rounds, options.seconds)
     times = {name: statistics.median(seconds) for name, seconds in taken.items()}

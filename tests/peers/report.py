@@ -81,9 +81,9 @@ def details(suite: str, lines: list[dict]) -> None:
         rows.append([line["case"], line["threads"], line["us"]["aiai"], *best, *(line[key] for key in columns)])
     print(f"### {suite}\n")
     table(head, rows)
-    failed = {f"{line['case']}: {line['error'].splitlines()[0]}": None for line in lines if "error" in line}
-    if failed:
-        print("\n".join(f"- {text}" for text in failed) + "\n")
+    for line in lines:
+        if "error" in line:
+            print(f"- {line['case']}, {line['threads']} threads: `{' '.join(line['error'].split())}`\n")
 
 
 def before_the_first_call(found: dict) -> None:
