@@ -32,7 +32,10 @@ pub struct Prepared<'e> {
 }
 
 enum Code {
-    Interp { module: Module, entry: Sym },
+    Interp {
+        module: Module,
+        entry: Sym,
+    },
     Native {
         code: Box<Executable>,
         /// Weights as the code reads them, once they are loaded.

@@ -82,7 +82,11 @@ pub fn weights(entry: &Entry) -> Vec<usize> {
 }
 
 /// Says on standard error how the contractions of a function become loops.
-pub fn explain_loops(function: &Function, options: &Options, target: &Target) -> Result<(), Failure> {
+pub fn explain_loops(
+    function: &Function,
+    options: &Options,
+    target: &Target,
+) -> Result<(), Failure> {
     let loops = on_a_deep_stack(|| aiai_mlir::planned(function, options, target))?;
     for note in loops.notes {
         let place = note.loc.map_or(String::new(), |l| {

@@ -14,8 +14,8 @@ mod writer;
 #[cfg(feature = "llvm")]
 mod machine;
 
-use aiai_codegen::{Options, Target};
 use aiai_codegen::lower::{Lowered, Lowering};
+use aiai_codegen::{Options, Target};
 use aiai_ir::{Dim, Function, Schedule};
 use aiai_runtime::abi;
 

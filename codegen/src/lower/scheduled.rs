@@ -48,7 +48,13 @@ impl<'a> Lowerer<'a> {
         let Some(product) = before.iter().rev().find(is_product) else {
             return false;
         };
-        if group.yields != last.results || !last.op.is_expression() || last.op.is_view() {
+        // Reductions of the product go on row by row, which is another kind of loop.
+        let simple = |node: &OpNode| node.op.is_expression() || is_product(&node);
+        if !before.iter().all(simple)
+            || group.yields != last.results
+            || !last.op.is_expression()
+            || last.op.is_view()
+        {
             return false;
         }
         for node in before {
