@@ -72,7 +72,12 @@ impl<'a> Lowerer<'a> {
             .iter()
             .chain(problem.group(axis).last())
             .chain(&summed);
-        let strides = order.map(|&i| tensor.strides[i]).collect();
+        let strides = order.map(|&i| tensor.strides[i]);
+        let parts = problem.row_parts.iter().flat_map(|p| [p.0, p.1]);
+        let strides: Vec<Dim> = match part {
+            Part::Left => Iterator::chain(strides, parts).collect(),
+            _ => strides.collect(),
+        };
         let key = (shape.clone(), strides, width);
         let known = self
             .packed
@@ -129,7 +134,10 @@ impl<'a> Lowerer<'a> {
                     let mut all: Vec<(usize, Value)> = indices.map(|(&i, &v)| (i, v)).collect();
                     let end = this.dim(size - Dim::from(1));
                     let inside = this.b.binary(BinaryKind::Min, index, end);
-                    all.extend(last.map(|i| (i, inside)));
+                    match part {
+                        Part::Left => position = this.moved_by_row(problem, position, inside),
+                        _ => all.extend(last.map(|i| (i, inside))),
+                    }
                     for (i, value) in all {
                         let stride = this.dim(tensor.strides[i]);
                         let step = this.mul(value, stride);

@@ -150,6 +150,14 @@ impl Plan {
         {
             return Err("the epilogue reads elements that are no neighbours".into());
         }
+        let by_row = !problem
+            .stride(&problem.right.strides, Axis::Rows)
+            .is_const(0);
+        if self.pack_right && by_row {
+            return Err(
+                "every row reads other elements of the right operand: they are not packed".into(),
+            );
+        }
         if !self.pack_right {
             let step = problem.stride(&problem.right.strides, Axis::Columns);
             if !step.as_const().is_some_and(|s| (1..=64).contains(&s)) {
