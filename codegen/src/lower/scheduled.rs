@@ -13,6 +13,7 @@ mod choose;
 mod emit;
 mod epilogue;
 mod pack;
+mod panels;
 mod plan;
 mod problem;
 mod register;

@@ -427,7 +427,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A square of vectors, transposed: a perfect shuffle for every bit of a lane's number.
-    fn transpose(&mut self, mut vectors: Vec<Value>) -> Vec<Value> {
+    pub(super) fn transpose(&mut self, mut vectors: Vec<Value>) -> Vec<Value> {
         let half = vectors.len() / 2;
         for _ in 0..vectors.len().trailing_zeros() {
             let mut next = Vec::new();
