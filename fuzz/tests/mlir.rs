@@ -1,11 +1,16 @@
-//! Random programs survive the way to MLIR and back, at every level.
+//! Random programs survive the way to MLIR and back, at every level, and have every op of the table.
 
 use aiai_fuzz::{Options, generate};
+use aiai_ir::ops::Row;
 use aiai_ir::{Module, PrintOptions, mlir, print_module};
 
 const PROGRAMS: u64 = 200;
 
-fn round_trip(module: &Module, what: &str) {
+fn round_trip(module: &Module, what: &str, missing: &mut Vec<Row>) {
+    for function in module.functions.values() {
+        let seen = &mut |node: &aiai_ir::OpNode| missing.retain(|row| *row != node.op.row());
+        function.body.walk(seen);
+    }
     let options = PrintOptions { locations: true };
     let exported = mlir::export(module, options);
     let (again, _) = mlir::import(&exported).unwrap_or_else(|e| panic!("{what}: {e}\n{exported}"));
@@ -18,13 +23,18 @@ fn round_trip(module: &Module, what: &str) {
 
 #[test]
 fn random_programs_survive() {
+    let mut missing = Row::ALL.to_vec();
     for seed in 0..PROGRAMS {
         let options = Options {
             gradients: seed.is_multiple_of(4),
             ..Default::default()
         };
         let mut program = generate(seed, &options);
-        round_trip(&program.module, &format!("seed {seed}, source"));
+        round_trip(
+            &program.module,
+            &format!("seed {seed}, source"),
+            &mut missing,
+        );
         let options = aiai_passes::Options::default();
         match aiai_passes::optimize(&mut program.module, program.entry, &options) {
             Ok(_) => {}
@@ -32,13 +42,18 @@ fn random_programs_survive() {
             Err(aiai_passes::PassError::Differentiate(_)) => continue,
             Err(error) => panic!("seed {seed}: {error}"),
         }
-        round_trip(&program.module, &format!("seed {seed}, fused"));
+        round_trip(
+            &program.module,
+            &format!("seed {seed}, fused"),
+            &mut missing,
+        );
         let mut loops = Module::default();
         for function in program.module.functions.values() {
             let mut function = aiai_codegen::lower::lower(function, false);
             aiai_codegen::memory::plan(&mut function);
             loops.insert(function);
         }
-        round_trip(&loops, &format!("seed {seed}, loops"));
+        round_trip(&loops, &format!("seed {seed}, loops"), &mut missing);
     }
+    assert_eq!(missing, [], "rows of the op table without a round trip");
 }
