@@ -51,9 +51,15 @@ pub fn run(target: Option<&str>, options: &Options<'_>, global: &Global) -> Ende
         return Ok(Outcome::Success);
     }
     let target = target.ok_or_else(|| Failure::input("emit what? Name a file"))?;
-    let text = match driver::split_target(target) {
-        (file, None) if file.extension().is_some_and(|e| e == "mlir") => imported(&file, options)?,
-        _ => compiled(target, options, &processor, global)?,
+    let (file, function) = driver::split_target(target);
+    let text = if file.extension().is_none_or(|e| e != "mlir") {
+        compiled(target, options, &processor, global)?
+    } else if let Some(function) = function {
+        let shown = output::path(&file);
+        let message = format!("{shown} is printed as a whole: leave out `:{function}`");
+        return Err(Failure::input(message));
+    } else {
+        imported(&file, options)?
     };
     output::print(&text);
     Ok(Outcome::Success)
