@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aiai_fuzz::{Options, generate};
 use aiai_ir::{Module, PrintOptions, mlir, print_module};
@@ -18,7 +19,10 @@ const SPLIT: &str = "// -----";
 fn mlir_opt(input: &str, options: &[&str]) -> Result<String, String> {
     let prefix = std::env::var("MLIR_SYS_220_PREFIX").unwrap_or("/usr/lib/llvm-22".into());
     let program = Path::new(&prefix).join("bin/mlir-opt");
-    let name = format!("aiai-{}.irdl.mlir", std::process::id());
+    // Tests run at the same time.
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("aiai-{}-{run}.irdl.mlir", std::process::id());
     let declaration: PathBuf = std::env::temp_dir().join(name);
     std::fs::write(&declaration, mlir::declaration()).expect("a temporary file");
     let mut child = Command::new(program)
@@ -36,6 +40,7 @@ fn mlir_opt(input: &str, options: &[&str]) -> Result<String, String> {
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("mlir-opt ends");
     let _ = writer.join();
+    let _ = std::fs::remove_file(&declaration);
     match output.status.success() {
         true => Ok(String::from_utf8(output.stdout).expect("text")),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
