@@ -4,8 +4,9 @@
 set -eu
 
 llvm="${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}"
-packages="llvm-22-dev libmlir-22-dev mlir-22-tools libclang-22-dev libzstd-dev zlib1g-dev libxml2-dev"
-if [ -e "$llvm/include/mlir-c/IR.h" ] && [ -e "$llvm/include/clang-c/Index.h" ]; then
+packages="llvm-22-dev libmlir-22-dev mlir-22-tools libpolly-22-dev libclang-22-dev libzstd-dev zlib1g-dev libxml2-dev"
+# LLVM's own list of libraries names Polly, so a build that links LLVM needs it.
+if [ -e "$llvm/include/mlir-c/IR.h" ] && [ -e "$llvm/include/clang-c/Index.h" ] && [ -e "$llvm/lib/libPolly.a" ]; then
   exit 0
 fi
 if ! command -v apt-get >/dev/null; then

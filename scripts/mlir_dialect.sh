@@ -27,5 +27,6 @@ for target in examples/digits:step examples/digits:evaluate examples/minilm; do
   round_trip $target tensor mlir --after source
   round_trip $target tensor mlir
   round_trip $target loop mlir-loop
+  round_trip $target loop mlir-loop --backend llvm
   echo "$target: the same after mlir-opt"
 done

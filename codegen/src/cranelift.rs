@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::{Dim, Function, Literal, Loc, Op, Region};
+use aiai_ir::{Dim, Function, Literal, Loc, Op, Region, Schedule};
 use aiai_runtime::abi;
 use aiai_runtime::program::{Executable, Site};
 use cranelift::codegen::Context;
@@ -29,13 +29,17 @@ mod function;
 mod memory;
 mod vector;
 
-/// What to build into the code beside the computation.
-#[derive(Clone, Copy, Debug, Default)]
+/// What to build into the code beside the computation, and how.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Time every step by its place in the source.
     pub profile: bool,
     /// Keep every float result in memory, and stop at the first that has a NaN.
     pub check_nan: bool,
+    /// Numbers of the parameters that do not change between calls. LLVM only: they may be packed when loaded.
+    pub weights: Vec<usize>,
+    /// LLVM only: how contractions become loops; tried in order.
+    pub schedules: Vec<Schedule>,
 }
 
 /// Why no code was made: a defect of the compiler or a machine that it does not support.
@@ -57,7 +61,7 @@ pub fn compile(source: &Function, options: &Options) -> Result<Executable, Compi
     }
     let mut unit = Unit::new(&lowered, Code::Jit(JITModule::new(builder)), options);
     let entry = unit.entry(&lowered, None)?;
-    let program = crate::program(source, &unit.dims, unit.sites);
+    let program = crate::program(source, &unit.dims, unit.sites, &[]);
     let Code::Jit(mut module) = unit.code else {
         unreachable!("the unit was given this module");
     };
@@ -69,7 +73,7 @@ pub fn compile(source: &Function, options: &Options) -> Result<Executable, Compi
     // SAFETY: the entry was made with this signature, from this function, and its memory comes with it.
     Ok(unsafe {
         let entry = std::mem::transmute::<*const u8, abi::EntryFn>(address);
-        Executable::new(program, entry, memory)
+        Executable::new(program, entry, None, memory)
     })
 }
 
@@ -90,7 +94,7 @@ pub fn object(
         options,
     );
     unit.entry(&lowered, Some(symbol))?;
-    let program = crate::program(source, &unit.dims, unit.sites);
+    let program = crate::program(source, &unit.dims, unit.sites, &[]);
     let Code::Object(module) = unit.code else {
         unreachable!("the unit was given this module");
     };
@@ -165,7 +169,7 @@ impl Unit {
             freed: freed_in(source),
             imports: FxHashMap::default(),
             contexts: Vec::new(),
-            options: *options,
+            options: options.clone(),
         }
     }
 

@@ -8,8 +8,9 @@ use object::{
     SymbolScope,
 };
 
-/// An object file that defines `symbol`: the version of the interface, the address of the function `entry`, and
-/// the package as JSON with its length, 8 bytes each.
+/// An object file that defines `symbol`: the version of the interface, the addresses of the function `entry` and
+/// of the one that prepares weights for it (0 where there is none), and the package as JSON with its length, 8
+/// bytes each.
 ///
 /// # Errors
 /// Where the file format refuses what it is given; a defect.
@@ -26,15 +27,22 @@ pub fn descriptor(package: &Package, symbol: &str, entry: &str) -> Result<Vec<u8
         SymbolScope::Compilation,
         SymbolSection::Section(constants),
     ));
-    let code = file.add_symbol(named(
-        entry,
-        0,
-        0,
-        SymbolKind::Text,
-        SymbolScope::Unknown,
-        SymbolSection::Undefined,
-    ));
-    let words = [abi::INTERFACE, 0, 0, text.len() as u64];
+    let mut function = |name: &str| {
+        file.add_symbol(named(
+            name,
+            0,
+            0,
+            SymbolKind::Text,
+            SymbolScope::Unknown,
+            SymbolSection::Undefined,
+        ))
+    };
+    let code = function(entry);
+    let prepare = match package.program.packed.is_empty() {
+        true => None,
+        false => Some((16, function(&abi::prepare_symbol(entry)))),
+    };
+    let words = [abi::INTERFACE, 0, 0, 0, text.len() as u64];
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     let section = file.section_id(StandardSection::ReadOnlyDataWithRel);
     let start = file.append_section_data(section, &bytes, 8);
@@ -46,7 +54,7 @@ pub fn descriptor(package: &Package, symbol: &str, entry: &str) -> Result<Vec<u8
         SymbolScope::Dynamic,
         SymbolSection::Section(section),
     ));
-    for (offset, symbol) in [(8, code), (16, data)] {
+    for (offset, symbol) in [(8, code), (24, data)].into_iter().chain(prepare) {
         let relocation = Relocation {
             offset: start + offset,
             symbol,

@@ -9,8 +9,8 @@
 use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{
-    BinaryKind, Builder, CompareKind, DType, Dim, Facts, Function, Literal, Op, OpNode, Region,
-    Relation, Type, Value,
+    BinaryKind, Builder, CompareKind, DType, Dim, Facts, Function, FuseKind, Literal, Loc, Op,
+    OpNode, Region, Relation, Schedule, Type, Value,
 };
 
 mod bounds;
@@ -24,7 +24,10 @@ mod movement;
 mod points;
 mod reduction;
 mod rows;
+mod scheduled;
 mod usage;
+
+pub use scheduled::Packed;
 
 /// Where a value of the source function is found.
 #[derive(Clone, Debug)]
@@ -39,16 +42,65 @@ enum Place {
     Lazy,
 }
 
-/// The loop-level form of a function of primitives.
-///
-/// With `check_nan` nothing is fused, and every float result is checked where it is made.
+/// What a caller may choose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lowering<'s> {
+    /// Nothing is fused, and every float result is checked where it is made.
+    pub check_nan: bool,
+    /// Tried in order; without any, contractions call micro-kernels.
+    pub schedules: &'s [Schedule],
+    /// Numbers of the parameters that are weights: they are packed once, by a function of its own.
+    pub weights: &'s [usize],
+}
+
+/// How something was lowered, for whoever asks.
+#[derive(Clone, Debug)]
+pub struct Note {
+    pub what: String,
+    pub loc: Option<Loc>,
+}
+
+/// A function at the loop level.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// Takes the source's parameters and the packed weights as buffers, then its results.
+    pub main: Function,
+    /// Takes the source's parameters, then the packed weights, which it writes. `None` where there are none.
+    pub prepare: Option<Function>,
+    pub packed: Vec<Packed>,
+    pub notes: Vec<Note>,
+}
+
+/// The loop-level form of a function of primitives, without schedules.
 pub fn lower(source: &Function, check_nan: bool) -> Function {
-    let mut out = Function::new(source.name);
-    out.loc = source.loc;
-    out.requires = source.requires.clone();
+    let options = Lowering {
+        check_nan,
+        ..Lowering::default()
+    };
+    lower_with(source, &options).main
+}
+
+/// The loop-level form of a function of primitives.
+pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
+    let function = |name| {
+        let mut made = Function::new(name);
+        made.loc = source.loc;
+        made.requires = source.requires.clone();
+        made
+    };
+    let (mut main, mut prepare) = (function(source.name), function(source.name));
     let mut lowerer = Lowerer {
         source,
-        b: Builder::new(&mut out),
+        b: Builder::new(&mut main),
+        prepare: Builder::new(&mut prepare),
+        schedules: options.schedules,
+        constants: options
+            .weights
+            .iter()
+            .map(|&k| source.params()[k])
+            .collect(),
+        packed: Vec::new(),
+        notes: Vec::new(),
         places: HashMap::new(),
         nodes: HashMap::new(),
         lazy: HashSet::new(),
@@ -57,19 +109,32 @@ pub fn lower(source: &Function, check_nan: bool) -> Function {
         memo: HashMap::new(),
         staged: HashMap::new(),
         row: None,
-        check_nan,
+        check_nan: options.check_nan,
         facts: facts_of(source),
         checked: HashSet::new(),
     };
     lowerer.function();
-    let b = lowerer.b;
-    b.finish(&[], &[]);
-    out
+    let (packed, notes) = (lowerer.packed, lowerer.notes);
+    lowerer.b.finish(&[], &[]);
+    lowerer.prepare.finish(&[], &[]);
+    Lowered {
+        main,
+        prepare: (!packed.is_empty()).then_some(prepare),
+        packed,
+        notes,
+    }
 }
 
 struct Lowerer<'a> {
     source: &'a Function,
     b: Builder<'a>,
+    /// The function that packs weights.
+    prepare: Builder<'a>,
+    schedules: &'a [Schedule],
+    /// Parameters that do not change between calls.
+    constants: HashSet<Value>,
+    packed: Vec<Packed>,
+    notes: Vec<Note>,
     places: HashMap<Value, Place>,
     nodes: HashMap<Value, &'a OpNode>,
     /// Values that are computed where they are used.
@@ -95,9 +160,9 @@ impl<'a> Lowerer<'a> {
         let source = self.source;
         for (&param, name) in source.params().iter().zip(&source.param_names) {
             let ty = source.ty(param);
-            let buffer =
-                self.b
-                    .add_param(name.as_str(), Type::buffer(ty.dtype(), ty.shape()), false);
+            let memory = Type::buffer(ty.dtype(), ty.shape());
+            self.prepare.add_param(name.as_str(), memory.clone(), false);
+            let buffer = self.b.add_param(name.as_str(), memory, false);
             self.places.insert(param, whole(buffer, ty.rank()));
         }
         if !self.check_nan {
@@ -119,6 +184,15 @@ impl<'a> Lowerer<'a> {
         for (result, buffer) in targets {
             self.write_to(result, buffer);
         }
+    }
+
+    /// Builds something in the function that packs weights.
+    fn in_prepare(&mut self, build: impl FnOnce(&mut Self)) {
+        std::mem::swap(&mut self.b, &mut self.prepare);
+        let memo = std::mem::take(&mut self.memo);
+        build(self);
+        self.memo = memo;
+        std::mem::swap(&mut self.b, &mut self.prepare);
     }
 
     /// Lowers the ops of a region of the source into the open region of the target.
@@ -183,7 +257,7 @@ impl<'a> Lowerer<'a> {
             Op::If => self.branch(node),
             Op::While { max } => self.while_loop(node, *max),
             Op::Scan { from, to, step } => self.scan(node, (*from, *to, *step)),
-            Op::Fused { .. } => self.fused(node),
+            Op::Fused { kind } => self.fused(node, *kind),
             Op::Assert { message } => {
                 let condition = self.scalar(node.operands[0]);
                 self.b.op(
@@ -201,7 +275,7 @@ impl<'a> Lowerer<'a> {
 
     /// A group is lowered as its members are: what fuses is decided by use. Only a group that goes on
     /// from the reduction of its rows is a loop of its own.
-    fn fused(&mut self, node: &'a OpNode) {
+    fn fused(&mut self, node: &'a OpNode, kind: FuseKind) {
         for (result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
             if let Some(&buffer) = self.outputs.get(result) {
                 self.outputs.insert(inner, buffer);
@@ -210,9 +284,12 @@ impl<'a> Lowerer<'a> {
                 self.row_major.insert(inner);
             }
         }
-        match rows::reduced(&node.regions[0]) {
-            Some(x) if !self.check_nan => self.rows(&node.regions[0], x),
-            _ => self.region(&node.regions[0]),
+        let group = &node.regions[0];
+        let by_schedule = kind == FuseKind::Contract && self.contract_with_epilogue(group);
+        match rows::reduced(group).filter(|_| !by_schedule) {
+            _ if by_schedule => {}
+            Some(x) if !self.check_nan => self.rows(group, x),
+            _ => self.region(group),
         }
         for (&result, &inner) in node.results.iter().zip(&node.regions[0].yields) {
             if let Some(place) = self.places.get(&inner).cloned() {

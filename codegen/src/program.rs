@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
+use crate::lower::Packed;
 use aiai_ir::dim::{Atom, Relation as IrRelation};
 use aiai_ir::{Dim, Function, Loc, Sym, Value};
 use aiai_runtime::program::{
     Factor, Place, Program, Relation, Requirement, Site, Size, Slot, Term,
 };
 
-/// The program of a function whose code reads the sizes `dims` and names the `sites`.
-pub fn program(source: &Function, dims: &[Dim], sites: Vec<Site>) -> Program {
+/// The program of a function whose code reads the sizes `dims`, names the `sites` and takes the `packed` weights.
+pub fn program(source: &Function, dims: &[Dim], sites: Vec<Site>, packed: &[Packed]) -> Program {
     let mut symbols = Symbols::default();
     let mut slots = |values: &[Value], names: &[Sym]| -> Vec<Slot> {
         let slot = |(&value, name): (&Value, &Sym)| {
@@ -24,6 +25,13 @@ pub fn program(source: &Function, dims: &[Dim], sites: Vec<Site>) -> Program {
     };
     let params = slots(source.params(), &source.param_names);
     let results = slots(&source.body.yields, &source.result_names);
+    let dtype = |dtype| aiai_runtime::DType::ALL[dtype as usize];
+    let packed = packed.iter().map(|weight| Slot {
+        name: "packed".into(),
+        dtype: dtype(weight.dtype),
+        shape: weight.shape.iter().map(|d| symbols.size(*d)).collect(),
+    });
+    let packed = packed.collect();
     let requires = source.requires.iter().map(|require| Requirement {
         size: symbols.size(require.dim),
         relation: match require.relation {
@@ -41,6 +49,7 @@ pub fn program(source: &Function, dims: &[Dim], sites: Vec<Site>) -> Program {
         symbols: symbols.names,
         params,
         results,
+        packed,
         requires,
         dims,
         sites,

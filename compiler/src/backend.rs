@@ -1,11 +1,13 @@
 //! What executes a program: the reference evaluator, or machine code.
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-use aiai_frontend::elaborate::Entry;
+use aiai_codegen::Target;
+use aiai_frontend::elaborate::{Entry, Program};
 use aiai_ir::eval::{self, Array};
 use aiai_ir::ops::is_access;
-use aiai_ir::{Loc, Module, Sym};
+use aiai_ir::{Loc, Module, Schedule, Sym};
 use aiai_runtime::program::{self, Executable, ProfileRow};
 use aiai_runtime::{Pool, Tensor};
 
@@ -16,6 +18,9 @@ use crate::{Failure, Outcome, driver, llvm};
 pub struct Engine {
     backend: Backend,
     pool: Pool,
+    /// How contractions become loops.
+    schedules: Vec<Schedule>,
+    verbose: bool,
 }
 
 /// An entry that is ready to run, again and again.
@@ -27,8 +32,15 @@ pub struct Prepared<'e> {
 }
 
 enum Code {
-    Interp { module: Module, entry: Sym },
-    Native(Box<Executable>),
+    Interp {
+        module: Module,
+        entry: Sym,
+    },
+    Native {
+        code: Box<Executable>,
+        /// Weights as the code reads them, once they are loaded.
+        weights: OnceCell<program::Prepared>,
+    },
 }
 
 /// Why a run failed, and where in the source.
@@ -97,7 +109,24 @@ impl Engine {
         Ok(Engine {
             backend: global.backend,
             pool: pool.map_err(|e| Failure::environment(e.to_string()))?,
+            schedules: Vec::new(),
+            verbose: global.verbose,
         })
+    }
+
+    /// The same with the schedules for a program, where the backend has use for them.
+    pub fn for_program(program: &Program, global: &Global) -> Result<Engine, Failure> {
+        let mut engine = Engine::new(global)?;
+        engine.turn_to(program, global)?;
+        Ok(engine)
+    }
+
+    /// Takes the schedules of another program.
+    pub fn turn_to(&mut self, program: &Program, global: &Global) -> Result<(), Failure> {
+        if self.backend == Backend::Llvm {
+            self.schedules = driver::schedules(program, global)?;
+        }
+        Ok(())
     }
 
     /// The number of threads.
@@ -130,6 +159,12 @@ impl Engine {
                 let Some(function) = entry.module.get(entry.name) else {
                     unreachable!("the pipeline keeps the entry");
                 };
+                let mut options = options.clone();
+                options.schedules.clone_from(&self.schedules);
+                let options = &options;
+                if self.verbose && self.backend == Backend::Llvm {
+                    driver::explain_loops(function, options, &Target::host())?;
+                }
                 let code = driver::on_a_deep_stack(|| match self.backend {
                     Backend::Llvm => llvm::compile(function, options),
                     Backend::Interp | Backend::Cranelift => {
@@ -137,7 +172,10 @@ impl Engine {
                             .map_err(|e| Failure::environment(e.to_string()))
                     }
                 })??;
-                Code::Native(Box::new(code))
+                Code::Native {
+                    code: Box::new(code),
+                    weights: OnceCell::new(),
+                }
             }
         };
         Ok(Prepared {
@@ -149,6 +187,16 @@ impl Engine {
 }
 
 impl Prepared<'_> {
+    /// Brings the weights among these arguments into the order in which the code reads them. From then on every
+    /// run is given the same ones.
+    pub fn load(&self, args: &[&Tensor]) -> Result<(), RunError> {
+        if let Code::Native { code, weights } = &self.code {
+            let args: Vec<Option<&Tensor>> = args.iter().map(|&t| Some(t)).collect();
+            let _ = weights.set(code.prepare(&args, &self.engine.pool)?);
+        }
+        Ok(())
+    }
+
     /// Runs the entry on the leaves of its parameters; gives the leaves of its result.
     pub fn run(&self, args: &[&Tensor]) -> Result<Vec<Tensor>, RunError> {
         match &self.code {
@@ -174,7 +222,14 @@ impl Prepared<'_> {
                     bad_input: true,
                 })
             }
-            Code::Native(code) => code.run(args, &self.engine.pool).map_err(RunError::from),
+            Code::Native { code, weights } => {
+                let pool = &self.engine.pool;
+                let results = match weights.get() {
+                    Some(weights) => code.run_prepared(args, weights, pool),
+                    None => code.run(args, pool),
+                };
+                results.map_err(RunError::from)
+            }
         }
     }
 
@@ -185,7 +240,11 @@ impl Prepared<'_> {
     ) -> Result<(Vec<Tensor>, Vec<ProfileRow>), RunError> {
         match &self.code {
             Code::Interp { .. } => Ok((self.run(args)?, Vec::new())),
-            Code::Native(code) => Ok(code.run_profiled(args, &self.engine.pool)?),
+            Code::Native { code, .. } if code.program().packed.is_empty() => {
+                Ok(code.run_profiled(args, &self.engine.pool)?)
+            }
+            // The backend that packs weights has no profile.
+            Code::Native { .. } => Ok((self.run(args)?, Vec::new())),
         }
     }
 
@@ -193,7 +252,7 @@ impl Prepared<'_> {
     pub fn peak_bytes(&self) -> Option<usize> {
         match &self.code {
             Code::Interp { .. } => None,
-            Code::Native(code) => Some(code.peak_bytes()),
+            Code::Native { code, .. } => Some(code.peak_bytes()),
         }
     }
 }

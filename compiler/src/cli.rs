@@ -34,6 +34,13 @@ pub struct Global {
     /// How many threads work; as many as the machine has where it is not given.
     #[arg(long, global = true, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Schedules that are tried before those of the program and the library. With `--backend llvm`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub schedules: Option<PathBuf>,
+    /// Say on standard error how contractions become loops, and what fell back and why. With
+    /// `--backend llvm`.
+    #[arg(long, global = true)]
+    pub verbose: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

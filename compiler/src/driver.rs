@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use aiai_codegen::{Options, Target};
 use aiai_frontend::diagnostics::{Diagnostics, render, to_json};
-use aiai_frontend::elaborate::{Entry, Program, check};
+use aiai_frontend::elaborate::{Entry, Program, Shape, check, read_schedules};
+use aiai_frontend::span::SourceMap;
 use aiai_frontend::suggest::nearest;
+use aiai_ir::{Function, Schedule};
 
 use crate::cli::Global;
 use crate::files::{Disk, read_text};
@@ -28,18 +31,86 @@ pub fn load(path: &Path, global: &Global) -> Result<Program, Failure> {
 /// Reads and checks a file, whatever is found.
 pub fn parse(path: &Path) -> Result<Program, Failure> {
     let text = read_text(path)?;
-    Ok(check(&path.to_string_lossy(), &text, &Disk))
+    let mut program = check(&path.to_string_lossy(), &text, &Disk);
+    // The front end does not know processors.
+    let known: Vec<&str> = aiai_runtime::cpu::features().collect();
+    let found = program.check_features(&known);
+    program.diagnostics.extend(found);
+    program.diagnostics.sort();
+    program.diagnostics.drop_repeats();
+    Ok(program)
+}
+
+/// The schedules for a program: those of the file that the command line names, the program's own, the library's.
+pub fn schedules(program: &Program, global: &Global) -> Result<Vec<Schedule>, Failure> {
+    let mut all = Vec::new();
+    if let Some(path) = &global.schedules {
+        let mut file = read_schedules(&path.to_string_lossy(), &read_text(path)?);
+        let known: Vec<&str> = aiai_runtime::cpu::features().collect();
+        let found = file.check_features(&known);
+        file.diagnostics.extend(found);
+        file.diagnostics.sort();
+        if !file.diagnostics.is_empty() {
+            report_in(&file.sources, &file.diagnostics, global);
+            return Err(Failure::told());
+        }
+        all.append(&mut file.schedules);
+    }
+    let own = program.schedules().map_err(|found| {
+        report(program, &found, global);
+        Failure::told()
+    })?;
+    all.extend(own);
+    Ok(all)
+}
+
+/// The schedules of the library.
+pub fn library_schedules() -> Vec<Schedule> {
+    check("library", "fn nothing() {}", &Disk)
+        .schedules()
+        .unwrap_or_default()
+}
+
+/// The parameters of an entry that are weights, by number: the leaves of its modules.
+pub fn weights(entry: &Entry) -> Vec<usize> {
+    let params = entry.signature.params.iter();
+    let leaf = params.flat_map(|(_, shape, leaves)| {
+        let of_module = !matches!(shape, Shape::Tensor | Shape::Key);
+        leaves.iter().map(move |_| of_module)
+    });
+    leaf.enumerate().filter(|l| l.1).map(|l| l.0).collect()
+}
+
+/// Says on standard error how the contractions of a function become loops.
+pub fn explain_loops(
+    function: &Function,
+    options: &Options,
+    target: &Target,
+) -> Result<(), Failure> {
+    let loops = on_a_deep_stack(|| aiai_mlir::planned(function, options, target))?;
+    for note in loops.notes {
+        let place = note.loc.map_or(String::new(), |l| {
+            format!("{}:{}:{}: ", l.file, l.line, l.column)
+        });
+        eprintln!("{place}{}", note.what);
+    }
+    Ok(())
 }
 
 /// Prints findings: as JSON to standard output, or as text to standard error.
 pub fn report(program: &Program, found: &Diagnostics, global: &Global) {
+    report_in(&program.sources, found, global);
+}
+
+/// The same for any sources.
+fn report_in(sources: &SourceMap, found: &Diagnostics, global: &Global) {
     if global.json {
-        output::print(&to_json(found, &program.sources));
+        output::print(&to_json(found, sources));
         return;
     }
     let color = output::colored(global);
     for diagnostic in found.iter() {
-        eprintln!("{}", render(diagnostic, &program.sources, color));
+        eprintln!("{}", render(diagnostic, sources, color));
     }
     let count = found.count() + found.omitted;
     let noun = if count == 1 { "error" } else { "errors" };

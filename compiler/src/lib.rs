@@ -58,6 +58,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Bad input of which everything was said already.
+    pub fn told() -> Failure {
+        Failure::input("")
+    }
+
     /// Wrong usage, or bad input that has no place in a source file.
     pub fn input(message: impl Into<String>) -> Failure {
         Failure {

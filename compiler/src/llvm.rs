@@ -37,18 +37,24 @@ pub fn object(
     if options.profile {
         return Err(Failure::input("`--profile` needs `--backend cranelift`"));
     }
-    aiai_mlir::object(function, options.check_nan, target, symbol)
+    aiai_mlir::object(function, options, target, symbol)
         .map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// The text of a stage on the way to machine code.
 #[cfg(feature = "llvm")]
-pub fn emit(function: &Function, assembly: bool, target: &Target) -> Result<String, Failure> {
+pub fn emit(
+    function: &Function,
+    options: &Options,
+    assembly: bool,
+    target: &Target,
+) -> Result<String, Failure> {
     let stage = match assembly {
         true => aiai_mlir::Stage::Assembly,
         false => aiai_mlir::Stage::Llvm,
     };
-    aiai_mlir::emit(function, stage, target).map_err(|e| Failure::environment(e.to_string()))
+    aiai_mlir::emit(function, options, stage, target)
+        .map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// Says that LLVM is not built in.
@@ -65,7 +71,7 @@ pub fn object(_: &Function, _: &Options, _: &Target, _: &str) -> Result<Object, 
 
 /// Says that LLVM is not built in.
 #[cfg(not(feature = "llvm"))]
-pub fn emit(_: &Function, _: bool, _: &Target) -> Result<String, Failure> {
+pub fn emit(_: &Function, _: &Options, _: bool, _: &Target) -> Result<String, Failure> {
     Err(missing())
 }
 

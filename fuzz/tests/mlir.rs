@@ -2,9 +2,23 @@
 
 use aiai_fuzz::{Options, generate};
 use aiai_ir::ops::Row;
-use aiai_ir::{Module, PrintOptions, mlir, print_module};
+use aiai_ir::{Module, PrintOptions, mlir, parse_module, print_module};
 
 const PROGRAMS: u64 = 200;
+
+/// What schedules make.
+const VECTORS: &str = r#"
+func @main(@x %0: buffer f32[N, 48], @y %1: buffer f32[N, 48]) -> () {
+  %2: i64[] = constant {value = i64[] [7]}
+  %3: f32[16] = load_vector %0, %2, %2, %2 {lanes = 16, stride = 3}
+  prefetch %0, %2
+  %4: f32[] = constant {value = f32[] [0.5]}
+  %5: f32[16] = broadcast %4 {shape = [16], axes = []}
+  %6: f32[16] = fma %3, %5, %5
+  %7: f32[16] = interleave %3, %6 {high = true}
+  store_vector %7, %1, %2, %2, %2
+  return
+}"#;
 
 fn round_trip(module: &Module, what: &str, missing: &mut Vec<Row>) {
     for function in module.functions.values() {
@@ -55,5 +69,7 @@ fn random_programs_survive() {
         }
         round_trip(&loops, &format!("seed {seed}, loops"), &mut missing);
     }
+    let vectors = parse_module(VECTORS).expect("IR");
+    round_trip(&vectors, "vectors", &mut missing);
     assert_eq!(missing, [], "rows of the op table without a round trip");
 }

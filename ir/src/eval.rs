@@ -20,6 +20,7 @@ mod philox;
 mod reduce;
 pub use reduce::int_identity;
 mod scalar;
+mod vectors;
 
 pub use array::{Array, Data};
 pub use bound::compare;
@@ -306,6 +307,11 @@ impl<'a> Machine<'a> {
             | Op::View { .. }
             | Op::Load
             | Op::Store
+            | Op::LoadVector { .. }
+            | Op::StoreVector
+            | Op::Fma
+            | Op::Interleave { .. }
+            | Op::Prefetch
             | Op::For { .. }
             | Op::Parallel { .. }
             | Op::Kernel { .. } => error("a loop-level op"),

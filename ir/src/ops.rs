@@ -29,7 +29,7 @@ pub use signature::{Class, Signature, Slot};
 pub enum Levels {
     Tensor,
     Loop,
-    /// Both: at the loop level on scalars only.
+    /// Both: at the loop level on scalars and vectors, which are tensors of one constant axis.
     Both,
 }
 
@@ -162,7 +162,7 @@ ops! {
     /// The value of a dimension expression, as an `i64` scalar.
     DimValue { dim: Dim } = "dim", data, Both, Pure;
     /// Counts 0, 1, 2, ... along `axis` of a tensor of the given shape; wraps in narrow dtypes.
-    Iota { dtype: DType, shape: Vec<Dim>, axis: usize } = "iota", data, Tensor, Pure;
+    Iota { dtype: DType, shape: Vec<Dim>, axis: usize } = "iota", data, Both, Pure;
     /// Uniform `u32` words from a key (`u32[2]`): word i is Philox4x32-10 of counter i / 4, lane i % 4.
     RandomBits { shape: Vec<Dim> } = "random_bits", data, Tensor, Pure;
 
@@ -183,7 +183,7 @@ ops! {
 
     // ---- movement ----
     /// Operand axis `k` becomes result axis `axes[k]` (increasing); size 1 is repeated, others must agree.
-    Broadcast { shape: Vec<Dim>, axes: Vec<usize> } = "broadcast", movement, Tensor, Pure;
+    Broadcast { shape: Vec<Dim>, axes: Vec<usize> } = "broadcast", movement, Both, Pure;
     /// The same elements in row-major order under another shape.
     Reshape { shape: Vec<Dim> } = "reshape", movement, Tensor, Pure;
     /// Result axis `k` is operand axis `axes[k]`.
@@ -212,7 +212,7 @@ ops! {
     // ---- reduction ----
     /// Combines along `axes`, which vanish. Of nothing: the identity (max: -inf or the least integer).
     /// `acc` is the accumulator of sum and prod; the result has the operand's dtype. NaN wins in max and min.
-    Reduce { kind: ReduceKind, axes: Vec<usize>, acc: DType } = "reduce", reduction, Tensor, Pure;
+    Reduce { kind: ReduceKind, axes: Vec<usize>, acc: DType } = "reduce", reduction, Both, Pure;
     /// The `i64` position of the extreme along `axis`: lowest on ties, the first NaN if any, -1 of nothing.
     ArgReduce { kind: ArgKind, axis: usize } = "arg_reduce", reduction, Tensor, Pure;
     /// Sorts the first operand along `axis` and moves the others with it. Stable; -0 before +0, NaN last
@@ -262,6 +262,19 @@ ops! {
     Load = "load", loops, Loop, Memory;
     /// `store(value, buffer, index_1, ..., index_rank)`.
     Store = "store", loops, Loop, Memory;
+    /// `load_vector(buffer, index_1, ..., index_rank, count)`: `lanes` elements from the index on, `stride`
+    /// apart along the last axis. Lanes from `count` on are 0 and not read.
+    LoadVector { lanes: i64, stride: i64 } = "load_vector", loops, Loop, Memory;
+    /// `store_vector(vector, buffer, index_1, ..., index_rank, count)`: lanes below `count` go to neighbours
+    /// along the last axis, the others nowhere.
+    StoreVector = "store_vector", loops, Loop, Memory;
+    /// `a * b + c` on floats, rounded once.
+    Fma = "fma", loops, Loop, Pure;
+    /// The lanes of two vectors in turns, `a_0 b_0 a_1 b_1 ...`: the first half of them, or the second.
+    Interleave { high: bool } = "interleave", loops, Loop, Pure;
+    /// `prefetch(buffer, position)`: says that memory around the row-major position will be read. The
+    /// position may lie outside.
+    Prefetch = "prefetch", loops, Loop, Memory;
     /// `for(low, high, carries...)`: `body(i, carries) -> carries` for i = low, low + step, ... below
     /// high. With `lanes` above 1 the iterations may run that many at a time.
     For { step: i64, lanes: i64 } = "for", loops, Loop, Regions;

@@ -120,18 +120,43 @@ names! {
 /// A step of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    Tile { axis: Axis, by: i64 },
-    Register { axis: Axis, by: i64 },
-    Vectorize { axis: Axis, by: i64 },
-    Unroll { axis: Axis, by: i64 },
+    Tile {
+        axis: Axis,
+        by: i64,
+    },
+    Register {
+        axis: Axis,
+        by: i64,
+    },
+    Vectorize {
+        axis: Axis,
+        by: i64,
+    },
+    Unroll {
+        axis: Axis,
+        by: i64,
+    },
     /// One axis of a `reorder`; they follow one another.
-    Reorder { axis: Axis },
+    Reorder {
+        axis: Axis,
+    },
     /// One axis of a `parallel`; they follow one another.
-    Parallel { axis: Axis },
-    Pack { part: Part },
-    Prefetch { part: Part, by: i64 },
-    Fuse { part: Part },
-    Inline { part: Part },
+    Parallel {
+        axis: Axis,
+    },
+    Pack {
+        part: Part,
+    },
+    Prefetch {
+        part: Part,
+        by: i64,
+    },
+    Fuse {
+        part: Part,
+    },
+    Inline {
+        part: Part,
+    },
 }
 
 /// A condition of a guard. One whose truth is not known when code is made is tested when it runs, if it is
@@ -156,4 +181,65 @@ pub struct Schedule {
     pub steps: Vec<Step>,
     pub doc: String,
     pub loc: Option<Loc>,
+}
+
+/// The devices that schedules can be written for.
+pub const DEVICES: &[&str] = &["cpu"];
+
+/// What a step is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Any axis of the pattern.
+    Axis,
+    /// One of these parts, where the pattern has it.
+    Part(&'static [Part]),
+}
+
+impl Pattern {
+    /// The groups of indices that the pattern has.
+    pub fn axes(self) -> &'static [Axis] {
+        match self {
+            Pattern::Contract => Axis::ALL,
+            Pattern::Rows | Pattern::Attention => &[Axis::Rows, Axis::Columns],
+            Pattern::Map => &[Axis::Columns],
+        }
+    }
+
+    /// The parts that steps and facts can be about.
+    pub fn parts(self) -> &'static [Part] {
+        match self {
+            Pattern::Contract => Part::ALL,
+            Pattern::Rows | Pattern::Attention | Pattern::Map => &[],
+        }
+    }
+}
+
+impl Verb {
+    pub fn subject(self) -> Subject {
+        const OPERANDS: Subject = Subject::Part(&[Part::Left, Part::Right]);
+        match self {
+            Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll => Subject::Axis,
+            Verb::Reorder | Verb::Parallel => Subject::Axis,
+            Verb::Pack | Verb::Prefetch | Verb::Inline => OPERANDS,
+            Verb::Fuse => Subject::Part(&[Part::Epilogue]),
+        }
+    }
+
+    /// Whether a number stands behind each axis or part: `by n`.
+    pub fn takes_by(self) -> bool {
+        match self {
+            Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll | Verb::Prefetch => true,
+            Verb::Reorder | Verb::Parallel | Verb::Pack | Verb::Fuse | Verb::Inline => false,
+        }
+    }
+}
+
+impl Fact {
+    /// The parts that the question makes sense for.
+    pub fn parts(self) -> &'static [Part] {
+        match self {
+            Fact::Constant => &[Part::Left, Part::Right],
+            Fact::Dense | Fact::Bare => &[Part::Left, Part::Right, Part::Out],
+        }
+    }
 }

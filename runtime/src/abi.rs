@@ -29,7 +29,12 @@ pub(crate) use symbols::symbol_table;
 pub use symbols::{Param, Symbol, symbols};
 
 /// The version of the C interface of compiled libraries; see `runtime/library`.
-pub const INTERFACE: u64 = 1;
+pub const INTERFACE: u64 = 2;
+
+/// The name of the function that prepares weights for the entry `symbol`; it is an entry too.
+pub fn prepare_symbol(symbol: &str) -> String {
+    format!("{symbol}_prepare")
+}
 
 /// Status of success.
 pub const OK: i32 = 0;

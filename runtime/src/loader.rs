@@ -28,6 +28,7 @@ pub struct LoadError(String);
 pub struct Loaded {
     map: Mmap,
     entry: usize,
+    prepare: Option<usize>,
 }
 
 impl Loaded {
@@ -36,7 +37,23 @@ impl Loaded {
     /// # Safety
     /// The symbol is an entry: a function of that signature. It may be called while `self` lives.
     pub unsafe fn entry(&self) -> abi::EntryFn {
-        let address = self.map.as_ptr().wrapping_add(self.entry);
+        // SAFETY: the caller's promise.
+        unsafe { self.function(self.entry) }
+    }
+
+    /// The entry that packs weights, where there is one.
+    ///
+    /// # Safety
+    /// As for [`Loaded::entry`].
+    pub unsafe fn prepare(&self) -> Option<abi::EntryFn> {
+        // SAFETY: the caller's promise.
+        self.prepare.map(|at| unsafe { self.function(at) })
+    }
+
+    /// # Safety
+    /// An entry stands at this place.
+    unsafe fn function(&self, at: usize) -> abi::EntryFn {
+        let address = self.map.as_ptr().wrapping_add(at);
         // SAFETY: the caller's promise.
         unsafe { std::mem::transmute::<*const u8, abi::EntryFn>(address) }
     }
@@ -47,7 +64,7 @@ impl Loaded {
     }
 }
 
-/// Links an object file and finds the function `symbol` in it.
+/// Links an object file and finds the function `symbol` in it, and the one that prepares for it.
 ///
 /// # Errors
 /// What is no object file for this machine, has data that is written, or refers to what is not there.
@@ -62,15 +79,22 @@ pub fn load(bytes: &[u8], symbol: &str) -> Result<Loaded, LoadError> {
     }
     let mut image = Image::placed(&file)?;
     image.link(&file)?;
-    let found = file.symbol_by_name(symbol).and_then(|s| {
-        let section = image.sections.get(&s.section_index()?)?;
-        section.checked_add(usize::try_from(s.address()).ok()?)
-    });
-    let entry = found.filter(|at| *at < image.map.len());
+    let place = |name: &str| {
+        let symbol = file.symbol_by_name(name)?;
+        let section = image.sections.get(&symbol.section_index()?)?;
+        let at = section.checked_add(usize::try_from(symbol.address()).ok()?)?;
+        (at < image.map.len()).then_some(at)
+    };
+    let prepare = place(&abi::prepare_symbol(symbol));
+    let entry = place(symbol);
     let entry = entry.ok_or_else(|| LoadError(format!("it does not define `{symbol}`")))?;
     let map = image.map.make_exec();
     let map = map.map_err(|e| LoadError(format!("memory cannot be made executable: {e}")))?;
-    Ok(Loaded { map, entry })
+    Ok(Loaded {
+        map,
+        entry,
+        prepare,
+    })
 }
 
 type File<'b> = ElfFile64<'b, object::Endianness>;

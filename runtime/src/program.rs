@@ -10,7 +10,7 @@ mod bind;
 mod executable;
 
 pub use bind::Bound;
-pub use executable::{Executable, ProfileRow, RunError};
+pub use executable::{Executable, Prepared, ProfileRow, RunError};
 
 /// A function as its callers see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ pub struct Program {
     pub symbols: Vec<String>,
     pub params: Vec<Slot>,
     pub results: Vec<Slot>,
+    /// Weights in the order in which the code reads them: made by the preparing entry from the parameters, and
+    /// passed behind them.
+    #[serde(default)]
+    pub packed: Vec<Slot>,
     /// Checked at every call, in order.
     pub requires: Vec<Requirement>,
     /// The table of sizes that the code reads, in order.
@@ -229,6 +233,7 @@ mod tests {
                 shape: vec![symbol(0), constant(3)],
             }],
             results: Vec::new(),
+            packed: Vec::new(),
             requires: vec![Requirement {
                 size: symbol(0),
                 relation: Relation::NonZero,

@@ -1,62 +1,94 @@
 #!/usr/bin/env python3
-"""Latency of minilm in aiai and in ONNX Runtime, in turns, at 1 x 128 and 32 x 128 tokens, on one and two threads.
+"""Latency of minilm, 1 x 16, 1 x 128 and 32 x 128 tokens, beside ONNX Runtime and OpenVINO; then what comes before the first call.
 
-Prints the medians and their ratio, a line for each setting. Arguments: rounds (default 5).
+That is: from source to machine code, cold and from the compile cache, the size of the object file, and the time from
+a file to an open model; for the peers, from the ONNX model to a session.
 """
 
+import functools
 import json
 import statistics
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from aiai import aiai
-from minilm_model import onnx_embed, onnx_session
+from aiai import BACKEND, ROOT, Bound, Program, checked
+from minilm_model import HEADS, LAYERS, WIDTH, Graph
+from peers import Case, OnnxRuntime, OpenVino, Sides, arguments, both, ours, run
 
-REPEATS = {1: 20, 32: 3}
+MODEL = ROOT / "examples/minilm"
+SHAPES = ((1, 16), (1, 128), (32, 128))
+D, F = HEADS * WIDTH, 1536
+REPEATS = 5
 
 
-def measure_onnx(session, ids: np.ndarray, mask: np.ndarray, repeats: int) -> list[float]:
-    onnx_embed(session, ids, mask)
-    seconds = []
-    for _ in range(repeats):
+@functools.cache
+def onnx_model() -> bytes:
+    return Graph().build().SerializeToString()
+
+
+def inputs(batch: int, length: int) -> tuple[dict, dict]:
+    """What aiai takes, and the same for the peers in 64 bits."""
+    ids = np.random.default_rng().integers(1000, 30000, (batch, length))
+    return tuple({"ids": ids.astype(dtype), "mask": np.ones_like(ids, dtype)} for dtype in (np.int32, np.int64))
+
+
+def sides(program: Program, batch: int, length: int) -> Sides:
+    narrow, wide = inputs(batch, length)
+    return ours(program, narrow, (batch, D)) | both(onnx_model(), wide, (batch, D))
+
+
+def case(program: Program, batch: int, length: int) -> Case:
+    tokens, weights = batch * length, LAYERS * (4 * D * D + 2 * D * F)
+    attention = LAYERS * batch * HEADS * length * length * (4 * WIDTH + 5)
+    read, written = 4 * (weights + tokens * D), 4 * batch * D
+    work = 2 * tokens * weights + attention
+    return Case(f"{batch}x{length}", "minilm", lambda: sides(program, batch, length), work, read, written)
+
+
+def median(action: Callable[[], object]) -> float:
+    def once() -> float:
         start = time.perf_counter()
-        onnx_embed(session, ids, mask)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+        action()
+        return time.perf_counter() - start
+
+    return round(statistics.median(once() for _ in range(REPEATS)), 4)
 
 
-def measure_aiai(folder: Path, threads: int, repeats: int) -> list[float]:
-    inputs = ["--input", f"id={folder / 'id.npy'}", "--input", f"mask={folder / 'mask.npy'}"]
-    result = aiai("run", "examples/minilm", *inputs, "--threads", str(threads), "--repeat", str(repeats + 1))
-    return result["seconds"][1:]
+def compiling() -> dict:
+    """Seconds from source to machine code, of `aiai run` and `aiai build`, and bytes of the files that `build` writes."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {
+            "run": ["run", str(MODEL), "--text", "one", "--backend", BACKEND],
+            "build": ["build", str(MODEL), "--target", "cpu", "-o", f"{folder}/minilm", "--backend", BACKEND],
+        }
+        for name, command in commands.items():
+            seconds = lambda cache: checked(*command, AIAI_CACHE=cache)["compile_seconds"]
+            cold = statistics.median(seconds("") for _ in range(REPEATS))
+            seconds(f"{folder}/{name}-cache")
+            cached = statistics.median(seconds(f"{folder}/{name}-cache") for _ in range(REPEATS))
+            found[name] = {"cold_s": round(cold, 4), "cached_s": round(cached, 4)}
+        files = Path(folder).glob("*minilm.*")
+        found["bytes"] = {file.name: file.stat().st_size for file in sorted(files)}
+    return found
 
 
-def compare(batch: int, threads: int, rounds: int) -> dict:
-    ids = np.random.default_rng(0).integers(1000, 30000, (batch, 128))
-    mask = np.ones_like(ids)
-    session = onnx_session(threads)
-    ours, theirs = [], []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        np.save(folder / "id.npy", ids.astype(np.int32))
-        np.save(folder / "mask.npy", mask.astype(np.int32))
-        for _ in range(rounds):
-            ours += measure_aiai(folder, threads, REPEATS[batch])
-            theirs += measure_onnx(session, ids, mask, REPEATS[batch])
-    a, b = statistics.median(ours) * 1e3, statistics.median(theirs) * 1e3
-    return {"batch": batch, "threads": threads, "aiai_ms": round(a, 2), "onnxruntime_ms": round(b, 2), "ratio": round(a / b, 3)}
-
-
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    for threads in (1, 2):
-        for batch in REPEATS:
-            print(json.dumps(compare(batch, threads, rounds)), flush=True)
+def opening(program: Program) -> dict:
+    """Seconds from files (aiai) or an ONNX model in memory to the first result of one sentence of 16 tokens."""
+    narrow, wide = inputs(1, 16)
+    return {
+        "aiai": median(lambda: Bound(program, list(narrow.values()), (1, D), 1).close()),
+        "onnxruntime": median(lambda: OnnxRuntime(onnx_model(), wide, (1, D), 1).close()),
+        "openvino": median(lambda: OpenVino(onnx_model(), wide, (1, D), 1).close()),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    options = arguments(__doc__)
+    program = Program(MODEL, "embedding")
+    run("minilm", [case(program, *shape) for shape in SHAPES], options)
+    print(json.dumps({"suite": "minilm", "compile": compiling(), "first_result_s": opening(program)}), flush=True)

@@ -3,19 +3,15 @@
 The debug build of `aiai` makes the library.
 """
 
-import json
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "examples/library"))
-
-from aiai_library import LibraryError, Model  # noqa: E402
+from aiai import ROOT, save_weights
+from aiai_library import LibraryError, Model
 
 AIAI = ROOT / "target/debug/aiai"
 SOURCE = """
@@ -36,18 +32,6 @@ def aiai(*arguments: object) -> str:
     return done.stdout
 
 
-def save(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    """A safetensors file of f32."""
-    header, data = {}, b""
-    for name, tensor in tensors.items():
-        end = len(data) + tensor.nbytes
-        header[name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": [len(data), end]}
-        data += tensor.tobytes()
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-
-
 class Library(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -56,7 +40,7 @@ class Library(unittest.TestCase):
         cls.here = Path(cls.folder.name)
         random = np.random.default_rng(1)
         cls.w, cls.b = random.normal(size=(5, 3)).astype("f4"), random.normal(size=3).astype("f4")
-        save(cls.here / "given.safetensors", {"net.w": cls.w, "net.b": cls.b})
+        save_weights(cls.here / "given.safetensors", {"net.w": cls.w, "net.b": cls.b})
         (cls.here / "dense.aiai").write_text(SOURCE)
         aiai("build", cls.here / "dense.aiai", "-o", cls.here / "dense", "--weights", cls.here / "given.safetensors")
 
@@ -97,8 +81,8 @@ class Library(unittest.TestCase):
         whole = (self.here / "dense.safetensors").read_bytes()
         (self.here / "cut.safetensors").write_bytes(whole[:-4])
         (self.here / "empty.safetensors").write_bytes(b"")
-        save(self.here / "other.safetensors", {"net.w": self.w.T.copy(), "net.b": self.b})
-        save(self.here / "less.safetensors", {"net.w": self.w})
+        save_weights(self.here / "other.safetensors", {"net.w": self.w.T.copy(), "net.b": self.b})
+        save_weights(self.here / "less.safetensors", {"net.w": self.w})
         self.refused(6, "`weights` is null", None)
         self.refused(6, "No such file", "nowhere.safetensors")
         self.refused(6, "cut.safetensors", "cut.safetensors")

@@ -15,11 +15,11 @@ impl Translator<'_, '_> {
         high: Name,
         step: i64,
         init: &[Name],
-        types: &[&str],
+        types: &[String],
         body: impl FnOnce(&mut Self, Name, Vec<Name>) -> Vec<Name>,
     ) -> Vec<Name> {
-        let mut all_types = vec!["i64"];
-        all_types.extend(types);
+        let mut all_types = vec!["i64".to_owned()];
+        all_types.extend_from_slice(types);
         let (head, inside, done) = (self.w.block(), self.w.block(), self.w.block());
         let mut start = vec![low];
         start.extend(init.iter().cloned());
@@ -43,7 +43,7 @@ impl Translator<'_, '_> {
         params
     }
 
-    fn types_of(&self, values: &[Value]) -> Vec<&'static str> {
+    fn types_of(&self, values: &[Value]) -> Vec<String> {
         let types = values.iter();
         types
             .map(|&v| register_type(self.unit.source.ty(v)))
@@ -121,7 +121,7 @@ impl Translator<'_, '_> {
     pub fn while_loop(&mut self, node: &OpNode, max: Option<Dim>) {
         let (test, body) = (&node.regions[0], &node.regions[1]);
         let (head, inside, done) = (self.w.block(), self.w.block(), self.w.block());
-        let mut types = vec!["i64"];
+        let mut types = vec!["i64".to_owned()];
         types.extend(self.types_of(&node.operands));
         let mut start = vec![self.int(0)];
         start.extend(node.operands.iter().map(|&v| self.get(v)));

@@ -1,6 +1,6 @@
 //! The MLIR and LLVM backend: loop functions become MLIR, and MLIR becomes machine code through LLVM.
 //!
-//! [`text`] writes a loop function in the dialects `llvm`, `arith`, `math` and `cf` and needs nothing; the
+//! [`text`] writes a loop function in the dialects `llvm`, `arith`, `math`, `vector` and `cf` and needs nothing; the
 //! rest is there with the feature `llvm`, which needs LLVM 22 on the machine that builds.
 
 mod control;
@@ -8,12 +8,16 @@ mod kernels;
 mod memory;
 mod scalars;
 mod translate;
+mod vectors;
 mod writer;
 
 #[cfg(feature = "llvm")]
 mod machine;
 
-use aiai_ir::{Dim, Function};
+use aiai_codegen::lower::{Lowered, Lowering};
+use aiai_codegen::{Options, Target};
+use aiai_ir::{Dim, Function, Schedule};
+use aiai_runtime::abi;
 
 pub use aiai_runtime::program::Site;
 #[cfg(feature = "llvm")]
@@ -30,7 +34,29 @@ pub struct Text {
 /// The name of an entry that has no other.
 pub const ENTRY: &str = "aiai_entry";
 
-/// Writes a planned loop function as MLIR, its entry under the name `symbol`.
-pub fn text(loops: &Function, symbol: &str) -> Text {
-    translate::module(loops, symbol)
+/// Writes planned loop functions as MLIR, the main entry under the name `symbol`.
+pub fn text(loops: &Lowered, symbol: &str) -> Text {
+    let prepare = loops.prepare.iter();
+    let prepare = prepare.map(|function| (function, abi::prepare_symbol(symbol)));
+    let functions = std::iter::once((&loops.main, symbol.to_owned())).chain(prepare);
+    translate::module(&functions.collect::<Vec<_>>())
+}
+
+/// The loops of a function for a target, with their memory planned.
+pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered {
+    let fits = |s: &&Schedule| s.features.iter().all(|f| target.has(f.as_str()));
+    let schedules: Vec<Schedule> = options.schedules.iter().filter(fits).cloned().collect();
+    let mut loops = aiai_codegen::lower::lower_with(
+        source,
+        &Lowering {
+            check_nan: options.check_nan,
+            schedules: &schedules,
+            weights: &options.weights,
+        },
+    );
+    aiai_codegen::memory::plan(&mut loops.main);
+    if let Some(prepare) = &mut loops.prepare {
+        aiai_codegen::memory::plan(prepare);
+    }
+    loops
 }

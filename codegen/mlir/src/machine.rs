@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use aiai_codegen::{Object, Target};
+use aiai_codegen::{Object, Options, Target};
 use aiai_ir::Function;
 use aiai_runtime::program::Executable;
 use aiai_runtime::{Program, loader};
@@ -20,10 +20,10 @@ use melior::ir::Module;
 use melior::pass::PassManager;
 use melior::utility;
 
-use crate::{ENTRY, Text};
+use crate::{ENTRY, Text, planned};
 
 /// From the dialects that the text is in to the LLVM dialect.
-const TO_LLVM: &str = "builtin.module(convert-math-to-llvm, arith-expand, convert-arith-to-llvm, \
+const TO_LLVM: &str = "builtin.module(convert-vector-to-llvm, convert-math-to-llvm, arith-expand, convert-arith-to-llvm, \
                        convert-cf-to-llvm, reconcile-unrealized-casts)";
 
 /// Why no code was made: a defect of the compiler or a machine that it does not support.
@@ -54,8 +54,8 @@ pub enum Stage {
 ///
 /// # Errors
 /// Where LLVM does not know this machine, or refuses what it is given.
-pub fn compile(source: &Function, check_nan: bool) -> Result<Executable, CompileError> {
-    let object = object(source, check_nan, &Target::host(), ENTRY)?;
+pub fn compile(source: &Function, options: &Options) -> Result<Executable, CompileError> {
+    let object = object(source, options, &Target::host(), ENTRY)?;
     // SAFETY: the object was made from the function just now.
     let loaded = unsafe { load(object.program, &object.bytes) };
     loaded.map_err(|e| failed(source, "loading", e.to_string()))
@@ -72,8 +72,8 @@ pub unsafe fn load(program: Program, bytes: &[u8]) -> Result<Executable, loader:
     let code = loader::load(bytes, ENTRY)?;
     // SAFETY: the caller's promise.
     Ok(unsafe {
-        let entry = code.entry();
-        Executable::new(program, entry, Box::new(code))
+        let (entry, prepare) = (code.entry(), code.prepare());
+        Executable::new(program, entry, prepare, Box::new(code))
     })
 }
 
@@ -83,11 +83,12 @@ pub unsafe fn load(program: Program, bytes: &[u8]) -> Result<Executable, loader:
 /// As [`compile`].
 pub fn object(
     source: &Function,
-    check_nan: bool,
+    options: &Options,
     target: &Target,
     symbol: &str,
 ) -> Result<Object, CompileError> {
-    let text = crate::text(&planned(source, check_nan), symbol);
+    let loops = planned(source, options, target);
+    let text = crate::text(&loops, symbol);
     let context = LlvmContext::create();
     let machine = machine(target)?;
     let module = llvm_module(source, &text, &context, &machine)?;
@@ -95,7 +96,7 @@ pub fn object(
         .write_to_memory_buffer(&module, FileType::Object)
         .map_err(|e| failed(source, "machine code", e.to_string()))?;
     Ok(Object {
-        program: aiai_codegen::program(source, &text.dims, text.sites),
+        program: aiai_codegen::program(source, &text.dims, text.sites, &loops.packed),
         bytes: buffer.as_slice().to_vec(),
     })
 }
@@ -104,8 +105,13 @@ pub fn object(
 ///
 /// # Errors
 /// As [`compile`].
-pub fn emit(source: &Function, stage: Stage, target: &Target) -> Result<String, CompileError> {
-    let text = crate::text(&planned(source, false), ENTRY);
+pub fn emit(
+    source: &Function,
+    options: &Options,
+    stage: Stage,
+    target: &Target,
+) -> Result<String, CompileError> {
+    let text = crate::text(&planned(source, options, target), ENTRY);
     if stage == Stage::Mlir {
         return Ok(text.module);
     }
@@ -119,12 +125,6 @@ pub fn emit(source: &Function, stage: Stage, target: &Target) -> Result<String, 
         .write_to_memory_buffer(&module, FileType::Assembly)
         .map_err(|e| failed(source, "assembly", e.to_string()))?;
     Ok(String::from_utf8_lossy(buffer.as_slice()).into_owned())
-}
-
-fn planned(source: &Function, check_nan: bool) -> Function {
-    let mut loops = aiai_codegen::lower::lower(source, check_nan);
-    aiai_codegen::memory::plan(&mut loops);
-    loops
 }
 
 fn failed(source: &Function, step: &'static str, message: String) -> CompileError {

@@ -61,7 +61,7 @@ impl Translator<'_, '_> {
     }
 
     /// The address of an element of a buffer at an index.
-    fn place(&mut self, buffer: Value, index: &[Value]) -> Name {
+    pub fn place(&mut self, buffer: Value, index: &[Value]) -> Name {
         let shape = self.unit.source.ty(buffer).shape();
         let mut position: Option<Name> = None;
         for (&i, &size) in index.iter().zip(shape) {

@@ -1,5 +1,5 @@
-//! Arithmetic on scalars, as the op table defines it. Truth values are an i8 of 0 or 1; halves are computed
-//! with as f32 and rounded after every op.
+//! Arithmetic on scalars and vectors, as the op table defines it. Truth values are an i8 of 0 or 1; halves are
+//! computed with as f32 and rounded after every op.
 
 use aiai_ir::{BinaryKind, CompareKind, DType, Literal, Op, OpNode, Type, UnaryKind};
 
@@ -7,10 +7,23 @@ use crate::translate::Translator;
 use crate::writer::Name;
 
 /// The type of a value in a register.
-pub fn register_type(ty: &Type) -> &'static str {
+pub fn register_type(ty: &Type) -> String {
     match ty {
-        Type::Buffer { .. } => "!llvm.ptr",
-        Type::Tensor { dtype, .. } => scalar_type(*dtype),
+        Type::Buffer { .. } => "!llvm.ptr".to_owned(),
+        Type::Tensor { dtype, .. } => type_of(scalar_type(*dtype), lanes_of(ty)),
+    }
+}
+
+/// The lanes of a vector; `None` for a scalar.
+pub fn lanes_of(ty: &Type) -> Option<i64> {
+    ty.shape().first().and_then(|lanes| lanes.as_const())
+}
+
+/// The type of a scalar, or of a vector of such.
+pub fn type_of(scalar: &str, lanes: Option<i64>) -> String {
+    match lanes {
+        None => scalar.to_owned(),
+        Some(lanes) => format!("vector<{lanes}x{scalar}>"),
     }
 }
 
@@ -30,7 +43,23 @@ fn bits(dtype: DType) -> i64 {
 }
 
 impl Translator<'_, '_> {
+    /// The type of a number of a dtype, in as many lanes as the op at hand has.
+    fn ty(&self, dtype: DType) -> String {
+        type_of(scalar_type(dtype), self.lanes)
+    }
+
+    /// The same for a type of MLIR.
+    fn lanes_of(&self, scalar: &str) -> String {
+        type_of(scalar, self.lanes)
+    }
+
     pub fn elementwise(&mut self, node: &OpNode) {
+        self.lanes = lanes_of(self.unit.source.ty(node.operands[0]));
+        self.elementwise_in_lanes(node);
+        self.lanes = None;
+    }
+
+    fn elementwise_in_lanes(&mut self, node: &OpNode) {
         let dtype = self.dtype(node.operands[0]);
         let x: Vec<Name> = node.operands.iter().map(|&v| self.get(v)).collect();
         let value = match &node.op {
@@ -38,9 +67,9 @@ impl Translator<'_, '_> {
             Op::Binary { kind } => self.binary(*kind, dtype, &x[0], &x[1]),
             Op::Compare { kind } => self.compare(*kind, dtype, &x[0], &x[1]),
             Op::Select => {
-                let ty = scalar_type(self.dtype(node.operands[1]));
+                let ty = self.ty(self.dtype(node.operands[1]));
                 let condition = self.condition(&x[0]);
-                self.select(&condition, &x[1], &x[2], ty)
+                self.select(&condition, &x[1], &x[2], &ty)
             }
             Op::Cast { dtype: to } => self.cast(dtype, *to, x[0].clone()),
             Op::StopGradient => x[0].clone(),
@@ -60,19 +89,56 @@ impl Translator<'_, '_> {
 
     /// A float constant, by its bits.
     fn float(&mut self, dtype: DType, value: f64) -> Name {
-        let op = match dtype {
-            DType::F64 => format!("arith.constant 0x{:016X} : f64", value.to_bits()),
-            _ => format!("arith.constant 0x{:08X} : f32", (value as f32).to_bits()),
+        let bits = match dtype {
+            DType::F64 => format!("0x{:016X}", value.to_bits()),
+            _ => format!("0x{:08X}", (value as f32).to_bits()),
         };
-        self.w.value(&op)
+        self.constant(&bits, scalar_type(dtype))
+    }
+
+    /// A constant in every lane.
+    fn constant(&mut self, value: &str, scalar: &str) -> Name {
+        let ty = self.lanes_of(scalar);
+        self.w.value(&match self.lanes {
+            None => format!("arith.constant {value} : {ty}"),
+            Some(_) => format!("arith.constant dense<{value}> : {ty}"),
+        })
     }
 
     fn integer(&mut self, dtype: DType, value: i64) -> Name {
         // As a signed number of the width, which is how the text is read.
         let unused = 64 - bits(dtype);
         let value = (value << unused) >> unused;
-        self.w
-            .value(&format!("arith.constant {value} : {}", scalar_type(dtype)))
+        self.constant(&value.to_string(), scalar_type(dtype))
+    }
+
+    /// A conversion between types of scalars, in every lane.
+    fn convert(&mut self, op: &str, x: &str, from: &str, to: &str) -> Name {
+        let (from, to) = (self.lanes_of(from), self.lanes_of(to));
+        self.w.value(&format!("{op} {x} : {from} to {to}"))
+    }
+
+    /// A function of the runtime, lane by lane.
+    fn in_lanes(&mut self, name: &str, args: &[Name], types: &[&str], result: &str) -> Name {
+        let Some(lanes) = self.lanes else {
+            return self.runtime(name, args).unwrap_or_default();
+        };
+        let ty = self.lanes_of(result);
+        let mut all = self.w.value(&format!("llvm.mlir.undef : {ty}"));
+        for lane in 0..lanes {
+            let mut scalars = Vec::new();
+            for (arg, scalar) in args.iter().zip(types) {
+                let from = self.lanes_of(scalar);
+                scalars.push(self.w.value(&format!(
+                    "vector.extract {arg}[{lane}] : {scalar} from {from}"
+                )));
+            }
+            let value = self.runtime(name, &scalars).unwrap_or_default();
+            all = self.w.value(&format!(
+                "vector.insert {value}, {all} [{lane}] : {result} into {ty}"
+            ));
+        }
+        all
     }
 
     fn of_one(&mut self, op: &str, x: &str, ty: &str) -> Name {
@@ -89,22 +155,22 @@ impl Translator<'_, '_> {
     }
 
     fn is(&mut self, relation: &str, x: &str, y: &str, ty: &str) -> Name {
-        let op = match ty {
-            "f32" | "f64" => "arith.cmpf",
-            _ => "arith.cmpi",
+        let op = match ty.contains('f') {
+            true => "arith.cmpf",
+            false => "arith.cmpi",
         };
         self.w.value(&format!("{op} {relation}, {x}, {y} : {ty}"))
     }
 
     fn truth(&mut self, condition: &str) -> Name {
-        self.w.value(&format!("arith.extui {condition} : i1 to i8"))
+        self.convert("arith.extui", condition, "i1", "i8")
     }
 
     fn unary(&mut self, kind: UnaryKind, dtype: DType, x: &str) -> Name {
         if !dtype.is_float() {
             return self.int_unary(kind, dtype, x);
         }
-        let ty = scalar_type(dtype);
+        let ty = &self.ty(dtype);
         let value = match kind {
             UnaryKind::Neg => self.of_one("arith.negf", x, ty),
             UnaryKind::Abs => self.of_one("math.absf", x, ty),
@@ -142,15 +208,16 @@ impl Translator<'_, '_> {
             | UnaryKind::Cos
             | UnaryKind::Erf
             | UnaryKind::Not => {
-                let name = format!("aiai_{}_{ty}", kind.name());
-                self.runtime(&name, &[x.to_owned()]).unwrap_or_default()
+                let scalar = scalar_type(dtype);
+                let name = format!("aiai_{}_{scalar}", kind.name());
+                self.in_lanes(&name, &[x.to_owned()], &[scalar], scalar)
             }
         };
         self.rounded(dtype, value)
     }
 
     fn int_unary(&mut self, kind: UnaryKind, dtype: DType, x: &str) -> Name {
-        let ty = scalar_type(dtype);
+        let ty = &self.ty(dtype);
         let zero = self.integer(dtype, 0);
         match kind {
             UnaryKind::Neg => self.of_two("arith.subi", &zero, x, ty),
@@ -179,7 +246,7 @@ impl Translator<'_, '_> {
     }
 
     fn binary(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
-        let ty = scalar_type(dtype);
+        let ty = &self.ty(dtype);
         if !dtype.is_float() {
             return self.int_binary(kind, dtype, x, y);
         }
@@ -197,9 +264,10 @@ impl Translator<'_, '_> {
             | BinaryKind::Xor
             | BinaryKind::Shl
             | BinaryKind::Shr => {
-                let name = format!("aiai_{}_{ty}", kind.name());
+                let scalar = scalar_type(dtype);
+                let name = format!("aiai_{}_{scalar}", kind.name());
                 let args = [x.to_owned(), y.to_owned()];
-                let value = self.runtime(&name, &args).unwrap_or_default();
+                let value = self.in_lanes(&name, &args, &[scalar; 2], scalar);
                 return self.rounded(dtype, value);
             }
         };
@@ -208,7 +276,7 @@ impl Translator<'_, '_> {
     }
 
     fn int_binary(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
-        let (ty, signed) = (scalar_type(dtype), dtype.is_signed());
+        let (ty, signed) = (&self.ty(dtype), dtype.is_signed());
         let op = match kind {
             BinaryKind::Add => "arith.addi",
             BinaryKind::Sub => "arith.subi",
@@ -232,10 +300,10 @@ impl Translator<'_, '_> {
                 } else {
                     "aiai_pow_u64"
                 };
-                let value = self.runtime(name, &wide).unwrap_or_default();
-                return match ty {
+                let value = self.in_lanes(name, &wide, &["i64"; 2], "i64");
+                return match scalar_type(dtype) {
                     "i64" => value,
-                    ty => self.w.value(&format!("arith.trunci {value} : i64 to {ty}")),
+                    narrow => self.convert("arith.trunci", &value, "i64", narrow),
                 };
             }
         };
@@ -247,18 +315,19 @@ impl Translator<'_, '_> {
         let ty = scalar_type(dtype);
         match dtype.is_signed() {
             _ if ty == "i64" => x.to_owned(),
-            true => self.w.value(&format!("arith.extsi {x} : {ty} to i64")),
-            false => self.w.value(&format!("arith.extui {x} : {ty} to i64")),
+            true => self.convert("arith.extsi", x, ty, "i64"),
+            false => self.convert("arith.extui", x, ty, "i64"),
         }
     }
 
     /// Quotient towards minus infinity, remainder with the sign of the divisor; by 0 both are 0.
     fn floor_divide(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
-        let ty = scalar_type(dtype);
+        let ty = &self.ty(dtype);
         let [zero, one, less] = [0, 1, -1].map(|v| self.integer(dtype, v));
         let by_zero = self.is("eq", y, &zero, ty);
         let by_minus_one = self.is("eq", y, &less, ty);
-        let special = self.of_two("arith.ori", &by_zero, &by_minus_one, "i1");
+        let truth = &self.lanes_of("i1");
+        let special = self.of_two("arith.ori", &by_zero, &by_minus_one, truth);
         let divisor = self.select(&special, &one, y, ty);
         let quotient = self.of_two("arith.divsi", x, &divisor, ty);
         let product = self.of_two("arith.muli", &quotient, &divisor, ty);
@@ -266,7 +335,7 @@ impl Translator<'_, '_> {
         let inexact = self.is("ne", &rest, &zero, ty);
         let mixed = self.of_two("arith.xori", x, &divisor, ty);
         let mixed = self.is("slt", &mixed, &zero, ty);
-        let adjust = self.of_two("arith.andi", &inexact, &mixed, "i1");
+        let adjust = self.of_two("arith.andi", &inexact, &mixed, truth);
         if kind == BinaryKind::Rem {
             let moved = self.of_two("arith.addi", &rest, &divisor, ty);
             return self.select(&adjust, &moved, &rest, ty);
@@ -279,7 +348,7 @@ impl Translator<'_, '_> {
     }
 
     fn unsigned_divide(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
-        let ty = scalar_type(dtype);
+        let ty = &self.ty(dtype);
         let [zero, one] = [0, 1].map(|v| self.integer(dtype, v));
         let by_zero = self.is("eq", y, &zero, ty);
         let divisor = self.select(&by_zero, &one, y, ty);
@@ -293,7 +362,7 @@ impl Translator<'_, '_> {
 
     /// Shifts by the width or more, or by a negative number, leave nothing but the sign.
     fn shift(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
-        let (ty, width) = (scalar_type(dtype), bits(dtype));
+        let (ty, width) = (&self.ty(dtype), bits(dtype));
         let [zero, most, limit] = [0, width - 1, width].map(|v| self.integer(dtype, v));
         let fits = self.is("ult", y, &limit, ty);
         if kind == BinaryKind::Shr && dtype.is_signed() {
@@ -331,7 +400,8 @@ impl Translator<'_, '_> {
             CompareKind::Gt => "ugt",
             CompareKind::Ge => "uge",
         };
-        let holds = self.is(relation, x, y, scalar_type(dtype));
+        let ty = self.ty(dtype);
+        let holds = self.is(relation, x, y, &ty);
         self.truth(&holds)
     }
 
@@ -352,7 +422,8 @@ impl Translator<'_, '_> {
         let (narrow, wide) = (scalar_type(from), scalar_type(to));
         if to == DType::Bool {
             let zero = self.integer(from, 0);
-            let set = self.is("ne", &x, &zero, narrow);
+            let ty = self.ty(from);
+            let set = self.is("ne", &x, &zero, &ty);
             return self.truth(&set);
         }
         let op = match bits(from).cmp(&bits(to)) {
@@ -361,7 +432,7 @@ impl Translator<'_, '_> {
             std::cmp::Ordering::Less if from.is_signed() => "arith.extsi",
             std::cmp::Ordering::Less => "arith.extui",
         };
-        self.w.value(&format!("{op} {x} : {narrow} to {wide}"))
+        self.convert(op, &x, narrow, wide)
     }
 
     fn int_to_float(&mut self, from: DType, to: DType, x: &str) -> Name {
@@ -372,7 +443,7 @@ impl Translator<'_, '_> {
                 true => "aiai_u64_to_odd_f64",
                 false => "aiai_i64_to_odd_f64",
             };
-            let odd = self.runtime(name, &[wide]).unwrap_or_default();
+            let odd = self.in_lanes(name, &[wide], &["i64"], "f64");
             return self.float_to_float(DType::F64, to, odd);
         }
         let op = if unsigned {
@@ -380,32 +451,33 @@ impl Translator<'_, '_> {
         } else {
             "arith.sitofp"
         };
-        let ty = scalar_type(to);
-        self.w.value(&format!("{op} {wide} : i64 to {ty}"))
+        self.convert(op, &wide, "i64", scalar_type(to))
     }
 
     /// Truncates and saturates; NaN is 0.
     fn float_to_int(&mut self, from: DType, to: DType, x: &str) -> Name {
-        let (float, ty) = (scalar_type(from), scalar_type(to));
+        let (float, ty) = (self.ty(from), self.ty(to));
         if to == DType::Bool {
             let zero = self.float(from, 0.0);
-            let set = self.is("une", x, &zero, float);
+            let set = self.is("une", x, &zero, &float);
             return self.truth(&set);
         }
         let sign = if to.is_signed() { "s" } else { "u" };
+        let lanes = self.lanes.map_or(String::new(), |n| format!("v{n}"));
+        let suffix = format!("{lanes}{}.{lanes}{}", scalar_type(to), scalar_type(from));
         self.w.value(&format!(
-            "llvm.call_intrinsic \"llvm.fpto{sign}i.sat.{ty}.{float}\"({x}) : ({float}) -> {ty}"
+            "llvm.call_intrinsic \"llvm.fpto{sign}i.sat.{suffix}\"({x}) : ({float}) -> {ty}"
         ))
     }
 
     fn float_to_float(&mut self, from: DType, to: DType, x: Name) -> Name {
         match (from, to) {
-            (DType::F64, DType::F32) => self.w.value(&format!("arith.truncf {x} : f64 to f32")),
+            (DType::F64, DType::F32) => self.convert("arith.truncf", &x, "f64", "f32"),
             (DType::F64, DType::F16 | DType::BF16) => {
                 let bits = self.half_bits(to, DType::F64, x);
                 self.widen_half(to, bits)
             }
-            (_, DType::F64) => self.w.value(&format!("arith.extf {x} : f32 to f64")),
+            (_, DType::F64) => self.convert("arith.extf", &x, "f32", "f64"),
             (_, to) => self.rounded(to, x),
         }
     }
@@ -416,17 +488,17 @@ impl Translator<'_, '_> {
             DType::F16 => format!("aiai_{}_to_f16", scalar_type(from)),
             _ => format!("aiai_{}_to_bf16", scalar_type(from)),
         };
-        self.runtime(&name, &[x]).unwrap_or_default()
+        self.in_lanes(&name, &[x], &[scalar_type(from)], "i32")
     }
 
     /// The f32 of the bits of a half, which are an i32.
     pub fn widen_half(&mut self, half: DType, bits: Name) -> Name {
         if half == DType::F16 {
-            return self.runtime("aiai_f16_to_f32", &[bits]).unwrap_or_default();
+            return self.in_lanes("aiai_f16_to_f32", &[bits], &["i32"], "f32");
         }
-        let places = self.w.value("arith.constant 16 : i32");
-        let wide = self.of_two("arith.shli", &bits, &places, "i32");
-        self.w.value(&format!("arith.bitcast {wide} : i32 to f32"))
+        let (places, ty) = (self.constant("16", "i32"), self.lanes_of("i32"));
+        let wide = self.of_two("arith.shli", &bits, &places, &ty);
+        self.convert("arith.bitcast", &wide, "i32", "f32")
     }
 
     /// An f32 rounded to a narrower float; other dtypes stay.

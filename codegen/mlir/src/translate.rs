@@ -13,7 +13,7 @@ use aiai_runtime::abi::{self, Param};
 use aiai_runtime::program::Site;
 
 use crate::Text;
-use crate::scalars::register_type;
+use crate::scalars::{register_type, type_of};
 use crate::writer::{Name, Writer};
 
 /// What the functions of a module share.
@@ -30,25 +30,41 @@ pub struct Unit<'s> {
     imports: BTreeMap<String, &'static abi::Symbol>,
 }
 
-pub fn module(source: &Function, symbol: &str) -> Text {
-    let dims = tables::dims_of(source);
+/// Writes functions, each an entry under its name; they share the table of dimensions.
+pub fn module(functions: &[(&Function, String)]) -> Text {
+    let mut dims: Vec<Dim> = Vec::new();
+    for (function, _) in functions {
+        for dim in tables::dims_of(function) {
+            if !dims.contains(&dim) {
+                dims.push(dim);
+            }
+        }
+    }
+    let Some(&(source, _)) = functions.first() else {
+        unreachable!("a module has an entry");
+    };
     let mut unit = Unit {
         source,
         sites: Vec::new(),
         positions: dims.iter().enumerate().map(|(i, d)| (*d, i)).collect(),
         dims,
-        freed: tables::freed_in(source).into_iter().collect(),
+        freed: HashSet::new(),
         items: String::new(),
         count: 0,
         imports: BTreeMap::new(),
     };
-    let signature = format!(
-        "llvm.func @{symbol}(%context: !llvm.ptr, %inputs: !llvm.ptr, %outputs: !llvm.ptr, \
-         %dims: !llvm.ptr) -> i32"
-    );
-    let mut translator = Translator::new(&mut unit, &signature);
-    translator.entry();
-    let entry = translator.w.finish();
+    let mut entries = String::new();
+    for (function, symbol) in functions {
+        unit.source = function;
+        unit.freed = tables::freed_in(function).into_iter().collect();
+        let signature = format!(
+            "llvm.func @{symbol}(%context: !llvm.ptr, %inputs: !llvm.ptr, %outputs: !llvm.ptr, \
+             %dims: !llvm.ptr) -> i32"
+        );
+        let mut translator = Translator::new(&mut unit, &signature);
+        translator.entry();
+        entries.push_str(&translator.w.finish());
+    }
     let mut module = String::from("module {\n");
     for symbol in unit.imports.values() {
         let params: Vec<&str> = symbol.params.iter().map(|p| machine_type(*p)).collect();
@@ -63,7 +79,7 @@ pub fn module(source: &Function, symbol: &str) -> Text {
         );
     }
     module.push_str(&unit.items);
-    module.push_str(&entry);
+    module.push_str(&entries);
     module.push_str("}\n");
     Text {
         module,
@@ -87,6 +103,10 @@ pub struct Translator<'u, 's> {
     pub unit: &'u mut Unit<'s>,
     pub w: Writer,
     values: HashMap<Value, Name>,
+    /// Integers that are known.
+    constants: HashMap<Value, i64>,
+    /// Lanes of the vectors of the elementwise op at hand; `None` for scalars.
+    pub lanes: Option<i64>,
 }
 
 impl<'u, 's> Translator<'u, 's> {
@@ -95,19 +115,22 @@ impl<'u, 's> Translator<'u, 's> {
             unit,
             w: Writer::new(signature),
             values: HashMap::new(),
+            constants: HashMap::new(),
+            lanes: None,
         }
     }
 
     /// The whole function: parameters are addresses in two tables.
     fn entry(&mut self) {
         let source = self.unit.source;
-        // Inputs come first, then results, which alone may be written.
-        let inputs = source.owned.iter().filter(|o| !**o).count();
-        for (k, &param) in source.params().iter().enumerate() {
-            let (table, at) = match k < inputs {
-                true => ("%inputs", k),
-                false => ("%outputs", k - inputs),
+        // Results are what may be written.
+        let (mut inputs, mut outputs) = (0.., 0..);
+        for (&param, &owned) in source.params().iter().zip(&source.owned) {
+            let (table, places) = match owned {
+                false => ("%inputs", &mut inputs),
+                true => ("%outputs", &mut outputs),
             };
+            let at = places.next().unwrap_or(0);
             let address = self.table_entry(table, at, "!llvm.ptr");
             self.values.insert(param, address);
         }
@@ -122,7 +145,7 @@ impl<'u, 's> Translator<'u, 's> {
         self.w.line("^start(%dims: !llvm.ptr):");
         for (k, &capture) in captures.iter().enumerate() {
             let ty = register_type(self.unit.source.ty(capture));
-            let value = self.table_entry("%environment", k + 1, ty);
+            let value = self.table_entry("%environment", k + 1, &ty);
             self.values.insert(capture, value);
         }
         self.counted("%low".into(), "%high".into(), 1, &[], &[], |t, i, _| {
@@ -202,7 +225,14 @@ impl<'u, 's> Translator<'u, 's> {
 
     /// A truth value as a condition of a branch.
     pub fn condition(&mut self, value: &str) -> Name {
-        self.w.value(&format!("arith.trunci {value} : i8 to i1"))
+        let [from, to] = ["i8", "i1"].map(|ty| type_of(ty, self.lanes));
+        self.w
+            .value(&format!("arith.trunci {value} : {from} to {to}"))
+    }
+
+    /// The value of an integer, where it is known.
+    pub fn known(&self, value: Value) -> Option<i64> {
+        self.constants.get(&value).copied()
     }
 
     pub fn region(&mut self, region: &Region) {
@@ -212,6 +242,10 @@ impl<'u, 's> Translator<'u, 's> {
     fn node(&mut self, node: &OpNode) {
         match &node.op {
             Op::Constant { value } => {
+                if !value.dtype.is_float() {
+                    self.constants
+                        .insert(node.results[0], value.element(0).as_i64());
+                }
                 let value = self.literal(value);
                 self.define(node, value);
             }
@@ -237,6 +271,14 @@ impl<'u, 's> Translator<'u, 's> {
             }
             Op::Load => self.load(node),
             Op::Store => self.store(node),
+            Op::LoadVector { lanes, stride } => self.load_vector(node, *lanes, *stride),
+            Op::StoreVector => self.store_vector(node),
+            Op::Broadcast { .. } => self.splat(node),
+            Op::Iota { .. } => self.iota(node),
+            Op::Reduce { kind, .. } => self.reduce_vector(node, *kind),
+            Op::Fma => self.fma(node),
+            Op::Interleave { high } => self.interleave(node, *high),
+            Op::Prefetch => self.prefetch(node),
             Op::For { step, .. } => self.for_loop(node, *step),
             Op::Parallel { grain } => self.parallel(node, *grain),
             Op::If => self.branch(node),

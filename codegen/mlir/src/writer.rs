@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Starts a block whose arguments have these types; gives the arguments.
-    pub fn start(&mut self, block: &str, types: &[&str]) -> Vec<Name> {
+    pub fn start(&mut self, block: &str, types: &[String]) -> Vec<Name> {
         let args: Vec<Name> = types.iter().map(|_| self.fresh()).collect();
         let shown: Vec<String> = args
             .iter()
@@ -66,7 +66,7 @@ impl Writer {
     }
 
     /// Jumps to a block with arguments.
-    pub fn jump(&mut self, block: &str, args: &[Name], types: &[&str]) {
+    pub fn jump(&mut self, block: &str, args: &[Name], types: &[String]) {
         let op = match args.is_empty() {
             true => format!("cf.br {block}"),
             false => format!("cf.br {block}({} : {})", args.join(", "), types.join(", ")),

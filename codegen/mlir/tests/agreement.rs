@@ -14,7 +14,10 @@ fn random_programs_agree() {
     let pools = [1, 2].map(|threads| Pool::new(threads).expect("a pool"));
     let backend = Backend {
         name: "llvm",
-        compile: |function| aiai_mlir::compile(function, false).map_err(|e| e.to_string()),
+        compile: |function| {
+            aiai_mlir::compile(function, &aiai_codegen::Options::default())
+                .map_err(|e| e.to_string())
+        },
     };
     let mut compared = 0;
     for seed in 7000..7000 + PROGRAMS {
@@ -59,7 +62,8 @@ fn both_backends_give_the_same_bits() {
         aiai_passes::optimize(&mut module, program.entry, &options).expect("primitives");
         let function = module.get(program.entry).expect("the entry");
         let cranelift = (aiai_fuzz::CRANELIFT.compile)(function).expect("machine code");
-        let llvm = aiai_mlir::compile(function, false).expect("machine code");
+        let llvm =
+            aiai_mlir::compile(function, &aiai_codegen::Options::default()).expect("machine code");
         for case in 0..program.sizes.len() {
             let args: Vec<Tensor> = aiai_fuzz::arguments(&program, case)
                 .iter()
@@ -95,8 +99,10 @@ fn the_stages_can_be_shown() {
     let y = b.binary(aiai_ir::BinaryKind::Add, x, x);
     b.finish(&[y], &["y"]);
     let host = aiai_codegen::Target::host();
-    let ir = aiai_mlir::emit(&function, aiai_mlir::Stage::Llvm, &host).expect("LLVM IR");
+    let options = aiai_codegen::Options::default();
+    let ir = aiai_mlir::emit(&function, &options, aiai_mlir::Stage::Llvm, &host).expect("LLVM IR");
     assert!(ir.contains("fadd <"), "not in vectors:\n{ir}");
-    let assembly = aiai_mlir::emit(&function, aiai_mlir::Stage::Assembly, &host).expect("assembly");
+    let assembly =
+        aiai_mlir::emit(&function, &options, aiai_mlir::Stage::Assembly, &host).expect("assembly");
     assert!(assembly.contains(aiai_mlir::ENTRY), "{assembly}");
 }

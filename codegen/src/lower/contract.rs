@@ -17,11 +17,11 @@ struct Strided {
 
 /// The part an index plays in a matrix product.
 #[derive(Default)]
-struct Roles {
-    batch: Vec<usize>,
-    rows: Vec<usize>,
-    columns: Vec<usize>,
-    summed: Vec<usize>,
+pub struct Roles {
+    pub batch: Vec<usize>,
+    pub rows: Vec<usize>,
+    pub columns: Vec<usize>,
+    pub summed: Vec<usize>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -36,6 +36,9 @@ impl<'a> Lowerer<'a> {
         else {
             return;
         };
+        if self.contract_by_schedule(node, node.results[0]) {
+            return;
+        }
         let dtype = self.dtype(node.results[0]);
         let matrix =
             matches!(dtype, DType::F32 | DType::F64) && *acc == dtype && node.operands.len() == 2;
@@ -48,7 +51,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Sorts the indices into roles; `None` where one fits nowhere.
-    fn roles(&self, space: &[Dim], maps: &[AffineMap], out: &AffineMap) -> Option<Roles> {
+    pub fn roles(&self, space: &[Dim], maps: &[AffineMap], out: &AffineMap) -> Option<Roles> {
         let [left, right] = maps else { return None };
         let mut roles = Roles::default();
         for i in 0..space.len() {
@@ -521,7 +524,7 @@ fn runs_along(map: &AffineMap, group: &[usize], space: &[Dim]) -> i64 {
     }
 }
 
-fn row_major(shape: &[Dim]) -> Vec<Dim> {
+pub fn row_major(shape: &[Dim]) -> Vec<Dim> {
     let mut strides = vec![Dim::from(1); shape.len()];
     for k in (1..shape.len()).rev() {
         strides[k - 1] = strides[k] * shape[k];

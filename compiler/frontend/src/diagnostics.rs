@@ -112,7 +112,7 @@ impl Diagnostics {
     pub fn drop_repeats(&mut self) {
         let mut said = HashSet::new();
         self.found.retain(|d| {
-            let names = matches!(d.code, "E0201" | "E0205" | "E0401");
+            let names = matches!(d.code, "E0201" | "E0205" | "E0401" | "E0703");
             !names || said.insert((d.code, d.span.file, d.message.clone()))
         });
     }

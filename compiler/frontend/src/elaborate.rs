@@ -32,6 +32,7 @@ mod program;
 mod ranges;
 mod records;
 mod rules;
+mod schedules;
 mod signatures;
 mod sizes;
 mod slices;
@@ -41,6 +42,7 @@ pub mod value;
 
 pub use program::{Entry, Loader, Program, Shape, Signature, TestKind, check};
 pub use rules::RuleSet;
+pub use schedules::{ScheduleFile, read_schedules};
 pub use types::{Leaf, Role};
 pub use value::{GArg, Ty};
 

@@ -8,6 +8,7 @@ mod comments;
 mod doc;
 mod exprs;
 mod items;
+mod schedules;
 mod types;
 
 use comments::Comments;

@@ -16,6 +16,7 @@ mod control;
 mod errors;
 mod exprs;
 mod items;
+mod schedules;
 mod types;
 
 /// Words that cannot be names. Words that start items and members (`module`, `param`, `test`, ...)

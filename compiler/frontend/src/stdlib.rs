@@ -22,4 +22,5 @@ files![
     "pool.aiai",
     "prelude.aiai",
     "random.aiai",
+    "schedules/cpu.aiai",
 ];

@@ -12,8 +12,8 @@ use aiai_grammar::{Terminal, accepts};
 const WORDS: &[&str] = &[
     "and", "as", "by", "const", "each", "else", "emit", "false", "fn", "for", "grad", "if", "in",
     "let", "not", "or", "own", "true", "where", "while", "with", "module", "param", "state",
-    "field", "test", "prop", "bench", "rule", "rules", "use", "exact", "real", "approx", "ulp",
-    "finite", "max",
+    "field", "test", "prop", "bench", "rule", "rules", "schedule", "on", "use", "exact", "real",
+    "approx", "ulp", "finite", "max",
 ];
 
 const SIGNS: &[&str] = &[

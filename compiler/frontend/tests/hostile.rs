@@ -152,9 +152,9 @@ fn soup() -> impl Strategy<Value = String> {
         "fn", "f", "module", "M", "param", "x", "let", "=", "(", ")", "[", "]", "{", "}", ",", ":",
         "..", "...", ".", "->", "=>", "==", "<", ">", "+", "-", "*", "@", "::", "sum", "i", "for",
         "each", "in", "with", "while", "max", "if", "else", "grad", "emit", "test", "\"t\"",
-        "prop", "rule", "rules", "exact", "approx", "where", "use", "as", "0", "1.5", "f32", "\n",
-        "\n", "// c\n", "/// d\n", ";", "!", "&&", "**", "not", "and", "~", "own", "const", "by",
-        "?", "é",
+        "prop", "rule", "rules", "schedule", "on", "cpu", "exact", "approx", "where", "use", "as",
+        "0", "1.5", "f32", "\n", "\n", "// c\n", "/// d\n", ";", "!", "&&", "**", "not", "and",
+        "~", "own", "const", "by", "?", "é",
     ];
     let word = prop::sample::select(words.to_vec());
     prop::collection::vec(word, 0..120).prop_map(|words| words.join(" "))

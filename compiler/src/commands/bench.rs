@@ -25,10 +25,11 @@ pub struct Options<'a> {
 
 pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
     let dims = driver::parse_dims(options.dims)?;
-    let engine = Engine::new(global)?;
+    let mut engine = Engine::new(global)?;
     let mut reports = Vec::new();
     for file in files {
         let program = driver::load(file, global)?;
+        engine.turn_to(&program, global)?;
         for (index, (kind, name)) in program.tests().into_iter().enumerate() {
             if kind != TestKind::Bench || options.filter.is_some_and(|f| !name.contains(f)) {
                 continue;
@@ -69,7 +70,11 @@ fn time(
     dims: &BTreeMap<String, i64>,
     budget: f64,
 ) -> Result<Vec<f64>, Failure> {
-    let prepared = engine.prepare(entry, &aiai_codegen::Options::default())?;
+    let options = aiai_codegen::Options {
+        weights: driver::weights(entry),
+        ..Default::default()
+    };
+    let prepared = engine.prepare(entry, &options)?;
     let size = |sym: Sym| Some(dims.get(sym.as_str()).copied().unwrap_or(SIZE));
     let mut stream = Stream::new(0);
     let mut args = Vec::new();
@@ -87,6 +92,7 @@ fn time(
         }
     }
     let args: Vec<&Tensor> = args.iter().collect();
+    prepared.load(&args)?;
     prepared.run(&args)?;
     let (start, mut seconds) = (Instant::now(), Vec::new());
     while seconds.len() < 3 || start.elapsed().as_secs_f64() < budget {

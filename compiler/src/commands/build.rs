@@ -32,7 +32,16 @@ pub fn run(args: &BuildArgs, global: &Global) -> Ended {
     let weights = weights(args, &project, &entry)?;
     let start = Instant::now();
     driver::on_a_deep_stack(|| driver::optimize(&mut entry, &aiai_passes::Options::default()))??;
-    let code = driver::on_a_deep_stack(|| object(&entry, &target, &place.entry(), global))??;
+    let options = Options {
+        weights: weight_numbers(&entry, &weights),
+        schedules: match global.backend {
+            Backend::Llvm => driver::schedules(&project.program, global)?,
+            Backend::Interp | Backend::Cranelift => Vec::new(),
+        },
+        ..Options::default()
+    };
+    let symbol = place.entry();
+    let code = driver::on_a_deep_stack(|| object(&entry, &options, &target, &symbol, global))??;
     let seconds = start.elapsed().as_secs_f64();
     let package = Package {
         features: target.features,
@@ -96,8 +105,16 @@ impl Place {
     }
 }
 
+/// Which parameters are weights.
+fn weight_numbers(entry: &Entry, weights: &BTreeMap<String, Tensor>) -> Vec<usize> {
+    let leaves = entry.signature.params.iter().flat_map(|p| &p.2);
+    let is_weight = |l: &(usize, &Leaf)| weights.contains_key(&l.1.path);
+    leaves.enumerate().filter(is_weight).map(|l| l.0).collect()
+}
+
 fn object(
     entry: &Entry,
+    options: &Options,
     target: &Target,
     symbol: &str,
     global: &Global,
@@ -105,14 +122,16 @@ fn object(
     let Some(function) = entry.module.get(entry.name) else {
         unreachable!("the pipeline keeps the entry");
     };
-    let options = Options::default();
+    if global.verbose && global.backend == Backend::Llvm {
+        driver::explain_loops(function, options, target)?;
+    }
     match global.backend {
         Backend::Interp => Err(Failure::input(
             "the evaluator makes no code; `--backend` is `cranelift` or `llvm`",
         )),
-        Backend::Cranelift => aiai_codegen::object(function, &options, target, symbol)
+        Backend::Cranelift => aiai_codegen::object(function, options, target, symbol)
             .map_err(|e| Failure::environment(e.to_string())),
-        Backend::Llvm => llvm::object(function, &options, target, symbol),
+        Backend::Llvm => llvm::object(function, options, target, symbol),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use aiai_codegen::Target;
+use aiai_frontend::elaborate::Entry;
 use aiai_ir::{Function, Module, PrintOptions, Stage, mlir, print_module, verify};
 
-use crate::cli::{Form, Global};
+use crate::cli::{Backend, Form, Global};
 use crate::files::read_text;
 use crate::project::Project;
 use crate::{Ended, Failure, Outcome, driver, llvm, output};
@@ -140,22 +141,21 @@ fn compiled(
     }
     match form.level() {
         Level::Dialect | Level::Tensor => {}
-        Level::Loop => {
-            let mut lowered = Module::default();
-            for function in entry.module.functions.values() {
-                let mut function = aiai_codegen::lower::lower(function, false);
-                if after != Some("lower") {
-                    aiai_codegen::memory::plan(&mut function);
-                }
-                lowered.insert(function);
-            }
-            entry.module = lowered;
-        }
+        Level::Loop => entry.module = loops(&entry, &project, after, global)?,
         Level::Machine => {
             let Some(function) = entry.module.get(entry.name) else {
                 unreachable!("the pipeline keeps the entry");
             };
-            return driver::on_a_deep_stack(|| machine_text(function, form, processor))?;
+            let options = aiai_codegen::Options {
+                weights: driver::weights(&entry),
+                schedules: driver::schedules(&project.program, global)?,
+                ..Default::default()
+            };
+            if global.verbose {
+                driver::explain_loops(function, &options, processor)?;
+            }
+            let text = || machine_text(function, &options, form, processor);
+            return driver::on_a_deep_stack(text)?;
         }
     }
     Ok(module_text(&entry.module, options))
@@ -171,12 +171,52 @@ fn module_text(module: &Module, options: &Options<'_>) -> String {
     }
 }
 
-/// The stages behind the loops.
-fn machine_text(function: &Function, form: Form, processor: &Target) -> Result<String, Failure> {
-    if form != Form::MlirLlvm {
-        return llvm::emit(function, form == Form::Asm, processor);
+/// What the backend that is asked for makes of a program behind all passes.
+fn loops(
+    entry: &Entry,
+    project: &Project,
+    after: Option<&str>,
+    global: &Global,
+) -> Result<Module, Failure> {
+    let scheduled = global.backend == Backend::Llvm;
+    let schedules = match scheduled {
+        true => driver::schedules(&project.program, global)?,
+        false => Vec::new(),
+    };
+    let weights = driver::weights(entry);
+    let lowering = aiai_codegen::lower::Lowering {
+        check_nan: false,
+        schedules: &schedules,
+        weights: if scheduled { &weights } else { &[] },
+    };
+    let mut lowered = Module::default();
+    for function in entry.module.functions.values() {
+        let loops = aiai_codegen::lower::lower_with(function, &lowering);
+        let prepare = loops.prepare.map(|mut function| {
+            let name = aiai_runtime::abi::prepare_symbol(function.name.as_str());
+            function.name = name.as_str().into();
+            function
+        });
+        for mut function in std::iter::once(loops.main).chain(prepare) {
+            if after != Some("lower") {
+                aiai_codegen::memory::plan(&mut function);
+            }
+            lowered.insert(function);
+        }
     }
-    let mut loops = aiai_codegen::lower::lower(function, false);
-    aiai_codegen::memory::plan(&mut loops);
+    Ok(lowered)
+}
+
+/// The stages behind the loops.
+fn machine_text(
+    function: &Function,
+    options: &aiai_codegen::Options,
+    form: Form,
+    processor: &Target,
+) -> Result<String, Failure> {
+    if form != Form::MlirLlvm {
+        return llvm::emit(function, options, form == Form::Asm, processor);
+    }
+    let loops = aiai_mlir::planned(function, options, processor);
     Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY).module)
 }

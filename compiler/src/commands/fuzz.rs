@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use aiai_fuzz::{Program, Verdict, check, generate};
@@ -10,7 +11,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::cli::{Backend, Global};
-use crate::{Ended, Failure, Outcome, llvm, output};
+use crate::{Ended, Failure, Outcome, driver, llvm, output};
 
 pub struct Options<'a> {
     pub seed: u64,
@@ -53,7 +54,15 @@ pub fn run(options: &Options, global: &Global) -> Ended {
         Backend::Llvm => aiai_fuzz::Backend {
             name: "llvm",
             compile: |function| {
-                llvm::compile(function, &aiai_codegen::Options::default()).map_err(|e| e.message)
+                static SCHEDULES: LazyLock<Vec<aiai_ir::Schedule>> =
+                    LazyLock::new(driver::library_schedules);
+                let options = aiai_codegen::Options {
+                    // Some parameters are packed, others not.
+                    weights: (0..function.params().len()).step_by(2).collect(),
+                    schedules: SCHEDULES.clone(),
+                    ..Default::default()
+                };
+                llvm::compile(function, &options).map_err(|e| e.message)
             },
         },
         Backend::Interp | Backend::Cranelift => aiai_fuzz::CRANELIFT,

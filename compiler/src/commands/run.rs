@@ -23,13 +23,16 @@ pub fn run(args: &RunArgs, global: &Global) -> Ended {
     let dims = driver::parse_dims(&args.dims)?;
     let entry = driver::entry(&project.program, &name, &dims, global)?;
     let inputs = Inputs::new(args, &project, &entry)?.fill(&dims)?;
-    let engine = Engine::new(global)?;
+    let engine = Engine::for_program(&project.program, global)?;
     let options = aiai_codegen::Options {
         profile: args.profile,
         check_nan: args.check_nan,
+        weights: driver::weights(&entry),
+        ..Default::default()
     };
     let prepared = engine.prepare(&entry, &options)?;
     let borrowed: Vec<&Tensor> = inputs.iter().collect();
+    prepared.load(&borrowed)?;
     let (results, mut profile) = prepared.run_profiled(&borrowed)?;
     let mut seconds = Vec::new();
     for _ in 0..args.repeat {

@@ -37,11 +37,12 @@ struct Verdict {
 }
 
 pub fn run(files: &[PathBuf], options: &Options, global: &Global) -> Ended {
-    let engine = Engine::new(global)?;
+    let mut engine = Engine::new(global)?;
     let (mut passed, mut failed) = (0, 0);
     let mut reports = Vec::new();
     for file in files {
         let program = driver::load(file, global)?;
+        engine.turn_to(&program, global)?;
         for (index, (kind, name)) in program.tests().into_iter().enumerate() {
             if kind == TestKind::Bench || options.filter.is_some_and(|f| !name.contains(f)) {
                 continue;

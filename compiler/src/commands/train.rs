@@ -24,7 +24,7 @@ pub fn run(args: &TrainArgs, global: &Global) -> Ended {
     section.seed = args.seed.unwrap_or(section.seed);
     let contract = Contract::new(&project, &section, global)?;
     let data = Data::read(&project, &contract.table_leaves()?, args.fold)?;
-    let engine = Engine::new(global)?;
+    let engine = Engine::for_program(&project.program, global)?;
     let options = aiai_codegen::Options {
         check_nan: args.check_nan,
         ..Default::default()

@@ -1,4 +1,4 @@
-//! The loop level: buffers, loads, stores, loops. Reads of unwritten memory and accesses out of range
+//! The loop level: buffers, loads, stores, loops; vectors are in `vectors.rs`. Reads of unwritten memory and accesses out of range
 //! are errors.
 
 use super::array::{Array, Data, strides};
@@ -81,7 +81,7 @@ impl<'a> Frame<'a> {
             .collect()
     }
 
-    fn memory_of(&mut self, value: Value) -> Result<&mut Buffer> {
+    pub(super) fn memory_of(&mut self, value: Value) -> Result<&mut Buffer> {
         match self.buffers[value.0 as usize] {
             Some(at) => Ok(&mut self.memory[at]),
             None => error("a buffer is used before it is made"),
@@ -90,10 +90,23 @@ impl<'a> Frame<'a> {
 
     /// The row-major position of an element, checked.
     fn position(&self, buffer: Value, indices: &[Value]) -> Result<usize> {
+        self.position_along(buffer, indices, 0)
+    }
+
+    /// The same, some elements further along the last axis.
+    pub(super) fn position_along(
+        &self,
+        buffer: Value,
+        indices: &[Value],
+        along: i64,
+    ) -> Result<usize> {
         let shape = self.shape(self.function.ty(buffer).shape())?;
         let mut at = 0;
-        for ((&index, size), stride) in indices.iter().zip(&shape).zip(strides(&shape)) {
-            let i = self.get(index)?.as_ints()[0];
+        for (k, ((&index, size), stride)) in
+            indices.iter().zip(&shape).zip(strides(&shape)).enumerate()
+        {
+            let along = if k + 1 == shape.len() { along } else { 0 };
+            let i = self.get(index)?.as_ints()[0].saturating_add(along);
             if i < 0 || i as u64 >= *size as u64 {
                 return error(format!(
                     "index {i} is out of range for an axis of size {size}"
@@ -150,6 +163,10 @@ impl<'a> Machine<'a> {
                 let at = frame.position(node.operands[1], &node.operands[2..])?;
                 frame.memory_of(node.operands[1])?.elements[at] = element;
             }
+            Op::LoadVector { .. } | Op::StoreVector | Op::Fma | Op::Interleave { .. } => {
+                self.vector_op(frame, node)?;
+            }
+            Op::Prefetch => {}
             Op::For { step, .. } => {
                 let bound = |frame: &Frame, k: usize| Ok(frame.get(node.operands[k])?.as_ints()[0]);
                 let (low, high): (i64, i64) = (bound(frame, 0)?, bound(frame, 1)?);
@@ -213,7 +230,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-fn elements(array: &Array) -> impl Iterator<Item = Element> + '_ {
+pub(super) fn elements(array: &Array) -> impl Iterator<Item = Element> + '_ {
     (0..array.len()).map(|i| match &array.data {
         Data::Float(x) => Element::Float(x[i]),
         Data::Int(x) => Element::Int(x[i]),

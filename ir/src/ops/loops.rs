@@ -66,6 +66,69 @@ pub fn store(operands: &[Type]) -> Result<Vec<Type>, String> {
     Ok(Vec::new())
 }
 
+/// Lanes of a vector, at most.
+const MOST_LANES: i64 = 1 << 12;
+
+/// The lanes of a vector.
+fn vector(ty: &Type) -> Result<i64, String> {
+    let lanes = match ty {
+        Type::Tensor { shape, .. } if shape.len() == 1 => shape[0].as_const(),
+        _ => None,
+    };
+    lanes.ok_or_else(|| format!("takes a vector, got `{ty}`"))
+}
+
+pub fn load_vector(operands: &[Type], lanes: i64, stride: i64) -> Result<Type, String> {
+    let [memory, indices @ .., count] = operands else {
+        return Err("takes a buffer, indices and a count".into());
+    };
+    address(memory, indices)?;
+    index_scalar(count)?;
+    ensure(
+        (1..=MOST_LANES).contains(&lanes) && stride >= 1 && !indices.is_empty(),
+        || "lanes and stride start at 1, and there is an axis to go along".into(),
+    )?;
+    Ok(Type::tensor(memory.dtype(), [Dim::from(lanes)]))
+}
+
+pub fn store_vector(operands: &[Type]) -> Result<Vec<Type>, String> {
+    let [value, memory, indices @ .., count] = operands else {
+        return Err("takes a vector, a buffer, indices and a count".into());
+    };
+    address(memory, indices)?;
+    index_scalar(count)?;
+    vector(value)?;
+    ensure(
+        value.dtype() == memory.dtype() && !indices.is_empty(),
+        || format!("stores `{}`, got `{value}`", memory.dtype()),
+    )?;
+    Ok(Vec::new())
+}
+
+pub fn fma(operands: &[Type]) -> Result<Type, String> {
+    let [a, b, c] = exactly(operands)?;
+    ensure(a == b && b == c && a.dtype().is_float(), || {
+        format!("takes floats of one type, got `{a}`, `{b}` and `{c}`")
+    })?;
+    Ok(a.clone())
+}
+
+pub fn interleave(operands: &[Type]) -> Result<Type, String> {
+    let [a, b] = exactly(operands)?;
+    let lanes = vector(a)?;
+    ensure(a == b && lanes % 2 == 0, || {
+        format!("takes vectors of one type with an even number of lanes, got `{a}` and `{b}`")
+    })?;
+    Ok(a.clone())
+}
+
+pub fn prefetch(operands: &[Type]) -> Result<Vec<Type>, String> {
+    let [memory, position] = exactly(operands)?;
+    buffer(memory)?;
+    index_scalar(position)?;
+    Ok(Vec::new())
+}
+
 fn body(regions: &[RegionTypes], carries: &[Type]) -> Result<(), String> {
     let [body] = regions else {
         return Err("has one region".into());

@@ -117,6 +117,15 @@ impl Row {
             Row::Store => {
                 signature!((value: Tensor, buffer: Buffer, indices: many Index) -> ())
             }
+            Row::LoadVector => {
+                signature!((buffer: Buffer, indices: many Index, count: Index) -> (result: Tensor))
+            }
+            Row::StoreVector => {
+                signature!((vector: Tensor, buffer: Buffer, indices: many Index, count: Index) -> ())
+            }
+            Row::Fma => signature!((a: Same, b: Same, c: Same) -> (result: Same)),
+            Row::Interleave => signature!((a: Same, b: Same) -> (result: Same)),
+            Row::Prefetch => signature!((buffer: Buffer, position: Index) -> ()),
             Row::For => {
                 signature!((low: Index, high: Index, carries: many Any) -> (results: many Any), [body])
             }

@@ -22,6 +22,8 @@ pub struct Program {
     /// [`INTERFACE`] of the compiler that made it.
     pub version: u64,
     pub entry: EntryFn,
+    /// Packs the weights for it; null where there is nothing to pack.
+    pub prepare: Option<EntryFn>,
     /// A [`Package`] as JSON.
     pub package: *const u8,
     pub package_bytes: u64,
@@ -139,7 +141,7 @@ pub unsafe extern "C" fn aiai_open(
         let opened = unsafe {
             Model::open(
                 package,
-                program.entry,
+                (program.entry, program.prepare),
                 path.as_deref().map(Path::new),
                 threads,
             )

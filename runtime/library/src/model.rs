@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::Path;
 
 use aiai_runtime::abi::EntryFn;
-use aiai_runtime::program::{Bound, Executable, Package, Place, RunError, Slot};
+use aiai_runtime::program::{Bound, Executable, Package, Place, Prepared, RunError, Slot};
 use aiai_runtime::{DType, Error, Pool, SafeTensors, Tensor, cpu};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ pub struct Model {
     executable: Executable,
     /// For every parameter its weight; `None` where it is an input.
     weights: Vec<Option<Tensor>>,
+    prepared: Prepared,
     pool: Pool,
     signature: CString,
 }
@@ -27,7 +28,7 @@ impl Model {
     /// The package is that of the code.
     pub unsafe fn open(
         package: Package,
-        entry: EntryFn,
+        (entry, prepare): (EntryFn, Option<EntryFn>),
         weights: Option<&Path>,
         threads: i32,
     ) -> Result<Model, Failure> {
@@ -77,9 +78,14 @@ impl Model {
         });
         let signature = CString::new(signature.to_string()).unwrap_or_default();
         // SAFETY: the caller's promise; code of a library is never unloaded while it is used.
-        let executable = unsafe { Executable::new(program, entry, Box::new(())) };
+        let executable = unsafe { Executable::new(program, entry, prepare, Box::new(())) };
+        let known: Vec<Option<&Tensor>> = weights.iter().map(Option::as_ref).collect();
+        let prepared = executable
+            .prepare(&known, &pool)
+            .map_err(|e| Failure::new(Code::Weights, located(e)))?;
         Ok(Model {
             executable,
+            prepared,
             weights,
             pool,
             signature,
@@ -135,7 +141,7 @@ impl Model {
         // SAFETY: shapes, dtypes and alignment were checked; outputs are dense and apart.
         let outcome = unsafe {
             self.executable
-                .call_raw(&bound, &sources, &targets, &self.pool, None)
+                .call_raw(&bound, &sources, &self.prepared, &targets, &self.pool, None)
         };
         outcome.map_err(|error| {
             let code = match error.bad_input {

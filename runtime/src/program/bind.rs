@@ -65,6 +65,41 @@ impl Program {
         Ok(Bound { symbols, table })
     }
 
+    /// The same where only some arguments are known, as weights are when they are loaded. Sizes that do not
+    /// follow from them are 0.
+    ///
+    /// # Errors
+    /// As for [`Program::bind`], for the arguments that are known.
+    pub fn bind_some(&self, args: &[Option<(DType, &[usize])>]) -> Result<Bound, RunError> {
+        let mut symbols: Vec<Option<i64>> = vec![None; self.symbols.len()];
+        for (slot, arg) in self.params.iter().zip(args) {
+            let Some((dtype, shape)) = *arg else { continue };
+            if slot.dtype != dtype || slot.shape.len() != shape.len() {
+                let name = &slot.name;
+                return Err(RunError::input(format!(
+                    "`{name}` is `{slot}`, got {dtype}{shape:?}"
+                )));
+            }
+            for (size, &found) in slot.shape.iter().zip(shape) {
+                if let Some(value) = size.as_symbol().and_then(|s| symbols.get_mut(s)) {
+                    value.get_or_insert(found as i64);
+                }
+                if size.eval(&symbols).is_some_and(|e| e != found as i64) {
+                    let (name, text) = (&slot.name, &size.text);
+                    return Err(RunError::input(format!(
+                        "`{name}`: `{text}` is not {found}"
+                    )));
+                }
+            }
+        }
+        let table = self
+            .dims
+            .iter()
+            .map(|size| size.eval(&symbols).unwrap_or(0));
+        let table = table.collect();
+        Ok(Bound { symbols, table })
+    }
+
     /// The shape of a result of the call.
     ///
     /// # Errors

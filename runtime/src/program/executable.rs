@@ -44,10 +44,25 @@ pub struct ProfileRow {
     pub calls: u64,
 }
 
+/// Weights as the code reads them.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    packed: Vec<Tensor>,
+}
+
+impl Prepared {
+    /// What the packed weights take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.packed.iter().map(|t| t.bytes().len()).sum()
+    }
+}
+
 /// A compiled function. Calls may be made from several threads; each uses the whole pool.
 pub struct Executable {
     program: Program,
     code: EntryFn,
+    /// Makes the packed weights.
+    prepare: Option<EntryFn>,
     /// Memory of finished calls, to be used again.
     arenas: Mutex<Vec<Arena>>,
     peak: Mutex<usize>,
@@ -64,12 +79,18 @@ impl Executable {
     /// The code as an executable; `memory` holds it, and frees it when dropped.
     ///
     /// # Safety
-    /// The code must be that of the program: it reads as many parameters and sizes as the program has,
+    /// The code must be that of the program, `prepare` among it where it has packed weights: it reads as many parameters and sizes as the program has,
     /// and lives as long as its memory.
-    pub unsafe fn new(program: Program, code: EntryFn, memory: Box<dyn Any>) -> Executable {
+    pub unsafe fn new(
+        program: Program,
+        code: EntryFn,
+        prepare: Option<EntryFn>,
+        memory: Box<dyn Any>,
+    ) -> Executable {
         Executable {
             program,
             code,
+            prepare,
             arenas: Mutex::default(),
             peak: Mutex::new(0),
             _memory: memory,
@@ -91,7 +112,52 @@ impl Executable {
     /// Arguments that do not fit, a broken requirement, an index out of range, a failed assertion, no
     /// memory.
     pub fn run(&self, args: &[&Tensor], pool: &Pool) -> Result<Vec<Tensor>, RunError> {
-        self.call(args, pool, None)
+        let known: Vec<Option<&Tensor>> = args.iter().map(|&t| Some(t)).collect();
+        let prepared = self.prepare(&known, pool)?;
+        self.call(args, &prepared, pool, None)
+    }
+
+    /// Brings weights into the order in which the code reads them. Only parameters that were weights when the
+    /// code was made need be known.
+    ///
+    /// # Errors
+    /// Weights that do not fit, no memory.
+    pub fn prepare(&self, args: &[Option<&Tensor>], pool: &Pool) -> Result<Prepared, RunError> {
+        let Some(prepare) = self.prepare.filter(|_| !self.program.packed.is_empty()) else {
+            return Ok(Prepared::default());
+        };
+        let shapes: Vec<Option<(DType, &[usize])>> = args
+            .iter()
+            .map(|t| t.map(|t| (t.dtype(), t.shape())))
+            .collect();
+        let bound = self.program.bind_some(&shapes)?;
+        let mut packed = Vec::with_capacity(self.program.packed.len());
+        for slot in &self.program.packed {
+            let shape = self.program.shape(slot, &bound)?;
+            packed.push(Tensor::zeros(slot.dtype, &shape)?);
+        }
+        let inputs: Vec<*const u8> = args
+            .iter()
+            .map(|t| t.map_or(std::ptr::null(), |t| t.as_ptr()))
+            .collect();
+        let outputs = packed.iter_mut().map(Tensor::as_mut_ptr);
+        let outputs = outputs.collect::<crate::Result<Vec<*mut u8>>>()?;
+        // SAFETY: tensors of the shapes that were bound; the code reads weights alone.
+        unsafe { self.enter(prepare, &bound, &inputs, &outputs, pool, None) }?;
+        Ok(Prepared { packed })
+    }
+
+    /// Runs the function with weights that were prepared from these arguments.
+    ///
+    /// # Errors
+    /// As [`Executable::run`].
+    pub fn run_prepared(
+        &self,
+        args: &[&Tensor],
+        prepared: &Prepared,
+        pool: &Pool,
+    ) -> Result<Vec<Tensor>, RunError> {
+        self.call(args, prepared, pool, None)
     }
 
     /// Runs the function and says how long each step took, slowest first. The function must have been
@@ -106,7 +172,7 @@ impl Executable {
     ) -> Result<(Vec<Tensor>, Vec<ProfileRow>), RunError> {
         let sites = &self.program.sites;
         let profile = Profile::new(sites.len());
-        let results = self.call(args, pool, Some(&profile))?;
+        let results = self.call(args, &Prepared::default(), pool, Some(&profile))?;
         let mut rows: Vec<ProfileRow> = std::iter::zip(sites, profile.totals())
             .filter(|(_, (_, calls))| *calls > 0)
             .map(|(site, (nanoseconds, calls))| ProfileRow {
@@ -123,6 +189,7 @@ impl Executable {
     fn call(
         &self,
         args: &[&Tensor],
+        prepared: &Prepared,
         pool: &Pool,
         profile: Option<&Profile>,
     ) -> Result<Vec<Tensor>, RunError> {
@@ -137,7 +204,7 @@ impl Executable {
         let outputs = results.iter_mut().map(Tensor::as_mut_ptr);
         let outputs = outputs.collect::<crate::Result<Vec<*mut u8>>>()?;
         // SAFETY: tensors of the shapes that were bound; results are distinct and fresh.
-        unsafe { self.call_raw(&bound, &inputs, &outputs, pool, profile) }?;
+        unsafe { self.call_raw(&bound, &inputs, prepared, &outputs, pool, profile) }?;
         Ok(results)
     }
 
@@ -154,6 +221,29 @@ impl Executable {
         &self,
         bound: &Bound,
         inputs: &[*const u8],
+        prepared: &Prepared,
+        outputs: &[*mut u8],
+        pool: &Pool,
+        profile: Option<&Profile>,
+    ) -> Result<(), RunError> {
+        if prepared.packed.len() != self.program.packed.len() {
+            return Err(RunError::input("the weights are not prepared".into()));
+        }
+        let packed = prepared.packed.iter().map(Tensor::as_ptr);
+        let inputs: Vec<*const u8> = inputs.iter().copied().chain(packed).collect();
+        // SAFETY: the caller's promise; packed weights were made by the code itself.
+        unsafe { self.enter(self.code, bound, &inputs, outputs, pool, profile) }
+    }
+
+    /// Calls an entry.
+    ///
+    /// # Safety
+    /// As for [`Executable::call_raw`].
+    unsafe fn enter(
+        &self,
+        entry: EntryFn,
+        bound: &Bound,
+        inputs: &[*const u8],
         outputs: &[*mut u8],
         pool: &Pool,
         profile: Option<&Profile>,
@@ -162,7 +252,7 @@ impl Executable {
         let mut context = Context::new(pool, &arena, profile);
         // SAFETY: the caller's promise.
         let status = unsafe {
-            (self.code)(
+            entry(
                 &mut context,
                 inputs.as_ptr(),
                 outputs.as_ptr(),

@@ -11,6 +11,7 @@ pub enum Item {
     Fn(Function),
     Rule(Rule),
     Rules(RuleGroup),
+    Schedule(Schedule),
     Test(Test),
     Prop(Prop),
     Bench(Prop),
@@ -24,6 +25,7 @@ impl Item {
             Item::Fn(x) => x.span,
             Item::Rule(x) => x.span,
             Item::Rules(x) => x.span,
+            Item::Schedule(x) => x.span,
             Item::Test(x) => x.span,
             Item::Prop(x) | Item::Bench(x) => x.span,
         }
@@ -36,6 +38,7 @@ impl Item {
             Item::Fn(x) => &x.doc,
             Item::Rule(x) => &x.doc,
             Item::Rules(x) => &x.doc,
+            Item::Schedule(x) => &x.doc,
             Item::Test(x) => &x.doc,
             Item::Prop(x) | Item::Bench(x) => &x.doc,
         }
@@ -289,6 +292,52 @@ pub struct RuleGroup {
     pub doc: Doc,
     pub name: Ident,
     pub rules: Vec<Rule>,
+    pub span: Span,
+}
+
+/// `schedule name for pattern on device(features) where guard { steps }`. Names of patterns, axes and the
+/// like are plain names here; elaboration knows them.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub doc: Doc,
+    pub name: Ident,
+    pub pattern: Ident,
+    pub device: Ident,
+    pub features: Vec<Ident>,
+    pub guard: Option<Expr>,
+    pub steps: Vec<Step>,
+    pub span: Span,
+}
+
+/// `tile columns by 768, summed by 512`.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub verb: Ident,
+    /// Never empty.
+    pub targets: Vec<Target>,
+    pub span: Span,
+}
+
+/// What a step is about: `columns by 768`, `right`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub name: Ident,
+    pub by: Option<By>,
+}
+
+impl Target {
+    pub fn span(&self) -> Span {
+        match self.by {
+            Some(by) => self.name.span.to(by.span),
+            None => self.name.span,
+        }
+    }
+}
+
+/// The number behind `by`.
+#[derive(Clone, Copy, Debug)]
+pub struct By {
+    pub value: u64,
     pub span: Span,
 }
 

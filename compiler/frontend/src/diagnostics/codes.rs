@@ -49,6 +49,7 @@ codes! {
     "E0117" "a call of something that is not a function";
     "E0118" "a rule of another form";
     "E0119" "a file without items";
+    "E0120" "a schedule of another form";
     "E0201" "an unknown name";
     "E0202" "a name that is defined twice";
     "E0203" "a file that cannot be used";
@@ -76,6 +77,11 @@ codes! {
     "E0602" "a field without an initialiser";
     "E0701" "the sides of a rule differ";
     "E0702" "an unbound variable in a rule";
+    "E0703" "an unknown name in a schedule";
+    "E0704" "a step or a condition that does not fit";
+    "E0705" "steps that do not go together";
+    "E0706" "a guard of another form";
+    "E0707" "a guard that never holds";
     "E0801" "nested too deeply";
     "E0802" "too large";
     "E0803" "a name that is too long";

@@ -342,7 +342,12 @@ fn test_parts(item: &ast::Item) -> Option<TestParts<'_>> {
             constraints: &prop.constraints,
             body: &prop.body,
         }),
-        Item::Use(_) | Item::Module(_) | Item::Fn(_) | Item::Rule(_) | Item::Rules(_) => None,
+        Item::Use(_)
+        | Item::Module(_)
+        | Item::Fn(_)
+        | Item::Rule(_)
+        | Item::Rules(_)
+        | Item::Schedule(_) => None,
     }
 }
 

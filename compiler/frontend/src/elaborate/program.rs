@@ -97,6 +97,9 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
         }
     });
     program.diagnostics.extend(found);
+    let mut found = Diagnostics::default();
+    program.own_schedules(&mut found);
+    program.diagnostics.extend(found);
     program.diagnostics.sort();
     program.diagnostics.drop_repeats();
     program
@@ -352,7 +355,12 @@ pub(super) fn test_name(item: &Item) -> Option<(TestKind, String)> {
         Item::Test(t) => Some((TestKind::Test, t.name.value.clone())),
         Item::Prop(p) => Some((TestKind::Prop, p.name.name.to_string())),
         Item::Bench(p) => Some((TestKind::Bench, p.name.name.to_string())),
-        Item::Use(_) | Item::Module(_) | Item::Fn(_) | Item::Rule(_) | Item::Rules(_) => None,
+        Item::Use(_)
+        | Item::Module(_)
+        | Item::Fn(_)
+        | Item::Rule(_)
+        | Item::Rules(_)
+        | Item::Schedule(_) => None,
     }
 }
 

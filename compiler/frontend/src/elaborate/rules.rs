@@ -59,6 +59,7 @@ impl Elaborator<'_> {
                 Item::Use(_)
                 | Item::Module(_)
                 | Item::Fn(_)
+                | Item::Schedule(_)
                 | Item::Test(_)
                 | Item::Prop(_)
                 | Item::Bench(_) => &[],

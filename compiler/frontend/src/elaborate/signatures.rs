@@ -39,7 +39,7 @@ impl Elaborator<'_> {
                         .iter()
                         .for_each(|rule| self.distinct_params(&rule.params));
                 }
-                Item::Use(_) | Item::Test(_) => {}
+                Item::Use(_) | Item::Schedule(_) | Item::Test(_) => {}
             }
         }
     }

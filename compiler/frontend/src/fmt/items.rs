@@ -33,6 +33,7 @@ impl Formatter<'_> {
             Item::Fn(x) => self.function(x, 0),
             Item::Rule(x) => self.rule(x, 0),
             Item::Rules(x) => self.rules(x),
+            Item::Schedule(x) => self.schedule(x),
             Item::Test(x) => {
                 let name = self.source(x.name.span);
                 concat_doc!["test ", name, " ", self.open_block(&x.body)]

@@ -6,7 +6,7 @@ use crate::lexer::{Head, Token, head};
 use crate::span::Span;
 
 /// Words of the compile-time half that is not part of this version.
-const RESERVED: &[&str] = &["fuse", "layout", "schedule", "kernel", "cost", "derivative"];
+const RESERVED: &[&str] = &["fuse", "layout", "kernel", "cost", "derivative"];
 
 impl Parser<'_> {
     /// Adds a finding, unless it would only repeat one about brackets.
@@ -274,7 +274,7 @@ impl Parser<'_> {
         if let Some(diagnostic) = self.slip() {
             return self.report(diagnostic);
         }
-        let items = "`fn`, `module`, `test`, `prop`, `bench`, `rule`, `rules` or `use`";
+        let items = "`fn`, `module`, `test`, `prop`, `bench`, `rule`, `rules`, `schedule` or `use`";
         let message = match self.head() {
             Some(Head::Statement) => format!("`{word}` cannot stand at the top level"),
             Some(Head::Field) => format!("`{word}` stands in a module only"),

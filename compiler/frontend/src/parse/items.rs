@@ -43,7 +43,7 @@ impl Parser<'_> {
     }
 
     /// Reports documentation with nothing behind it.
-    fn undocumented(&mut self, doc: &Doc) {
+    pub(super) fn undocumented(&mut self, doc: &Doc) {
         // Where a brace is missing, it may stand before an item.
         if !doc.lines.is_empty() && self.unsure_from.is_none() {
             let diagnostic = Diagnostic::new("E0110", doc.span, "documentation of nothing");
@@ -81,6 +81,7 @@ impl Parser<'_> {
             "test" => Item::Test(self.test(doc)?),
             "rule" => Item::Rule(self.rule(doc)?),
             "rules" => Item::Rules(self.rules(doc)?),
+            "schedule" => Item::Schedule(self.schedule(doc)?),
             _ => return Err(self.not_an_item()),
         };
         if !matches!(

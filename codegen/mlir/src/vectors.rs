@@ -1,0 +1,295 @@
+//! Vectors: masked loads and stores, lanes from a scalar, fused multiply-add, interleaving.
+
+use aiai_ir::{DType, OpNode, ReduceKind, Value};
+
+use crate::scalars::{register_type, scalar_type, type_of};
+use crate::translate::Translator;
+use crate::writer::Name;
+
+/// The type of an element in memory.
+fn stored_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F16 | DType::BF16 => "i16",
+        dtype => scalar_type(dtype),
+    }
+}
+
+fn listed(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|n| n.to_string()).collect();
+    numbers.join(", ")
+}
+
+impl Translator<'_, '_> {
+    /// Which lanes are below a count; `None` where all are.
+    fn mask(&mut self, count: Value, lanes: i64) -> Option<Name> {
+        if self.known(count).is_some_and(|n| n >= lanes) {
+            return None;
+        }
+        let count = self.get(count);
+        Some(self.mask_below(&count, lanes))
+    }
+
+    fn mask_below(&mut self, count: &str, lanes: i64) -> Name {
+        let most = self.int(lanes);
+        let count = self.w.value(&format!("arith.minsi {count}, {most} : i64"));
+        let count = self.w.value(&format!("arith.trunci {count} : i64 to i32"));
+        let ty = type_of("i32", Some(lanes));
+        let all = self
+            .w
+            .value(&format!("vector.broadcast {count} : i32 to {ty}"));
+        let numbers = self.w.value(&format!(
+            "arith.constant dense<[{}]> : {ty}",
+            listed(0..lanes)
+        ));
+        self.w
+            .value(&format!("arith.cmpi slt, {numbers}, {all} : {ty}"))
+    }
+
+    /// Neighbours in memory; 0 where the mask does not hold.
+    fn load_lanes(&mut self, address: &str, scalar: &str, lanes: i64, mask: Option<&Name>) -> Name {
+        let ty = type_of(scalar, Some(lanes));
+        let align = alignment(scalar);
+        let Some(mask) = mask else {
+            return self.w.value(&format!(
+                "llvm.load {address} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"
+            ));
+        };
+        let zero = match scalar.starts_with('f') {
+            true => format!("arith.constant dense<0.0> : {ty}"),
+            false => format!("arith.constant dense<0> : {ty}"),
+        };
+        let zero = self.w.value(&zero);
+        let masks = type_of("i1", Some(lanes));
+        self.w.value(&format!(
+            "llvm.intr.masked.load {address}, {mask}, {zero} {{alignment = {align} : i32}} : \
+             (!llvm.ptr, {masks}, {ty}) -> {ty}"
+        ))
+    }
+
+    pub fn load_vector(&mut self, node: &OpNode, lanes: i64, stride: i64) {
+        let (buffer, rest) = (node.operands[0], &node.operands[1..]);
+        let Some((&count, index)) = rest.split_last() else {
+            return;
+        };
+        let address = self.place(buffer, index);
+        let dtype = self.dtype(buffer);
+        let scalar = stored_type(dtype);
+        let loaded = match stride {
+            1 => {
+                let mask = self.mask(count, lanes);
+                self.load_lanes(&address, scalar, lanes, mask.as_ref())
+            }
+            2 => self.load_every_second(&address, scalar, lanes, count),
+            _ => self.gather(&address, scalar, lanes, stride, count),
+        };
+        let value = match dtype {
+            DType::F16 | DType::BF16 => {
+                let [from, to] = ["i16", "i32"].map(|ty| type_of(ty, Some(lanes)));
+                let bits = self
+                    .w
+                    .value(&format!("arith.extui {loaded} : {from} to {to}"));
+                self.lanes = Some(lanes);
+                let value = self.widen_half(dtype, bits);
+                self.lanes = None;
+                value
+            }
+            _ => loaded,
+        };
+        self.define(node, value);
+    }
+
+    /// Two vectors of neighbours, and every second lane of both.
+    fn load_every_second(&mut self, address: &str, scalar: &str, lanes: i64, count: Value) -> Name {
+        let ty = type_of(scalar, Some(lanes));
+        let masks = match self.known(count).is_some_and(|n| n > lanes) {
+            true => [None, None],
+            false => {
+                // The last element that is wanted is the last that is read.
+                let (count, one) = (self.get(count), self.int(1));
+                let wanted = self.w.value(&format!("arith.addi {count}, {count} : i64"));
+                let wanted = self.w.value(&format!("arith.subi {wanted}, {one} : i64"));
+                let width = self.int(lanes);
+                let behind = self.w.value(&format!("arith.subi {wanted}, {width} : i64"));
+                [
+                    Some(self.mask_below(&wanted, lanes)),
+                    Some(self.mask_below(&behind, lanes)),
+                ]
+            }
+        };
+        let far = self.element(address, lanes as usize, scalar);
+        let first = self.load_lanes(address, scalar, lanes, masks[0].as_ref());
+        let second = self.load_lanes(&far, scalar, lanes, masks[1].as_ref());
+        self.w.value(&format!(
+            "vector.shuffle {first}, {second} [{}] : {ty}, {ty}",
+            listed((0..lanes).map(|lane| 2 * lane))
+        ))
+    }
+
+    fn gather(
+        &mut self,
+        address: &str,
+        scalar: &str,
+        lanes: i64,
+        stride: i64,
+        count: Value,
+    ) -> Name {
+        let count = self.get(count);
+        let mask = self.mask_below(&count, lanes);
+        let [ty, offsets, pointers, masks] =
+            [scalar, "i64", "!llvm.ptr", "i1"].map(|ty| type_of(ty, Some(lanes)));
+        let steps = listed((0..lanes).map(|lane| lane * stride));
+        let steps = self
+            .w
+            .value(&format!("arith.constant dense<[{steps}]> : {offsets}"));
+        let places = self.w.value(&format!(
+            "llvm.getelementptr {address}[{steps}] : (!llvm.ptr, {offsets}) -> {pointers}, {scalar}"
+        ));
+        let zero = match scalar.starts_with('f') {
+            true => format!("arith.constant dense<0.0> : {ty}"),
+            false => format!("arith.constant dense<0> : {ty}"),
+        };
+        let zero = self.w.value(&zero);
+        self.w.value(&format!(
+            "llvm.intr.masked.gather {places}, {mask}, {zero} {{alignment = {} : i32}} : \
+             ({pointers}, {masks}, {ty}) -> {ty}",
+            alignment(scalar)
+        ))
+    }
+
+    pub fn store_vector(&mut self, node: &OpNode) {
+        let (vector, buffer, rest) = (node.operands[0], node.operands[1], &node.operands[2..]);
+        let Some((&count, index)) = rest.split_last() else {
+            return;
+        };
+        let Some(lanes) = crate::scalars::lanes_of(self.unit.source.ty(vector)) else {
+            return;
+        };
+        let address = self.place(buffer, index);
+        let dtype = self.dtype(buffer);
+        let scalar = stored_type(dtype);
+        let mut value = self.get(vector);
+        if matches!(dtype, DType::F16 | DType::BF16) {
+            self.lanes = Some(lanes);
+            let bits = self.half_bits(dtype, DType::F32, value);
+            self.lanes = None;
+            let [from, to] = ["i32", "i16"].map(|ty| type_of(ty, Some(lanes)));
+            value = self
+                .w
+                .value(&format!("arith.trunci {bits} : {from} to {to}"));
+        }
+        let ty = type_of(scalar, Some(lanes));
+        let align = alignment(scalar);
+        match self.mask(count, lanes) {
+            None => self.w.line(&format!(
+                "llvm.store {value}, {address} {{alignment = {align} : i64}} : {ty}, !llvm.ptr"
+            )),
+            Some(mask) => {
+                let masks = type_of("i1", Some(lanes));
+                self.w.line(&format!(
+                    "llvm.intr.masked.store {value}, {address}, {mask} {{alignment = {align} : i32}} : \
+                     {ty}, {masks} into !llvm.ptr"
+                ));
+            }
+        }
+    }
+
+    /// A scalar in every lane.
+    pub fn splat(&mut self, node: &OpNode) {
+        let from = register_type(self.unit.source.ty(node.operands[0]));
+        let to = register_type(self.unit.source.ty(node.results[0]));
+        let x = self.get(node.operands[0]);
+        let value = match from == to {
+            true => x,
+            false => self
+                .w
+                .value(&format!("vector.broadcast {x} : {from} to {to}")),
+        };
+        self.define(node, value);
+    }
+
+    /// The number of every lane.
+    pub fn iota(&mut self, node: &OpNode) {
+        let ty = self.unit.source.ty(node.results[0]).clone();
+        let lanes = crate::scalars::lanes_of(&ty).unwrap_or(1);
+        let zeros = if ty.dtype().is_float() { ".0" } else { "" };
+        let numbers: Vec<String> = (0..lanes).map(|n| format!("{n}{zeros}")).collect();
+        let value = self.w.value(&format!(
+            "arith.constant dense<[{}]> : {}",
+            numbers.join(", "),
+            register_type(&ty)
+        ));
+        self.define(node, value);
+    }
+
+    /// The lanes of a vector combined, in the order of a tree.
+    pub fn reduce_vector(&mut self, node: &OpNode, kind: ReduceKind) {
+        let (ty, dtype) = (
+            register_type(self.unit.source.ty(node.operands[0])),
+            self.dtype(node.operands[0]),
+        );
+        let x = self.get(node.operands[0]);
+        let name = match (kind, dtype.is_float()) {
+            (ReduceKind::Sum, _) => "add",
+            (ReduceKind::Prod, _) => "mul",
+            (ReduceKind::Max, true) => "maximumf",
+            (ReduceKind::Min, true) => "minimumf",
+            (ReduceKind::Max, false) if dtype.is_signed() => "maxsi",
+            (ReduceKind::Min, false) if dtype.is_signed() => "minsi",
+            (ReduceKind::Max, false) => "maxui",
+            (ReduceKind::Min, false) => "minui",
+            (ReduceKind::Any, _) => "or",
+            (ReduceKind::All, _) => "and",
+        };
+        let any_order = match dtype.is_float() && matches!(kind, ReduceKind::Sum | ReduceKind::Prod)
+        {
+            true => " fastmath<reassoc>",
+            false => "",
+        };
+        let scalar = scalar_type(dtype);
+        let value = self.w.value(&format!(
+            "vector.reduction <{name}>, {x}{any_order} : {ty} into {scalar}"
+        ));
+        self.define(node, value);
+    }
+
+    pub fn fma(&mut self, node: &OpNode) {
+        let ty = register_type(self.unit.source.ty(node.operands[0]));
+        let [a, b, c] = [0, 1, 2].map(|k| self.get(node.operands[k]));
+        let value = self.w.value(&format!("math.fma {a}, {b}, {c} : {ty}"));
+        self.define(node, value);
+    }
+
+    pub fn interleave(&mut self, node: &OpNode, high: bool) {
+        let source = self.unit.source.ty(node.operands[0]);
+        let (ty, lanes) = (
+            register_type(source),
+            crate::scalars::lanes_of(source).unwrap_or(2),
+        );
+        let first = if high { lanes / 2 } else { 0 };
+        let order = listed((first..first + lanes / 2).flat_map(|lane| [lane, lane + lanes]));
+        let [a, b] = [0, 1].map(|k| self.get(node.operands[k]));
+        let value = self
+            .w
+            .value(&format!("vector.shuffle {a}, {b} [{order}] : {ty}, {ty}"));
+        self.define(node, value);
+    }
+
+    pub fn prefetch(&mut self, node: &OpNode) {
+        let position = self.get(node.operands[1]);
+        let address = self.address(node.operands[0], Some(position));
+        self.w.line(&format!(
+            "\"llvm.intr.prefetch\"({address}) <{{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}}> : \
+             (!llvm.ptr) -> ()"
+        ));
+    }
+}
+
+/// The alignment of elements of a type, in bytes.
+fn alignment(scalar: &str) -> i64 {
+    match scalar {
+        "i8" => 1,
+        "i16" => 2,
+        "i64" | "f64" => 8,
+        _ => 4,
+    }
+}

@@ -1,0 +1,230 @@
+//! Contractions by schedule: which one fits, and the loops that it asks for.
+//!
+//! What no schedule covers is lowered as it always is, and the reason is kept for whoever asks.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
+
+use super::{Lowerer, Place};
+
+mod choose;
+mod emit;
+mod epilogue;
+mod pack;
+mod plan;
+mod problem;
+mod register;
+
+use choose::{Choice, Chosen, choose};
+pub use pack::Packed;
+use problem::{Problem, Tensor};
+
+/// What the loops of a problem are about: values of the source, buffers of the target.
+struct Kernel<'k> {
+    /// The contraction's own result.
+    product: Value,
+    /// What is stored: the product, or what is computed from it.
+    result: Value,
+    /// The access of the result.
+    out_map: &'k AffineMap,
+    /// The buffer of the result, as one row.
+    out: Value,
+    leaves: &'k [(Value, AffineMap)],
+}
+
+impl<'a> Lowerer<'a> {
+    /// Lowers a group that ends with what is elementwise behind a contraction. Whether it did.
+    pub fn contract_with_epilogue(&mut self, group: &'a Region) -> bool {
+        if self.schedules.is_empty() || self.check_nan {
+            return false;
+        }
+        let Some((last, before)) = group.ops.split_last() else {
+            return false;
+        };
+        let is_product =
+            |node: &&OpNode| matches!(node.op, Op::Contract { .. }) && !node.op.is_view();
+        let Some(product) = before.iter().rev().find(is_product) else {
+            return false;
+        };
+        // Reductions of the product go on row by row, which is another kind of loop.
+        let simple = |node: &OpNode| node.op.is_expression() || is_product(&node);
+        if !before.iter().all(simple)
+            || group.yields != last.results
+            || !last.op.is_expression()
+            || last.op.is_view()
+        {
+            return false;
+        }
+        for node in before {
+            self.b.loc = node.loc;
+            self.nodes.insert(node.results[0], node);
+            if !std::ptr::eq(node, product) {
+                self.node(node);
+            }
+        }
+        self.nodes.insert(last.results[0], last);
+        self.b.loc = product.loc;
+        self.check_sizes(product);
+        if !self.contract_by_schedule(product, last.results[0]) {
+            self.node(product);
+            self.b.loc = last.loc;
+            self.node(last);
+        }
+        true
+    }
+
+    /// Lowers a contraction and the elementwise computation of `result` from it. Whether a schedule fits.
+    pub fn contract_by_schedule(&mut self, node: &'a OpNode, result: Value) -> bool {
+        let Op::Contract {
+            space, maps, out, ..
+        } = &node.op
+        else {
+            return false;
+        };
+        if self.schedules.is_empty() || self.check_nan {
+            return false;
+        }
+        let product = node.results[0];
+        let leaves = match self.leaves(result, product, out) {
+            Ok(leaves) => leaves,
+            Err(reason) => return self.unscheduled(node, &reason),
+        };
+        let (Some(roles), Some(free)) = (self.roles(space, maps, out), out.as_indices()) else {
+            return self.unscheduled(node, "it is no product of rows and columns");
+        };
+        // In memory the result lies in its own order, or where nobody cares, by rows and columns.
+        let natural: Vec<usize> = (0..free.len()).collect();
+        let fixed = self.outputs.contains_key(&result) || self.row_major.contains(&result);
+        let axes_of = |indices: Vec<usize>| -> Vec<usize> {
+            let axis = |i: usize| free.iter().position(|f| *f == i);
+            indices.into_iter().filter_map(axis).collect()
+        };
+        let layouts = match fixed {
+            true => vec![natural],
+            false => vec![
+                axes_of([&roles.batch[..], &roles.rows, &roles.columns].concat()),
+                axes_of([&roles.batch[..], &roles.columns, &roles.rows].concat()),
+            ],
+        };
+        let mut reasons = Vec::new();
+        let mut chosen = None;
+        for layout in layouts {
+            let Some(problem) = self.problem(node, &leaves, &layout) else {
+                return self.unscheduled(node, "its operands are no dense floats");
+            };
+            let constant = |t: &Tensor| t.param.is_some_and(|p| self.constants.contains(&p));
+            match choose(&problem, self.schedules, &constant, &self.facts) {
+                Chosen::Variants(found) => {
+                    chosen = Some((found, layout));
+                    break;
+                }
+                Chosen::Nothing(reason) => reasons.push(reason),
+            }
+        }
+        let Some((choices, layout)) = chosen else {
+            return self.unscheduled(node, &reasons.join("; "));
+        };
+        self.note(node, format!("schedule {}", names(&choices)));
+        self.emit_choices(node, result, &leaves, choices, &layout);
+        true
+    }
+
+    fn unscheduled(&mut self, node: &OpNode, reason: &str) -> bool {
+        self.note(node, format!("plain loops: {reason}"));
+        false
+    }
+
+    fn note(&mut self, node: &OpNode, what: String) {
+        self.notes.push(super::Note {
+            what,
+            loc: node.loc,
+        });
+    }
+
+    fn emit_choices(
+        &mut self,
+        node: &'a OpNode,
+        result: Value,
+        leaves: &[(Value, AffineMap)],
+        choices: Vec<Choice>,
+        layout: &[usize],
+    ) {
+        let Op::Contract { out, .. } = &node.op else {
+            return;
+        };
+        let shape = self.shape(result).to_vec();
+        let physical: Vec<_> = layout.iter().map(|&axis| shape[axis]).collect();
+        let buffer = match self.outputs.get(&result) {
+            Some(&buffer) => buffer,
+            None => self.alloc(self.dtype(result), &physical),
+        };
+        let flat = self.flat(buffer);
+        let kernel = Kernel {
+            product: node.results[0],
+            result,
+            out_map: out,
+            out: flat,
+            leaves,
+        };
+        self.memo.clear();
+        self.variants(&kernel, &choices);
+        self.memo.clear();
+        let axes = (0..layout.len())
+            .map(|k| layout.iter().position(|&axis| axis == k).unwrap_or(k))
+            .collect();
+        self.places.insert(result, Place::Buffer { buffer, axes });
+    }
+
+    /// The first variant whose conditions hold.
+    fn variants(&mut self, kernel: &Kernel, choices: &[Choice]) {
+        let Some((choice, others)) = choices.split_first() else {
+            return;
+        };
+        if others.is_empty() {
+            return self.nest_of(kernel, choice);
+        }
+        let mut holds = None;
+        for &(relation, dim) in &choice.conditions {
+            let (value, zero) = (self.dim(dim), self.int(0));
+            let kind = match relation {
+                Relation::Zero => CompareKind::Eq,
+                Relation::NonZero => CompareKind::Ne,
+                Relation::NonNegative => CompareKind::Ge,
+            };
+            let one = self.b.compare(kind, value, zero);
+            holds = Some(match holds {
+                None => one,
+                Some(all) => self.b.binary(aiai_ir::BinaryKind::And, all, one),
+            });
+        }
+        let Some(holds) = holds else {
+            return self.nest_of(kernel, choice);
+        };
+        self.b.begin_region(&[]);
+        self.nest_of(kernel, choice);
+        let then = self.b.end_region(&[]);
+        self.b.begin_region(&[]);
+        self.variants(kernel, others);
+        let otherwise = self.b.end_region(&[]);
+        self.b.op(Op::If, &[holds], vec![then, otherwise]);
+    }
+
+    /// A buffer as one row.
+    fn flat(&mut self, buffer: Value) -> Value {
+        let shape = self.b.ty(buffer).shape();
+        let total = aiai_ir::Dim::product(shape.iter().copied());
+        self.b.value(Op::View { shape: vec![total] }, &[buffer])
+    }
+}
+
+fn names(choices: &[Choice]) -> String {
+    let mut seen = HashSet::new();
+    let names = choices.iter().map(|c| format!("`{}`", c.name));
+    let names: Vec<String> = names.filter(|n| seen.insert(n.clone())).collect();
+    names.join(" or ")
+}
+
+/// The problem of a choice, shared.
+type Shared = Rc<Problem>;

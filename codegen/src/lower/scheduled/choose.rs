@@ -1,0 +1,137 @@
+//! Which schedule a contraction gets: the first whose target and guard fit.
+
+use std::rc::Rc;
+
+use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern};
+use aiai_ir::{Dim, Facts, Relation, Schedule, Sym, Truth};
+
+use super::plan::Plan;
+use super::problem::Problem;
+
+/// Guarded variants of one kernel, at most; the last one has no guard.
+const MOST_VARIANTS: usize = 4;
+
+/// A schedule that fits where its conditions hold when the code runs.
+pub struct Choice {
+    pub name: Sym,
+    pub problem: Rc<Problem>,
+    pub plan: Plan,
+    /// Of sizes; none for the last choice.
+    pub conditions: Vec<(Relation, Dim)>,
+}
+
+/// What was chosen, or why nothing was.
+pub enum Chosen {
+    Variants(Vec<Choice>),
+    Nothing(String),
+}
+
+/// The schedules for a problem: guarded ones, then one that always fits.
+pub fn choose(
+    problem: &Problem,
+    schedules: &[Schedule],
+    constant: &dyn Fn(&super::problem::Tensor) -> bool,
+    facts: &Facts,
+) -> Chosen {
+    let both = [Rc::new(problem.clone()), Rc::new(problem.exchanged())];
+    let mut found: Vec<Choice> = Vec::new();
+    let mut reasons = Vec::new();
+    for schedule in schedules.iter().filter(|s| s.pattern == Pattern::Contract) {
+        for problem in &both {
+            let name = schedule.name;
+            let conditions = match guard(schedule, problem, constant, facts) {
+                Ok(conditions) => conditions,
+                Err(reason) => {
+                    reasons.push(format!("`{name}`: {reason}"));
+                    continue;
+                }
+            };
+            let plan = match Plan::new(schedule, problem, facts) {
+                Ok(plan) => plan,
+                Err(reason) => {
+                    reasons.push(format!("`{name}`: {reason}"));
+                    continue;
+                }
+            };
+            // A second orientation of the same schedule under the same conditions is never reached.
+            if found.iter().any(|c| c.name == name) {
+                continue;
+            }
+            let last = conditions.is_empty();
+            if last || found.len() + 1 < MOST_VARIANTS {
+                found.push(Choice {
+                    name,
+                    problem: Rc::clone(problem),
+                    plan,
+                    conditions,
+                });
+            }
+            if last {
+                return Chosen::Variants(found);
+            }
+        }
+    }
+    if !found.is_empty() {
+        reasons.push("no schedule fits all sizes".into());
+    }
+    if reasons.is_empty() {
+        reasons.push("there is no schedule for contractions".into());
+    }
+    Chosen::Nothing(reasons.join("; "))
+}
+
+/// The conditions of a guard that are open until the code runs; an error says which one does not hold.
+fn guard(
+    schedule: &Schedule,
+    problem: &Problem,
+    constant: &dyn Fn(&super::problem::Tensor) -> bool,
+    facts: &Facts,
+) -> Result<Vec<(Relation, Dim)>, String> {
+    let mut open = Vec::new();
+    for condition in &schedule.guard {
+        match *condition {
+            Condition::Size { dim, relation } => {
+                let size = dim.substitute(&|symbol| size_of(problem, symbol));
+                match facts.check(relation, size) {
+                    Truth::True => {}
+                    Truth::False => return Err(format!("`{dim}` is `{size}`")),
+                    Truth::Unknown => open.push((relation, size)),
+                }
+            }
+            Condition::Fact { fact, part, holds } => {
+                if fact_holds(problem, fact, part, constant) != holds {
+                    let not = if holds { "not " } else { "" };
+                    return Err(format!("{} is {not}{}", part.name(), fact.name()));
+                }
+            }
+        }
+    }
+    Ok(open)
+}
+
+/// What the names of axes stand for in a guard: the last index of rows and columns, all of the others.
+fn size_of(problem: &Problem, symbol: Sym) -> Option<Dim> {
+    let axis = Axis::from_name(&symbol.to_string())?;
+    Some(match axis {
+        Axis::Rows | Axis::Columns => problem.last(axis),
+        Axis::Batch | Axis::Summed => problem.count(axis),
+    })
+}
+
+fn fact_holds(
+    problem: &Problem,
+    fact: Fact,
+    part: Part,
+    constant: &dyn Fn(&super::problem::Tensor) -> bool,
+) -> bool {
+    let tensor = problem.tensor(part);
+    match fact {
+        Fact::Constant => tensor.is_some_and(constant),
+        Fact::Bare => tensor.is_none_or(|t| t.bare),
+        Fact::Dense => match tensor {
+            Some(t) if part == Part::Left => problem.stride(&t.strides, Axis::Summed).is_const(1),
+            Some(t) => problem.stride(&t.strides, Axis::Columns).is_const(1),
+            None => problem.stride(&problem.out, Axis::Columns).is_const(1),
+        },
+    }
+}

@@ -1,0 +1,316 @@
+//! The loops of a plan around its register blocks: tasks, tiles, blocks.
+
+use std::collections::HashMap;
+
+use aiai_ir::schedule::{Axis, Part};
+use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, Value};
+
+use super::super::Lowerer;
+use super::choose::Choice;
+use super::plan::Plan;
+use super::problem::{Problem, Tensor};
+use super::{Kernel, Shared};
+
+/// Multiplications to a task, about.
+const TASK: i64 = 1 << 16;
+/// What a size is taken for that is known at run time only.
+const TYPICAL: i64 = 64;
+
+/// A loop outside of the register blocks.
+#[derive(Clone, Copy, Debug)]
+enum Loop {
+    /// Over all of an index.
+    Index(usize),
+    /// Over blocks of the last index of an axis.
+    Tile(Axis, i64),
+}
+
+/// A part of an axis: where it begins and how far it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    pub low: Value,
+    pub count: Value,
+}
+
+/// What the loops of a nest share.
+pub struct Nest<'k> {
+    pub kernel: &'k Kernel<'k>,
+    pub problem: Shared,
+    pub plan: Plan,
+    /// Operands as one row each; packed ones as panels.
+    pub left: Source,
+    pub right: Source,
+    pub leaves: Vec<Value>,
+    /// Rows and columns come out even in register blocks.
+    pub even_rows: bool,
+    pub even_columns: bool,
+}
+
+/// Where an operand is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    Strided(Value),
+    /// Panels of a block of the register: batch, outer indices, blocks, summed, block.
+    Panels(Value),
+}
+
+/// Where the loops are.
+#[derive(Clone, Debug)]
+pub struct At {
+    /// The values of indices of outer loops.
+    pub fixed: HashMap<usize, Value>,
+    pub rows: Range,
+    pub columns: Range,
+    pub summed: Range,
+    /// Of blocks of a sum: whether this is the first, and the last.
+    pub ends: Option<(Value, Value)>,
+}
+
+impl<'a> Lowerer<'a> {
+    pub(super) fn nest_of(&mut self, kernel: &Kernel, choice: &Choice) {
+        let problem = choice.problem.clone();
+        let mut plan = choice.plan.clone();
+        // No larger blocks than there are rows.
+        if let Some(rows) = problem.last(Axis::Rows).as_const() {
+            plan.rows = plan.rows.min(rows.max(1));
+            plan.tiles
+                .retain(|&(axis, by)| axis != Axis::Rows || by % plan.rows == 0);
+        }
+        let right = match plan.pack_right {
+            true => {
+                Source::Panels(self.packed(&problem, &problem.right, Part::Right, plan.columns))
+            }
+            false => Source::Strided(self.flat(problem.right.buffer)),
+        };
+        let left = match plan.pack_left {
+            true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, plan.rows)),
+            false => Source::Strided(self.flat(problem.left.buffer)),
+        };
+        let leaves = problem.leaves.iter().map(|l| l.buffer).collect::<Vec<_>>();
+        let leaves = leaves.into_iter().map(|buffer| self.flat(buffer)).collect();
+        let even = |axis, block: i64| {
+            let size = problem.last(axis).as_const();
+            size.is_some_and(|n| n % block == 0)
+        };
+        let nest = Nest {
+            kernel,
+            even_rows: even(Axis::Rows, plan.rows),
+            even_columns: even(Axis::Columns, plan.columns),
+            problem: problem.clone(),
+            plan,
+            left,
+            right,
+            leaves,
+        };
+        self.tasks_of(&nest);
+    }
+
+    /// The parallel loops, as one.
+    fn tasks_of(&mut self, nest: &Nest) {
+        let (shared, inner) = loops(&nest.problem, &nest.plan);
+        let size = |l: &Loop| match *l {
+            Loop::Index(i) => nest.problem.sizes[i],
+            Loop::Tile(axis, by) => nest.problem.last(axis).ceil_div(Dim::from(by)),
+        };
+        let sizes: Vec<Dim> = shared.iter().map(size).collect();
+        let grain = grain(&nest.problem, &sizes);
+        let tasks = self.product(&sizes);
+        self.parallel(tasks, grain, |this, task| {
+            let index = this.delinearize(&sizes, task);
+            let zero = this.int(0);
+            let whole = |this: &mut Self, axis| Range {
+                low: zero,
+                count: {
+                    let size = nest.problem.last(axis);
+                    this.dim(size)
+                },
+            };
+            let mut at = At {
+                fixed: HashMap::new(),
+                rows: whole(this, Axis::Rows),
+                columns: whole(this, Axis::Columns),
+                summed: whole(this, Axis::Summed),
+                ends: None,
+            };
+            for (l, &value) in shared.iter().zip(&index) {
+                this.enter(&mut at, *l, value);
+            }
+            this.inner_of(nest, &inner, &at);
+        });
+    }
+
+    /// Goes into an iteration of a loop.
+    fn enter(&mut self, at: &mut At, l: Loop, value: Value) {
+        match l {
+            Loop::Index(i) => {
+                at.fixed.insert(i, value);
+            }
+            Loop::Tile(axis, by) => {
+                let range = match axis {
+                    Axis::Rows => &mut at.rows,
+                    Axis::Columns => &mut at.columns,
+                    Axis::Summed | Axis::Batch => &mut at.summed,
+                };
+                let size = self.int(by);
+                let begin = self.mul(value, size);
+                let left = self.b.binary(BinaryKind::Sub, range.count, begin);
+                range.low = self.add(range.low, begin);
+                range.count = self.b.binary(BinaryKind::Min, left, size);
+            }
+        }
+    }
+
+    fn inner_of(&mut self, nest: &Nest, loops: &[Loop], at: &At) {
+        let Some((&l, rest)) = loops.split_first() else {
+            return self.blocks_of(nest, &nest.plan.order, at);
+        };
+        let count = match l {
+            Loop::Index(i) => self.dim(nest.problem.sizes[i]),
+            Loop::Tile(axis, by) => {
+                let range = match axis {
+                    Axis::Rows => at.rows,
+                    Axis::Columns => at.columns,
+                    Axis::Summed | Axis::Batch => at.summed,
+                };
+                self.blocks(range.count, by)
+            }
+        };
+        // A sum of nothing still has one block, which stores zeros.
+        let summed = matches!(l, Loop::Tile(Axis::Summed, _));
+        let count = match summed {
+            true => {
+                let one = self.int(1);
+                self.b.binary(BinaryKind::Max, count, one)
+            }
+            false => count,
+        };
+        self.for_loop(count, 1, |this, i| {
+            let mut inner = at.clone();
+            this.enter(&mut inner, l, i);
+            if summed {
+                let (zero, one) = (this.int(0), this.int(1));
+                let next = this.add(i, one);
+                let first = this.b.compare(CompareKind::Eq, i, zero);
+                let last = this.b.compare(CompareKind::Eq, next, count);
+                inner.ends = Some((first, last));
+            }
+            this.inner_of(nest, rest, &inner);
+        });
+    }
+
+    /// How many blocks of a size cover a count.
+    fn blocks(&mut self, count: Value, size: i64) -> Value {
+        let (more, by) = (self.int(size - 1), self.int(size));
+        let padded = self.add(count, more);
+        self.b.binary(BinaryKind::Div, padded, by)
+    }
+
+    /// The loops over register blocks.
+    fn blocks_of(&mut self, nest: &Nest, order: &[Axis], at: &At) {
+        let Some((&axis, rest)) = order.split_first() else {
+            return self.register_block(nest, at);
+        };
+        let size = nest.plan.block(axis);
+        let range = match axis {
+            Axis::Rows => at.rows,
+            _ => at.columns,
+        };
+        let count = self.blocks(range.count, size);
+        self.for_loop(count, 1, |this, block| {
+            let mut inner = at.clone();
+            this.enter(&mut inner, Loop::Tile(axis, size), block);
+            this.blocks_of(nest, rest, &inner);
+        });
+    }
+
+    /// The position in a tensor, as one row, of the indices that are fixed and some others.
+    pub(super) fn position(
+        &mut self,
+        tensor: &Tensor,
+        at: &At,
+        others: &[(Option<usize>, Value)],
+    ) -> Value {
+        let mut fixed: Vec<(usize, Value)> = at.fixed.iter().map(|(&i, &v)| (i, v)).collect();
+        fixed.sort_unstable_by_key(|f| f.0);
+        fixed.extend(others.iter().filter_map(|&(i, v)| Some((i?, v))));
+        let mut position = self.dim(tensor.offset);
+        for (i, value) in fixed {
+            if tensor.strides[i].is_const(0) {
+                continue;
+            }
+            let stride = self.dim(tensor.strides[i]);
+            let step = self.mul(value, stride);
+            position = self.add(position, step);
+        }
+        position
+    }
+}
+
+/// The loops that threads share, and those within.
+fn loops(problem: &Problem, plan: &Plan) -> (Vec<Loop>, Vec<Loop>) {
+    let mut shared: Vec<Loop> = problem.batch.iter().map(|&i| Loop::Index(i)).collect();
+    let mut inner = Vec::new();
+    let outer = |axis: Axis| {
+        let group = problem.group(axis);
+        let (_, outer) = group.split_last().unwrap_or((&0, &[]));
+        outer.iter().map(|&i| Loop::Index(i))
+    };
+    let mut left = plan.tiles.clone();
+    for &axis in &plan.parallel {
+        if axis == Axis::Batch {
+            continue;
+        }
+        shared.extend(outer(axis));
+        let tile = left.iter().position(|t| t.0 == axis);
+        shared.push(match tile {
+            Some(at) => {
+                let (axis, by) = left.remove(at);
+                Loop::Tile(axis, by)
+            }
+            None => Loop::Tile(axis, plan.block(axis)),
+        });
+    }
+    for axis in [Axis::Columns, Axis::Rows] {
+        if !plan.parallel.contains(&axis) {
+            inner.extend(outer(axis));
+        }
+    }
+    inner.extend(left.into_iter().map(|(axis, by)| Loop::Tile(axis, by)));
+    (shared, inner)
+}
+
+/// Tasks that are done together, so that each is worth waking a thread.
+fn grain(problem: &Problem, sizes: &[Dim]) -> i64 {
+    let typical = |d: Dim| d.as_const().unwrap_or(TYPICAL).max(1);
+    let all = Axis::ALL.iter().flat_map(|&axis| problem.group(axis));
+    let points = all.fold(1, |n: i64, &i| n.saturating_mul(typical(problem.sizes[i])));
+    let tasks = sizes
+        .iter()
+        .fold(1, |n: i64, &d| n.saturating_mul(typical(d)));
+    (TASK / (points / tasks).max(1)).max(1)
+}
+
+impl<'a> Lowerer<'a> {
+    /// A scalar of the accumulator's dtype in every lane.
+    pub(super) fn splat(&mut self, value: Value, lanes: i64) -> Value {
+        let op = Op::Broadcast {
+            shape: vec![Dim::from(lanes)],
+            axes: Vec::new(),
+        };
+        self.b.value(op, &[value])
+    }
+
+    /// Neighbours in memory, in a dtype; 0 from `count` on.
+    pub(super) fn load_lanes(
+        &mut self,
+        buffer: Value,
+        position: Value,
+        (lanes, stride): (i64, i64),
+        count: Value,
+        dtype: DType,
+    ) -> Value {
+        let op = Op::LoadVector { lanes, stride };
+        let loaded = self.b.value(op, &[buffer, position, count]);
+        self.b.cast(loaded, dtype)
+    }
+}

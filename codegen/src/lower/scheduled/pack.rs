@@ -1,0 +1,182 @@
+//! Packing: an operand copied into panels, in the order in which register blocks read it.
+//!
+//! A panel holds a block of rows or columns for all summed indices, those of one step next to each other. The
+//! last panel is filled up with zeros. Weights are packed once, by a function of its own that runs when they
+//! are loaded; other operands when the contraction starts.
+
+use aiai_ir::schedule::{Axis, Part};
+use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, Type, Value};
+
+use super::super::Lowerer;
+use super::emit::{At, Nest, Source};
+use super::problem::{Problem, Tensor};
+
+/// A packed weight: an output of the preparing function, an input of the main one.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    pub param: Value,
+    pub dtype: DType,
+    pub shape: Vec<Dim>,
+    /// How it is read: equal readings share it.
+    key: (Vec<Dim>, Vec<Dim>, i64),
+    buffer: Value,
+}
+
+/// The axis that an operand shares with the result alone.
+fn axis_of(part: Part) -> Axis {
+    match part {
+        Part::Left => Axis::Rows,
+        _ => Axis::Columns,
+    }
+}
+
+/// The indices of panels, outermost first: batch, free indices, summed ones.
+fn indices(problem: &Problem, tensor: &Tensor, part: Part) -> (Vec<usize>, Vec<usize>) {
+    let uses = |i: &&usize| !tensor.strides[**i].is_const(0);
+    let batch = problem.batch.iter().filter(uses);
+    let (_, outer) = problem
+        .group(axis_of(part))
+        .split_last()
+        .unwrap_or((&0, &[]));
+    (
+        batch.chain(outer).copied().collect(),
+        problem.summed.clone(),
+    )
+}
+
+impl<'a> Lowerer<'a> {
+    /// The panels of an operand, as one row.
+    pub(super) fn packed(
+        &mut self,
+        problem: &Problem,
+        tensor: &Tensor,
+        part: Part,
+        width: i64,
+    ) -> Value {
+        let (outer, summed) = indices(problem, tensor, part);
+        let size = |i: &usize| problem.sizes[*i];
+        let axis = axis_of(part);
+        let panels = problem.last(axis).ceil_div(Dim::from(width));
+        let mut shape: Vec<Dim> = outer.iter().map(size).collect();
+        shape.push(panels);
+        shape.extend(summed.iter().map(size));
+        shape.push(Dim::from(width));
+        let constant = tensor.param.filter(|p| self.constants.contains(p));
+        let Some(param) = constant else {
+            let buffer = self.alloc(tensor.dtype, &shape);
+            let from = self.flat(tensor.buffer);
+            self.pack_into(problem, tensor, part, (from, buffer), &shape);
+            return self.flat(buffer);
+        };
+        let order = outer
+            .iter()
+            .chain(problem.group(axis).last())
+            .chain(&summed);
+        let strides = order.map(|&i| tensor.strides[i]).collect();
+        let key = (shape.clone(), strides, width);
+        let known = self
+            .packed
+            .iter()
+            .find(|p| p.param == param && p.key == key);
+        if let Some(known) = known {
+            let buffer = known.buffer;
+            return self.flat(buffer);
+        }
+        let name = format!("packed.{}", self.packed.len());
+        let ty = Type::buffer(tensor.dtype, shape.clone());
+        let buffer = self.b.add_param(&name, ty.clone(), false);
+        self.packed.push(Packed {
+            param,
+            dtype: tensor.dtype,
+            shape: shape.clone(),
+            key,
+            buffer,
+        });
+        // Parameters have the same values in both functions, being the first of each.
+        self.in_prepare(|this| {
+            let target = this.b.add_param(&name, ty, true);
+            let from = this.flat(param);
+            this.pack_into(problem, tensor, part, (from, target), &shape);
+        });
+        self.flat(buffer)
+    }
+
+    fn pack_into(
+        &mut self,
+        problem: &Problem,
+        tensor: &Tensor,
+        part: Part,
+        (from, to): (Value, Value),
+        shape: &[Dim],
+    ) {
+        let (outer, summed) = indices(problem, tensor, part);
+        let last = problem.group(axis_of(part)).last().copied();
+        let size = problem.last(axis_of(part));
+        let width = shape[shape.len() - 1];
+        let tasks = &shape[..=outer.len()];
+        let count = self.product(tasks);
+        self.parallel(count, 1, |this, task| {
+            let at = this.delinearize(tasks, task);
+            let wide = this.dim(width);
+            let first = this.mul(at[outer.len()], wide);
+            let sums: Vec<Dim> = summed.iter().map(|&i| problem.sizes[i]).collect();
+            this.nest(&sums, &mut Vec::new(), &mut |this, inner| {
+                let total = this.dim(width);
+                this.for_loop(total, 1, |this, lane| {
+                    let index = this.add(first, lane);
+                    let mut position = this.dim(tensor.offset);
+                    let indices = outer.iter().zip(&at).chain(summed.iter().zip(inner));
+                    let mut all: Vec<(usize, Value)> = indices.map(|(&i, &v)| (i, v)).collect();
+                    let end = this.dim(size - Dim::from(1));
+                    let inside = this.b.binary(BinaryKind::Min, index, end);
+                    all.extend(last.map(|i| (i, inside)));
+                    for (i, value) in all {
+                        let stride = this.dim(tensor.strides[i]);
+                        let step = this.mul(value, stride);
+                        position = this.add(position, step);
+                    }
+                    let element = this.b.value(Op::Load, &[from, position]);
+                    let zero = this.number(tensor.dtype, 0.0);
+                    let exists = this.b.compare(CompareKind::Le, index, end);
+                    let element = this.b.select(exists, element, zero);
+                    let mut place = vec![element, to];
+                    place.extend(&at);
+                    place.extend(inner);
+                    place.push(lane);
+                    this.b.op(Op::Store, &place, Vec::new());
+                });
+            });
+        });
+    }
+
+    /// The position of the panel that a block reads.
+    pub(super) fn panel(&mut self, nest: &Nest, at: &At, part: Part) -> Value {
+        let problem = &nest.problem;
+        let (tensor, range, width) = match part {
+            Part::Left => (&problem.left, at.rows, nest.plan.rows),
+            _ => (&problem.right, at.columns, nest.plan.columns),
+        };
+        debug_assert!(matches!(
+            (part, nest.left, nest.right),
+            (Part::Left, Source::Panels(_), _) | (Part::Right, _, Source::Panels(_))
+        ));
+        let (outer, summed) = indices(problem, tensor, part);
+        let panels = problem.last(axis_of(part)).ceil_div(Dim::from(width));
+        let steps = Dim::product(summed.iter().map(|&i| problem.sizes[i])) * Dim::from(width);
+        let by = self.int(width);
+        let mut position = self.b.binary(BinaryKind::Div, range.low, by);
+        let mut stride = panels;
+        for &i in outer.iter().rev() {
+            let value = match at.fixed.get(&i) {
+                Some(&value) => value,
+                None => self.int(0),
+            };
+            let factor = self.dim(stride);
+            let step = self.mul(value, factor);
+            position = self.add(position, step);
+            stride = stride * problem.sizes[i];
+        }
+        let steps = self.dim(steps);
+        self.mul(position, steps)
+    }
+}

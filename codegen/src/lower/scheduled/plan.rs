@@ -1,0 +1,187 @@
+//! A schedule's steps as the numbers of a loop nest, checked against the problem that they are for.
+
+use aiai_ir::schedule::{Axis, Part, Step};
+use aiai_ir::{Dim, Facts, Relation, Schedule, Truth};
+
+use super::problem::Problem;
+
+/// Accumulators of a register block, at most: more only fill the stack.
+const MOST_ACCUMULATORS: i64 = 64;
+/// Iterations that are written out, at most.
+const MOST_UNROLLED: i64 = 16;
+
+/// A loop nest for a problem.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Blocks of axes, outermost first, as the steps say.
+    pub tiles: Vec<(Axis, i64)>,
+    /// Rows and columns of a register block.
+    pub rows: i64,
+    pub columns: i64,
+    /// Lanes of a vector of columns.
+    pub lanes: i64,
+    /// Iterations of the last summed index that are written out.
+    pub unroll: i64,
+    /// The order of the loops over register blocks.
+    pub order: Vec<Axis>,
+    pub parallel: Vec<Axis>,
+    pub pack_left: bool,
+    pub pack_right: bool,
+    pub prefetch: Option<(Part, i64)>,
+    pub fuse: bool,
+    /// The rows are neighbours in the result, not the columns: blocks are transposed before they are stored.
+    pub transposed: bool,
+}
+
+impl Plan {
+    /// The nest of a schedule; an error says which step does not fit.
+    pub fn new(schedule: &Schedule, problem: &Problem, facts: &Facts) -> Result<Plan, String> {
+        // Sizes are for elements of 4 bytes; wider ones get as many fewer.
+        let wide = problem.acc.bytes() as i64 / 4;
+        let mut plan = Plan {
+            tiles: Vec::new(),
+            rows: 1,
+            columns: 0,
+            lanes: 1,
+            unroll: 1,
+            order: Vec::new(),
+            parallel: Vec::new(),
+            pack_left: false,
+            pack_right: false,
+            prefetch: None,
+            fuse: false,
+            transposed: false,
+        };
+        for step in &schedule.steps {
+            plan.step(*step, wide)?;
+        }
+        plan.columns = plan.columns.max(plan.lanes);
+        for axis in [Axis::Columns, Axis::Rows] {
+            if !plan.order.contains(&axis) {
+                plan.order.push(axis);
+            }
+        }
+        plan.fits(problem, facts)?;
+        Ok(plan)
+    }
+
+    fn step(&mut self, step: Step, wide: i64) -> Result<(), String> {
+        match step {
+            Step::Tile { axis, by } => self.tiles.push((axis, by)),
+            Step::Register { axis, by } => match axis {
+                Axis::Rows => self.rows = by,
+                Axis::Columns => self.columns = by / wide,
+                Axis::Batch | Axis::Summed => {
+                    return Err(format!("registers hold no block of {}", axis.name()));
+                }
+            },
+            Step::Vectorize { axis, by } => match axis {
+                Axis::Columns => self.lanes = by / wide,
+                _ => return Err(format!("vectors run along columns, not {}", axis.name())),
+            },
+            Step::Unroll { axis, by } => match axis {
+                Axis::Summed => self.unroll = by,
+                _ => return Err(format!("{} are unrolled by `register`", axis.name())),
+            },
+            Step::Reorder { axis } => match axis {
+                Axis::Rows | Axis::Columns => self.order.push(axis),
+                _ => return Err(format!("there are no register blocks of {}", axis.name())),
+            },
+            Step::Parallel { axis } => match axis {
+                Axis::Summed => return Err("threads do not share sums".into()),
+                _ => self.parallel.push(axis),
+            },
+            Step::Pack { part } => match part {
+                Part::Left => self.pack_left = true,
+                Part::Right => self.pack_right = true,
+                _ => return Err(format!("{} is not packed", part.name())),
+            },
+            Step::Prefetch { part, by } => self.prefetch = Some((part, by)),
+            Step::Fuse { .. } => self.fuse = true,
+            // Operands that are views are read where they lie; others lie in memory.
+            Step::Inline { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn fits(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
+        if self.lanes < 2 || self.lanes % 2 != 0 || self.columns % self.lanes != 0 {
+            return Err("a register block is a whole number of vectors".into());
+        }
+        if self.rows * (self.columns / self.lanes) > MOST_ACCUMULATORS {
+            return Err("the register block is too large".into());
+        }
+        self.tiles.retain(|&(axis, _)| {
+            // Sums over several indices are gone through whole.
+            axis != Axis::Batch && (axis != Axis::Summed || problem.summed.len() == 1)
+        });
+        for &(axis, by) in &self.tiles {
+            let block = self.block(axis);
+            if by % block != 0 {
+                return Err(format!(
+                    "tiles of {by} {} are no whole number of blocks of {block}",
+                    axis.name()
+                ));
+            }
+        }
+        let dense = |strides: &[Dim], axis| problem.stride(strides, axis).is_const(1);
+        let sums_once = !self.tiles.iter().any(|t| t.0 == Axis::Summed);
+        if !dense(&problem.out, Axis::Columns) {
+            if !dense(&problem.out, Axis::Rows) {
+                return Err("neither rows nor columns are neighbours in the result".into());
+            }
+            if self.rows > self.lanes || (self.lanes & (self.lanes - 1)) != 0 {
+                return Err("the block cannot be transposed".into());
+            }
+            self.transposed = true;
+        }
+        if self.transposed && !sums_once {
+            self.tiles.retain(|t| t.0 != Axis::Summed);
+        }
+        let along = match self.transposed {
+            true => Axis::Rows,
+            false => Axis::Columns,
+        };
+        let repeats = |strides: &[Dim]| problem.stride(strides, along).is_const(0);
+        if !problem
+            .leaves
+            .iter()
+            .all(|leaf| dense(&leaf.strides, along) || repeats(&leaf.strides))
+        {
+            return Err("the epilogue reads elements that are no neighbours".into());
+        }
+        if !self.pack_right {
+            let step = problem.stride(&problem.right.strides, Axis::Columns);
+            if !step.as_const().is_some_and(|s| (1..=64).contains(&s)) {
+                return Err(
+                    "columns of the right operand are no neighbours, and are not packed".into(),
+                );
+            }
+        }
+        // Written-out iterations must come out even.
+        let last = problem.last(Axis::Summed);
+        let mut unroll = self.unroll.clamp(1, MOST_UNROLLED);
+        let even = |n: i64| {
+            let rest = last - last.floor_div(Dim::from(n)) * Dim::from(n);
+            facts.check(Relation::Zero, rest) == Truth::True
+        };
+        let in_tiles = |n: i64| {
+            let mut sums = self.tiles.iter().filter(|t| t.0 == Axis::Summed);
+            sums.all(|t| t.1 % n == 0)
+        };
+        while unroll > 1 && !(even(unroll) && in_tiles(unroll)) {
+            unroll -= 1;
+        }
+        self.unroll = unroll;
+        Ok(())
+    }
+
+    /// The block of an axis that registers hold.
+    pub fn block(&self, axis: Axis) -> i64 {
+        match axis {
+            Axis::Rows => self.rows,
+            Axis::Columns => self.columns,
+            Axis::Batch | Axis::Summed => 1,
+        }
+    }
+}

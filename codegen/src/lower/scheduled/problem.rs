@@ -1,0 +1,289 @@
+//! A contraction as a schedule sees it: four groups of indices, and how far each index moves in each tensor.
+//!
+//! Any affine access is a position in memory that is linear in the indices, so windows of a convolution are
+//! read where they lie. Neighbouring indices that move alike in every tensor become one.
+
+use aiai_ir::schedule::{Axis, Part};
+use aiai_ir::{AffineExpr, AffineMap, DType, Dim, Op, OpNode, Value};
+
+use super::super::{Lowerer, Place};
+
+/// A tensor in memory seen as one row, and how far each index moves in it, in elements.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// The buffer as it is.
+    pub buffer: Value,
+    pub offset: Dim,
+    /// One for each index of the space.
+    pub strides: Vec<Dim>,
+    pub dtype: DType,
+    /// The parameter of the source that the buffer is, where it is one.
+    pub param: Option<Value>,
+    /// Every axis is addressed by an index of its own.
+    pub bare: bool,
+}
+
+/// A contraction of two operands.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The number of every index.
+    pub sizes: Vec<Dim>,
+    /// Indices by group, the innermost last.
+    pub batch: Vec<usize>,
+    pub rows: Vec<usize>,
+    pub columns: Vec<usize>,
+    pub summed: Vec<usize>,
+    pub left: Tensor,
+    pub right: Tensor,
+    /// Strides of the result; its buffer is made when the loops are.
+    pub out: Vec<Dim>,
+    /// What the epilogue reads.
+    pub leaves: Vec<Tensor>,
+    pub acc: DType,
+}
+
+impl Problem {
+    pub fn group(&self, axis: Axis) -> &[usize] {
+        match axis {
+            Axis::Batch => &self.batch,
+            Axis::Rows => &self.rows,
+            Axis::Columns => &self.columns,
+            Axis::Summed => &self.summed,
+        }
+    }
+
+    /// The size of the last index of a group; 1 where there is none.
+    pub fn last(&self, axis: Axis) -> Dim {
+        let last = self.group(axis).last();
+        last.map_or(Dim::from(1), |&i| self.sizes[i])
+    }
+
+    /// The number of all indices of a group.
+    pub fn count(&self, axis: Axis) -> Dim {
+        Dim::product(self.group(axis).iter().map(|&i| self.sizes[i]))
+    }
+
+    /// The stride of the last index of a group in a tensor; 0 where there is none.
+    pub fn stride(&self, strides: &[Dim], axis: Axis) -> Dim {
+        let last = self.group(axis).last();
+        last.map_or(Dim::from(0), |&i| strides[i])
+    }
+
+    pub fn tensor(&self, part: Part) -> Option<&Tensor> {
+        match part {
+            Part::Left => Some(&self.left),
+            Part::Right => Some(&self.right),
+            Part::Out | Part::Epilogue => None,
+        }
+    }
+
+    /// The same with the operands, and so rows and columns, exchanged.
+    pub fn exchanged(&self) -> Problem {
+        let mut other = self.clone();
+        std::mem::swap(&mut other.left, &mut other.right);
+        std::mem::swap(&mut other.rows, &mut other.columns);
+        other
+    }
+
+    /// Makes one of neighbouring indices wherever they move alike in every tensor, and drops those of one step.
+    fn merge(&mut self) {
+        for axis in Axis::ALL {
+            let mut group = self.group(*axis).to_vec();
+            group.retain(|&i| !self.sizes[i].is_const(1));
+            let mut merged: Vec<usize> = Vec::new();
+            for &i in &group {
+                match merged.last().copied() {
+                    Some(outer) if self.moves_alike(outer, i) => {
+                        self.sizes[i] = self.sizes[i] * self.sizes[outer];
+                        merged.pop();
+                        merged.push(i);
+                    }
+                    _ => merged.push(i),
+                }
+            }
+            match axis {
+                Axis::Batch => self.batch = merged,
+                Axis::Rows => self.rows = merged,
+                Axis::Columns => self.columns = merged,
+                Axis::Summed => self.summed = merged,
+            }
+        }
+    }
+
+    fn moves_alike(&self, outer: usize, inner: usize) -> bool {
+        let all = [&self.left.strides, &self.right.strides, &self.out];
+        let leaves = self.leaves.iter().map(|leaf| &leaf.strides);
+        all.into_iter()
+            .chain(leaves)
+            .all(|strides| strides[outer] == strides[inner] * self.sizes[inner])
+    }
+}
+
+impl<'a> Lowerer<'a> {
+    /// The problem that a contraction of two operands in memory is; `None` where it is of another kind.
+    ///
+    /// `order` says how the result lies in memory: its axes, outermost first. The leaves are what an epilogue
+    /// reads, accessed by the maps.
+    pub fn problem(
+        &mut self,
+        node: &'a OpNode,
+        leaves: &[(Value, AffineMap)],
+        out_axes: &[usize],
+    ) -> Option<Problem> {
+        let Op::Contract {
+            space,
+            maps,
+            out,
+            acc,
+            shape,
+        } = &node.op
+        else {
+            return None;
+        };
+        let roles = self.roles(space, maps, out)?;
+        let free = out.as_indices()?;
+        let whole = free.iter().zip(shape).all(|(&i, &d)| space[i] == d);
+        let dtypes = node.operands.iter().all(|&v| self.dtype(v).is_float());
+        let wide = matches!(acc, DType::F32 | DType::F64);
+        if !whole || !dtypes || !wide || !self.dtype(node.results[0]).is_float() {
+            return None;
+        }
+        let mut out_strides = vec![Dim::from(0); space.len()];
+        let mut stride = Dim::from(1);
+        for &axis in out_axes.iter().rev() {
+            out_strides[free[axis]] = stride;
+            stride = stride * shape[axis];
+        }
+        let left = self.tensor(node.operands[0], &maps[0], space.len())?;
+        let right = self.tensor(node.operands[1], &maps[1], space.len())?;
+        let mut found = Vec::new();
+        for (value, map) in leaves {
+            found.push(self.tensor(*value, map, space.len())?);
+        }
+        // Free indices in the order of the result, summed ones in that of the left operand.
+        let in_out = |group: Vec<usize>| -> Vec<usize> {
+            let mut group = group;
+            let place = |i: &usize| out_axes.iter().position(|&axis| free[axis] == *i);
+            group.sort_by_key(place);
+            group
+        };
+        let first_use = |i: &usize| {
+            let uses = |c: &AffineExpr| c.terms.iter().any(|t| t.0 == *i);
+            maps[0].coords.iter().position(uses)
+        };
+        let mut summed = roles.summed;
+        summed.sort_by_key(first_use);
+        let mut problem = Problem {
+            sizes: space.clone(),
+            batch: in_out(roles.batch),
+            rows: in_out(roles.rows),
+            columns: in_out(roles.columns),
+            summed,
+            left,
+            right,
+            out: out_strides,
+            leaves: found,
+            acc: *acc,
+        };
+        problem.merge();
+        Some(problem)
+    }
+
+    /// A value in memory that is accessed by a map over a space, looked up through views.
+    pub fn tensor(&mut self, value: Value, map: &AffineMap, space: usize) -> Option<Tensor> {
+        let (value, map) = self.through_views(value, map.clone());
+        if let Some(Place::Lazy) | None = self.places.get(&value) {
+            self.dense(value);
+        }
+        let Some(Place::Buffer { buffer, axes }) = self.places.get(&value).cloned() else {
+            return None;
+        };
+        let shape = self.shape(value).to_vec();
+        let mut physical = vec![Dim::from(1); shape.len()];
+        for (k, &axis) in axes.iter().enumerate() {
+            physical[axis] = shape[k];
+        }
+        let own = super::super::contract::row_major(&physical);
+        let mut strides = vec![Dim::from(0); space];
+        let mut offset = Dim::from(0);
+        for (coord, &axis) in map.coords.iter().zip(&axes) {
+            for &(i, coefficient) in &coord.terms {
+                strides[i] = strides[i] + coefficient * own[axis];
+            }
+            offset = offset + coord.offset * own[axis];
+        }
+        let bare = map
+            .as_indices()
+            .is_some_and(|i| super::super::contract::distinct(&i));
+        Some(Tensor {
+            buffer,
+            offset,
+            strides,
+            dtype: self.dtype(value),
+            param: self.source.params().contains(&value).then_some(value),
+            bare,
+        })
+    }
+
+    /// Looks through views that are computed where they are used: what they show, and at which place.
+    pub fn through_views(&self, value: Value, map: AffineMap) -> (Value, AffineMap) {
+        let (mut value, mut map) = (value, map);
+        while let Some(node) = self.nodes.get(&value)
+            && matches!(self.places.get(&value), Some(Place::Lazy) | None)
+            && let Some(inner) = self.view_map(node, &map)
+        {
+            (value, map) = (node.operands[0], inner);
+        }
+        (value, map)
+    }
+
+    /// The access of a view's operand, from that of the view; `None` where it is none.
+    pub fn view_map(&self, node: &OpNode, map: &AffineMap) -> Option<AffineMap> {
+        let shape = |k: usize| self.shape(node.operands[k]);
+        let coords = match &node.op {
+            Op::Broadcast {
+                axes,
+                shape: result,
+            } => {
+                let own = shape(0);
+                let coord = |(k, &axis): (usize, &usize)| {
+                    let repeated = own[k].is_const(1) && !result[axis].is_const(1);
+                    match repeated {
+                        true => AffineExpr::constant(Dim::from(0)),
+                        false => map.coords[axis].clone(),
+                    }
+                };
+                axes.iter().enumerate().map(coord).collect()
+            }
+            Op::Permute { axes } => {
+                let mut coords = map.coords.clone();
+                for (k, &axis) in axes.iter().enumerate() {
+                    coords[axis] = map.coords[k].clone();
+                }
+                coords
+            }
+            Op::Slice {
+                starts, strides, ..
+            } => {
+                let coord = |(k, c): (usize, &AffineExpr)| {
+                    let terms = c.terms.iter().map(|&(i, by)| (i, by * strides[k]));
+                    AffineExpr::new(terms, c.offset * strides[k] + starts[k])
+                };
+                map.coords.iter().enumerate().map(coord).collect()
+            }
+            Op::Reverse { axes } => {
+                let coord = |(k, c): (usize, &AffineExpr)| match axes.contains(&k) {
+                    false => c.clone(),
+                    true => {
+                        let terms = c.terms.iter().map(|&(i, by)| (i, -by));
+                        let last = shape(0)[k] - Dim::from(1);
+                        AffineExpr::new(terms, last - c.offset)
+                    }
+                };
+                map.coords.iter().enumerate().map(coord).collect()
+            }
+            _ => return None,
+        };
+        Some(AffineMap { coords })
+    }
+}

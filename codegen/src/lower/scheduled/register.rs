@@ -1,0 +1,402 @@
+//! A register block: accumulators for rows and vectors of columns, the sum over them, and the store.
+
+use aiai_ir::schedule::{Axis, Part};
+use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Type, Value};
+
+use super::super::Lowerer;
+use super::emit::{At, Nest, Source};
+use super::epilogue::Lanes;
+
+/// Where a block is: its rows and columns, clamped to those that exist.
+struct Block {
+    rows: Vec<Value>,
+    /// The first column of every vector.
+    columns: Vec<Value>,
+    /// How many rows exist, from the first of the block on.
+    rows_left: Value,
+    /// How many columns exist, from the first of every vector on.
+    columns_left: Vec<Value>,
+}
+
+/// The positions of what a sum reads, apart from the summed indices.
+struct Bases {
+    left: Vec<Value>,
+    right: Value,
+}
+
+impl<'a> Lowerer<'a> {
+    /// Computes and stores a block.
+    pub(super) fn register_block(&mut self, nest: &Nest, at: &At) {
+        let block = self.block(nest, at);
+        let vectors = block.columns.len();
+        let lanes = nest.plan.lanes;
+        let mut sums = Vec::new();
+        match at.ends {
+            None => {
+                let zero = self.number(nest.problem.acc, 0.0);
+                let zero = self.splat(zero, lanes);
+                sums.resize(block.rows.len() * vectors, zero);
+            }
+            // The blocks before are in the result; none are before the first.
+            Some((first, _)) => {
+                let zero = self.int(0);
+                for row in 0..block.rows.len() {
+                    for vector in 0..vectors {
+                        let count = self.count(nest, &block, row, vector);
+                        let count = self.b.select(first, zero, count);
+                        let place =
+                            self.out_position(nest, at, block.rows[row], block.columns[vector]);
+                        let (out, acc) = (nest.kernel.out, nest.problem.acc);
+                        sums.push(self.load_lanes(out, place, (lanes, 1), count, acc));
+                    }
+                }
+            }
+        }
+        let bases = self.bases(nest, at, &block);
+        let sums = self.sum(nest, at, &bases, &block, &mut Vec::new(), &sums);
+        match at.ends {
+            None => self.store_block(nest, at, &block, &sums, true),
+            Some((_, last)) => {
+                self.b.begin_region(&[]);
+                self.store_block(nest, at, &block, &sums, true);
+                let then = self.b.end_region(&[]);
+                self.b.begin_region(&[]);
+                self.store_block(nest, at, &block, &sums, false);
+                let otherwise = self.b.end_region(&[]);
+                self.b.op(Op::If, &[last], vec![then, otherwise]);
+            }
+        }
+    }
+
+    fn block(&mut self, nest: &Nest, at: &At) -> Block {
+        let lanes = nest.plan.lanes;
+        let last = |this: &mut Self, axis| {
+            let size = nest.problem.last(axis) - Dim::from(1);
+            this.dim(size)
+        };
+        let mut rows = Vec::new();
+        for i in 0..nest.plan.rows {
+            let step = self.int(i);
+            let mut row = self.add(at.rows.low, step);
+            if !nest.even_rows && i > 0 {
+                let most = last(self, Axis::Rows);
+                row = self.b.binary(BinaryKind::Min, row, most);
+            }
+            rows.push(row);
+        }
+        let (mut columns, mut columns_left) = (Vec::new(), Vec::new());
+        for first in (0..nest.plan.columns).step_by(lanes as usize) {
+            let step = self.int(first);
+            let column = self.add(at.columns.low, step);
+            columns_left.push(match nest.even_columns {
+                true => self.int(lanes),
+                false => {
+                    let size = self.dim(nest.problem.last(Axis::Columns));
+                    self.b.binary(BinaryKind::Sub, size, column)
+                }
+            });
+            columns.push(column);
+        }
+        let rows_left = match nest.even_rows {
+            true => self.int(nest.plan.rows),
+            false => {
+                let size = self.dim(nest.problem.last(Axis::Rows));
+                self.b.binary(BinaryKind::Sub, size, at.rows.low)
+            }
+        };
+        Block {
+            rows,
+            columns,
+            rows_left,
+            columns_left,
+        }
+    }
+
+    /// How many lanes of a row's vector exist.
+    fn count(&mut self, nest: &Nest, block: &Block, row: usize, vector: usize) -> Value {
+        let count = block.columns_left[vector];
+        if nest.even_rows || row == 0 {
+            return count;
+        }
+        let (row, zero) = (self.int(row as i64), self.int(0));
+        let exists = self.b.compare(CompareKind::Lt, row, block.rows_left);
+        self.b.select(exists, count, zero)
+    }
+
+    fn bases(&mut self, nest: &Nest, at: &At, block: &Block) -> Bases {
+        let problem = &nest.problem;
+        let left = match nest.left {
+            Source::Strided(_) => {
+                let rows = block.rows.iter();
+                let last = problem.rows.last().copied();
+                let base = |&row: &Value| self.position(&problem.left, at, &[(last, row)]);
+                rows.map(base).collect()
+            }
+            Source::Panels(_) => {
+                let base = self.panel(nest, at, Part::Left);
+                let step = |i: i64| {
+                    let i = self.int(i);
+                    self.add(base, i)
+                };
+                (0..nest.plan.rows).map(step).collect()
+            }
+        };
+        let right = match nest.right {
+            Source::Strided(_) => {
+                let last = problem.columns.last().copied();
+                self.position(&problem.right, at, &[(last, block.columns[0])])
+            }
+            Source::Panels(_) => self.panel(nest, at, Part::Right),
+        };
+        Bases { left, right }
+    }
+
+    /// Adds up over the summed indices, of which the outer ones are given.
+    fn sum(
+        &mut self,
+        nest: &Nest,
+        at: &At,
+        bases: &Bases,
+        block: &Block,
+        outer: &mut Vec<Value>,
+        sums: &[Value],
+    ) -> Vec<Value> {
+        let summed = &nest.problem.summed;
+        if outer.len() == summed.len() {
+            return self.accumulate(nest, bases, block, outer, sums);
+        }
+        if outer.len() + 1 < summed.len() {
+            let size = self.dim(nest.problem.sizes[summed[outer.len()]]);
+            return self.fold_loop(size, sums, |this, i, sums| {
+                outer.push(i);
+                let next = this.sum(nest, at, bases, block, outer, sums);
+                outer.pop();
+                next
+            });
+        }
+        let step = nest.plan.unroll;
+        let whole = nest.problem.last(Axis::Summed).is_const(step);
+        let body = |this: &mut Self, i: Value, sums: &[Value], outer: &mut Vec<Value>| {
+            let mut sums = sums.to_vec();
+            for u in 0..step {
+                let next = match u {
+                    0 => i,
+                    _ => {
+                        let u = this.int(u);
+                        this.add(i, u)
+                    }
+                };
+                outer.push(next);
+                sums = this.accumulate(nest, bases, block, outer, &sums);
+                outer.pop();
+            }
+            sums
+        };
+        if whole && at.ends.is_none() {
+            let zero = self.int(0);
+            return body(self, zero, sums, outer);
+        }
+        let high = self.add(at.summed.low, at.summed.count);
+        let mut types = vec![Type::scalar(aiai_ir::DType::I64)];
+        types.extend(sums.iter().map(|&v| self.b.ty(v).clone()));
+        let args = self.b.begin_region(&types);
+        let memo = std::mem::take(&mut self.memo);
+        let next = body(self, args[0], &args[1..], outer);
+        self.memo = memo;
+        let region = self.b.end_region(&next);
+        let mut operands = vec![at.summed.low, high];
+        operands.extend(sums);
+        self.b
+            .op(Op::For { step, lanes: 1 }, &operands, vec![region])
+    }
+
+    /// One step of the sum in all accumulators.
+    fn accumulate(
+        &mut self,
+        nest: &Nest,
+        bases: &Bases,
+        block: &Block,
+        index: &[Value],
+        sums: &[Value],
+    ) -> Vec<Value> {
+        let (problem, plan) = (&nest.problem, &nest.plan);
+        let vectors = block.columns.len();
+        let rows = block.rows.len() as i64;
+        let left_step = self.step(nest, index, &nest.left, &problem.left.strides, rows);
+        let right_step = self.step(
+            nest,
+            index,
+            &nest.right,
+            &problem.right.strides,
+            plan.columns,
+        );
+        let right = self.add(bases.right, right_step);
+        if let Some((Part::Right, ahead)) = plan.prefetch
+            && let Source::Panels(buffer) = nest.right
+        {
+            let far = self.int(ahead * plan.columns);
+            let far = self.add(right, far);
+            self.b.op(Op::Prefetch, &[buffer, far], Vec::new());
+        }
+        let (source, stride, masked) = match nest.right {
+            Source::Panels(buffer) => (buffer, 1, false),
+            Source::Strided(buffer) => {
+                let step = problem.stride(&problem.right.strides, Axis::Columns);
+                (buffer, step.as_const().unwrap_or(1), !nest.even_columns)
+            }
+        };
+        let mut lanes_of = Vec::new();
+        for vector in 0..vectors {
+            let from = self.int(vector as i64 * plan.lanes * stride);
+            let place = self.add(right, from);
+            let count = match masked {
+                true => block.columns_left[vector],
+                false => self.int(plan.lanes),
+            };
+            lanes_of.push(self.load_lanes(source, place, (plan.lanes, stride), count, problem.acc));
+        }
+        let (Source::Strided(left) | Source::Panels(left)) = nest.left;
+        let mut next = Vec::new();
+        for (row, &base) in bases.left.iter().enumerate() {
+            let place = self.add(base, left_step);
+            let factor = self.b.value(Op::Load, &[left, place]);
+            let factor = self.b.cast(factor, problem.acc);
+            let factor = self.splat(factor, plan.lanes);
+            for (vector, &lanes) in lanes_of.iter().enumerate() {
+                let sum = sums[row * vectors + vector];
+                next.push(self.b.value(Op::Fma, &[factor, lanes, sum]));
+            }
+        }
+        next
+    }
+
+    /// How far the summed indices move in an operand.
+    fn step(
+        &mut self,
+        nest: &Nest,
+        index: &[Value],
+        source: &Source,
+        strides: &[Dim],
+        width: i64,
+    ) -> Value {
+        let summed = &nest.problem.summed;
+        let mut position = self.int(0);
+        let mut panel = Dim::from(width);
+        for (k, &i) in index.iter().zip(summed).rev() {
+            let stride = match source {
+                Source::Strided(_) => strides[i],
+                Source::Panels(_) => {
+                    let own = panel;
+                    panel = panel * nest.problem.sizes[i];
+                    own
+                }
+            };
+            let stride = self.dim(stride);
+            let step = self.mul(*k, stride);
+            position = self.add(position, step);
+        }
+        position
+    }
+
+    fn out_position(&mut self, nest: &Nest, at: &At, row: Value, column: Value) -> Value {
+        let problem = &nest.problem;
+        let out = super::Tensor {
+            buffer: nest.kernel.out,
+            offset: Dim::from(0),
+            strides: problem.out.clone(),
+            dtype: problem.acc,
+            param: None,
+            bare: true,
+        };
+        let others = [
+            (problem.rows.last().copied(), row),
+            (problem.columns.last().copied(), column),
+        ];
+        self.position(&out, at, &others)
+    }
+
+    /// Stores the sums; finished ones go through the epilogue.
+    fn store_block(&mut self, nest: &Nest, at: &At, block: &Block, sums: &[Value], done: bool) {
+        if nest.plan.transposed {
+            return self.store_transposed(nest, at, block, sums);
+        }
+        let vectors = block.columns.len();
+        for (row, &index) in block.rows.iter().enumerate() {
+            for vector in 0..vectors {
+                let count = self.count(nest, block, row, vector);
+                let lanes = Lanes {
+                    product: sums[row * vectors + vector],
+                    row: index,
+                    column: block.columns[vector],
+                    count,
+                };
+                let value = match done {
+                    true => self.finished(nest, at, &lanes),
+                    false => lanes.product,
+                };
+                let value = self.b.cast(value, self.dtype(nest.kernel.result));
+                let place = self.out_position(nest, at, index, block.columns[vector]);
+                let operands = [value, nest.kernel.out, place, count];
+                self.b.op(Op::StoreVector, &operands, Vec::new());
+            }
+        }
+    }
+
+    /// The same where rows are neighbours in the result: vectors of rows are stored, one for each column.
+    fn store_transposed(&mut self, nest: &Nest, at: &At, block: &Block, sums: &[Value]) {
+        let (vectors, lanes) = (block.columns.len(), nest.plan.lanes as usize);
+        let size = self.dim(nest.problem.last(Axis::Columns));
+        let one = self.int(1);
+        let most = self.b.binary(BinaryKind::Sub, size, one);
+        for vector in 0..vectors {
+            let mut part: Vec<Value> = (0..block.rows.len())
+                .map(|row| sums[row * vectors + vector])
+                .collect();
+            let zero = self.number(nest.problem.acc, 0.0);
+            let zero = self.splat(zero, nest.plan.lanes);
+            part.resize(lanes, zero);
+            for (lane, product) in self.transpose(part).into_iter().enumerate() {
+                let step = self.int(lane as i64);
+                let column = self.add(block.columns[vector], step);
+                let (mut count, mut inside) = (block.rows_left, column);
+                if nest.even_rows {
+                    count = self.int(block.rows.len() as i64);
+                }
+                let width = self.int(block.rows.len() as i64);
+                count = self.b.binary(BinaryKind::Min, count, width);
+                if !nest.even_columns {
+                    let none = self.int(0);
+                    let exists = self.b.compare(CompareKind::Lt, column, size);
+                    count = self.b.select(exists, count, none);
+                    inside = self.b.binary(BinaryKind::Min, column, most);
+                }
+                let lanes = Lanes {
+                    product,
+                    row: block.rows[0],
+                    column: inside,
+                    count,
+                };
+                let value = self.finished(nest, at, &lanes);
+                let value = self.b.cast(value, self.dtype(nest.kernel.result));
+                let place = self.out_position(nest, at, block.rows[0], inside);
+                let operands = [value, nest.kernel.out, place, count];
+                self.b.op(Op::StoreVector, &operands, Vec::new());
+            }
+        }
+    }
+
+    /// A square of vectors, transposed: a perfect shuffle for every bit of a lane's number.
+    fn transpose(&mut self, mut vectors: Vec<Value>) -> Vec<Value> {
+        let half = vectors.len() / 2;
+        for _ in 0..vectors.len().trailing_zeros() {
+            let mut next = Vec::new();
+            for i in 0..half {
+                let pair = [vectors[i], vectors[i + half]];
+                next.push(self.b.value(Op::Interleave { high: false }, &pair));
+                next.push(self.b.value(Op::Interleave { high: true }, &pair));
+            }
+            vectors = next;
+        }
+        vectors
+    }
+}
