@@ -150,8 +150,12 @@ impl Translator<'_, '_> {
     }
 
     fn select(&mut self, condition: &str, a: &str, b: &str, ty: &str) -> Name {
+        let truth = match self.lanes {
+            None => String::new(),
+            Some(_) => format!("{}, ", self.lanes_of("i1")),
+        };
         self.w
-            .value(&format!("arith.select {condition}, {a}, {b} : {ty}"))
+            .value(&format!("arith.select {condition}, {a}, {b} : {truth}{ty}"))
     }
 
     fn is(&mut self, relation: &str, x: &str, y: &str, ty: &str) -> Name {

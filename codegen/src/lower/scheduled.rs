@@ -9,6 +9,7 @@ use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
 
 use super::{Lowerer, Place};
 
+mod attention;
 mod choose;
 mod emit;
 mod epilogue;
@@ -17,6 +18,7 @@ mod panels;
 mod plan;
 mod problem;
 mod register;
+mod rowwise;
 
 use choose::{Choice, Chosen, choose};
 pub use pack::Packed;
@@ -86,6 +88,9 @@ impl<'a> Lowerer<'a> {
         };
         if self.schedules.is_empty() || self.check_nan {
             return false;
+        }
+        if self.attention(node, result) {
+            return true;
         }
         let product = node.results[0];
         let leaves = match self.leaves(result, product, out) {

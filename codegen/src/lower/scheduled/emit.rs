@@ -42,12 +42,40 @@ pub struct Nest<'k> {
     pub left: Source,
     pub right: Source,
     pub leaves: Vec<Value>,
+    /// Added to positions in the result and the left operand, where these are scratch memory of a block of rows.
+    pub out_shift: Option<Value>,
+    pub left_shift: Option<Value>,
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
 }
 
-impl Nest<'_> {
+impl<'k> Nest<'k> {
+    pub fn new(
+        kernel: &'k Kernel<'k>,
+        problem: Shared,
+        plan: Plan,
+        left: Source,
+        right: Source,
+    ) -> Nest<'k> {
+        let even = |axis, block: i64| {
+            let size = problem.last(axis).as_const();
+            size.is_some_and(|n| n % block == 0)
+        };
+        Nest {
+            kernel,
+            even_rows: even(Axis::Rows, plan.rows),
+            even_columns: even(Axis::Columns, plan.columns),
+            problem,
+            plan,
+            left,
+            right,
+            leaves: Vec::new(),
+            out_shift: None,
+            left_shift: None,
+        }
+    }
+
     /// The last index of an axis in whole register blocks.
     fn padded(&self, axis: Axis) -> Dim {
         let block = Dim::from(self.plan.block(axis));
@@ -109,20 +137,8 @@ impl<'a> Lowerer<'a> {
         };
         let leaves = problem.leaves.iter().map(|l| l.buffer).collect::<Vec<_>>();
         let leaves = leaves.into_iter().map(|buffer| self.flat(buffer)).collect();
-        let even = |axis, block: i64| {
-            let size = problem.last(axis).as_const();
-            size.is_some_and(|n| n % block == 0)
-        };
-        let nest = Nest {
-            kernel,
-            even_rows: even(Axis::Rows, plan.rows),
-            even_columns: even(Axis::Columns, plan.columns),
-            problem: problem.clone(),
-            plan,
-            left,
-            right,
-            leaves,
-        };
+        let mut nest = Nest::new(kernel, problem, plan, left, right);
+        nest.leaves = leaves;
         self.tasks_of(&nest);
     }
 
@@ -227,7 +243,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The loops over register blocks.
-    fn blocks_of(&mut self, nest: &Nest, order: &[Axis], at: &At) {
+    pub(super) fn blocks_of(&mut self, nest: &Nest, order: &[Axis], at: &At) {
         let Some((&axis, rest)) = order.split_first() else {
             let mut at = at.clone();
             for axis in [Axis::Rows, Axis::Columns] {

@@ -135,7 +135,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A number that is the same everywhere.
-    fn constant_number(&mut self, value: Value) -> Value {
+    pub(super) fn constant_number(&mut self, value: Value) -> Value {
         if let Some(Place::Scalar(scalar)) = self.places.get(&value) {
             return *scalar;
         }

@@ -130,7 +130,10 @@ impl<'a> Lowerer<'a> {
         let problem = &nest.problem;
         let left = match nest.left {
             Source::Strided(_) => {
-                let base = self.position(&problem.left, at, &[]);
+                let mut base = self.position(&problem.left, at, &[]);
+                if let Some(shift) = nest.left_shift {
+                    base = self.add(base, shift);
+                }
                 let shared = problem.row_parts.iter().all(|part| part.1.is_const(0));
                 let rows = block
                     .rows
@@ -353,7 +356,11 @@ impl<'a> Lowerer<'a> {
             (problem.rows.last().copied(), row),
             (problem.columns.last().copied(), column),
         ];
-        self.position(&out, at, &others)
+        let position = self.position(&out, at, &others);
+        match nest.out_shift {
+            Some(shift) => self.add(position, shift),
+            None => position,
+        }
     }
 
     /// Stores the sums; finished ones go through the epilogue.
