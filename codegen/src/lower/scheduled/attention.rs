@@ -1,7 +1,9 @@
 //! Attention by schedule: a product, what is done to its rows, and a product with the rows, block by block of rows.
 //!
 //! The scores of a block lie in scratch memory that fits the cache; those of all rows are never in memory. Rows
-//! are normalised where they lie, in passes of vectors, and are then the left operand of the second product.
+//! are normalised where they lie, in passes of vectors, and are then the left operand of the second product. Where the
+//! last thing done to a row is a division by one number, the results of the second product are divided instead:
+//! fewer divisions, and fewer roundings in the sum.
 
 use std::collections::HashMap;
 
@@ -22,6 +24,10 @@ struct Attention<'a> {
     scaled: Value,
     /// What is elementwise behind the scores, and its accesses.
     leaves: Vec<(Value, AffineMap)>,
+    /// The rows that the second product reads: those of the group, or what they are before the division by a
+    /// number of the row.
+    rows: Value,
+    divisor: Option<Value>,
     /// The second product.
     node: &'a OpNode,
     tile: i64,
@@ -195,7 +201,13 @@ impl<'a> Lowerer<'a> {
             _ => None,
         });
         let tile = tile.ok_or("the schedule has no tile of rows")?;
+        let (rows, divisor) = match self.row_quotient(group.yields[0], &shape) {
+            Some((rows, divisor)) => (rows, Some(divisor)),
+            None => (group.yields[0], None),
+        };
         let attention = Attention {
+            rows,
+            divisor,
             group,
             scores,
             scaled,
@@ -269,6 +281,23 @@ impl<'a> Lowerer<'a> {
         }
     }
 
+    /// The dividend and the divisor of a row, where it is divided by a number.
+    fn row_quotient(&self, value: Value, shape: &[Dim]) -> Option<(Value, Value)> {
+        let node = self.nodes.get(&value)?;
+        let divides = node.op
+            == Op::Binary {
+                kind: BinaryKind::Div,
+            };
+        let [x, y] = *node.operands.as_slice() else {
+            return None;
+        };
+        let repeated = self.nodes.get(&y)?;
+        let is_number = matches!(repeated.op, Op::Broadcast { .. })
+            && self.shape(repeated.operands[0]) != shape;
+        let float = matches!(self.dtype(value), aiai_ir::DType::F32 | aiai_ir::DType::F64);
+        (divides && is_number && float).then(|| (x, repeated.operands[0]))
+    }
+
     fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
         let Op::Contract { out, .. } = &attention.scores.op else {
             return;
@@ -302,6 +331,9 @@ impl<'a> Lowerer<'a> {
         self.parallel(tasks, 1, |this, task| {
             let index = this.delinearize(&sizes, task);
             let scratch = this.alloc(dtype, &[columns * Dim::from(attention.tile)]);
+            let divisors = attention
+                .divisor
+                .map(|_| this.alloc(dtype, &[Dim::from(attention.tile)]));
             let (by, total, width) = (this.int(attention.tile), this.dim(rows), this.dim(columns));
             let low = this.mul(index[sizes.len() - 1], by);
             let left = this.b.binary(BinaryKind::Sub, total, low);
@@ -345,7 +377,7 @@ impl<'a> Lowerer<'a> {
             nest.out_shift = Some(shift);
             let at = at_of(this, first);
             this.blocks_of(&nest, &first_plan.order, &at);
-            this.normalise_rows(attention, scratch, count, columns);
+            this.normalise_rows(attention, (scratch, divisors), count, columns);
             let kernel = Kernel {
                 product: attention.node.results[0],
                 result: own.result,
@@ -363,6 +395,7 @@ impl<'a> Lowerer<'a> {
             );
             nest.leaves.clone_from(&second_leaves);
             nest.left_shift = Some(shift);
+            nest.divisors = divisors.map(|buffer| (buffer, low));
             let at = at_of(this, second);
             this.blocks_of(&nest, &second_plan.order, &at);
         });
@@ -378,7 +411,7 @@ impl<'a> Lowerer<'a> {
     fn normalise_rows(
         &mut self,
         attention: &Attention<'a>,
-        scratch: Value,
+        (scratch, divisors): (Value, Option<Value>),
         count: Value,
         columns: Dim,
     ) {
@@ -396,10 +429,20 @@ impl<'a> Lowerer<'a> {
             };
             for node in &attention.group.ops {
                 if let Op::Reduce { kind, acc, .. } = node.op {
-                    this.reduce_scratch(&mut rows, attention.group, node, kind, acc);
+                    this.reduce_scratch(
+                        &mut rows,
+                        attention.group,
+                        attention.rows,
+                        node,
+                        (kind, acc),
+                    );
                 }
             }
-            this.store_rows(&rows, attention.group.yields[0]);
+            this.store_rows(&rows, attention.rows);
+            if let (Some(value), Some(buffer)) = (attention.divisor, divisors) {
+                let number = this.row_number(&rows, value);
+                this.b.op(Op::Store, &[number, buffer, row], Vec::new());
+            }
         });
     }
 

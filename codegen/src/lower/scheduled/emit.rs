@@ -45,6 +45,8 @@ pub struct Nest<'k> {
     /// Added to positions in the result and the left operand, where these are scratch memory of a block of rows.
     pub out_shift: Option<Value>,
     pub left_shift: Option<Value>,
+    /// Numbers by which rows of the product are divided, and the row that the first is of.
+    pub divisors: Option<(Value, Value)>,
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
@@ -73,6 +75,7 @@ impl<'k> Nest<'k> {
             leaves: Vec::new(),
             out_shift: None,
             left_shift: None,
+            divisors: None,
         }
     }
 

@@ -37,12 +37,12 @@ impl<'a> Lowerer<'a> {
         &mut self,
         rows: &mut Rows,
         group: &'a Region,
+        result: Value,
         node: &'a OpNode,
-        kind: ReduceKind,
-        acc: DType,
+        (kind, acc): (ReduceKind, DType),
     ) {
         let x = node.operands[0];
-        let keeps = x != rows.stored && !self.reaches(rows, group, group.yields[0], x);
+        let keeps = x != rows.stored && !self.reaches(rows, group, result, x);
         let dtype = match kind {
             ReduceKind::Sum | ReduceKind::Prod => acc,
             _ => self.dtype(x),
@@ -234,7 +234,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A number of the row.
-    fn row_number(&mut self, rows: &Rows, value: Value) -> Value {
+    pub(super) fn row_number(&mut self, rows: &Rows, value: Value) -> Value {
         if let Some(&number) = rows.numbers.get(&value) {
             return number;
         }
