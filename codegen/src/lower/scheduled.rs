@@ -117,9 +117,10 @@ impl<'a> Lowerer<'a> {
         let mut reasons = Vec::new();
         let mut chosen = None;
         for layout in layouts {
-            let Some(problem) = self.problem(node, &leaves, &layout) else {
+            let Some(mut problem) = self.problem(node, &leaves, &layout) else {
                 return self.unscheduled(node, "its operands are no dense floats");
             };
+            problem.stored = self.dtype(result);
             let constant = |t: &Tensor| t.param.is_some_and(|p| self.constants.contains(&p));
             match choose(&problem, self.schedules, &constant, &self.facts) {
                 Chosen::Variants(found) => {

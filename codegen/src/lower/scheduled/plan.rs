@@ -135,7 +135,8 @@ impl Plan {
             }
             self.transposed = true;
         }
-        if self.transposed && !sums_once {
+        // Sums that are not finished wait in the result.
+        if !sums_once && (self.transposed || problem.stored != problem.acc) {
             self.tiles.retain(|t| t.0 != Axis::Summed);
         }
         let along = match self.transposed {

@@ -43,6 +43,8 @@ pub struct Problem {
     /// What the epilogue reads.
     pub leaves: Vec<Tensor>,
     pub acc: DType,
+    /// What is stored of the result.
+    pub stored: DType,
 }
 
 impl Problem {
@@ -215,6 +217,7 @@ impl<'a> Lowerer<'a> {
             out: out_strides,
             leaves: found,
             acc: *acc,
+            stored: self.dtype(node.results[0]),
         })
     }
 
