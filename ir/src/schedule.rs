@@ -112,8 +112,6 @@ names! {
         Prefetch = "prefetch",
         /// `fuse epilogue`: what is elementwise behind a contraction is done while its block is in registers.
         Fuse = "fuse",
-        /// `inline part`: what an operand is computed from elementwise is computed where it is read.
-        Inline = "inline",
     }
 }
 
@@ -152,9 +150,6 @@ pub enum Step {
         by: i64,
     },
     Fuse {
-        part: Part,
-    },
-    Inline {
         part: Part,
     },
 }
@@ -220,7 +215,7 @@ impl Verb {
         match self {
             Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll => Subject::Axis,
             Verb::Reorder | Verb::Parallel => Subject::Axis,
-            Verb::Pack | Verb::Prefetch | Verb::Inline => OPERANDS,
+            Verb::Pack | Verb::Prefetch => OPERANDS,
             Verb::Fuse => Subject::Part(&[Part::Epilogue]),
         }
     }
@@ -229,7 +224,7 @@ impl Verb {
     pub fn takes_by(self) -> bool {
         match self {
             Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll | Verb::Prefetch => true,
-            Verb::Reorder | Verb::Parallel | Verb::Pack | Verb::Fuse | Verb::Inline => false,
+            Verb::Reorder | Verb::Parallel | Verb::Pack | Verb::Fuse => false,
         }
     }
 }

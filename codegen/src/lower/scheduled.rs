@@ -133,6 +133,10 @@ impl<'a> Lowerer<'a> {
         let Some((choices, layout)) = chosen else {
             return self.unscheduled(node, &reasons.join("; "));
         };
+        if result != product && !choices.iter().all(|c| c.plan.fuse) {
+            // The product alone gets the schedule; what is behind it is a loop of its own.
+            return false;
+        }
         self.note(node, format!("schedule {}", names(&choices)));
         self.emit_choices(node, result, &leaves, choices, &layout);
         true

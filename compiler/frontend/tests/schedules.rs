@@ -161,7 +161,7 @@ fn every_verb_is_read() {
     for verb in Verb::ALL {
         let name = match verb {
             Verb::Fuse => "epilogue",
-            Verb::Pack | Verb::Prefetch | Verb::Inline => "right",
+            Verb::Pack | Verb::Prefetch => "right",
             _ => "columns",
         };
         let by = if verb.takes_by() { " by 4" } else { "" };

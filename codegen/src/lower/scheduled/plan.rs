@@ -98,8 +98,6 @@ impl Plan {
             },
             Step::Prefetch { part, by } => self.prefetch = Some((part, by)),
             Step::Fuse { .. } => self.fuse = true,
-            // Operands that are views are read where they lie; others lie in memory.
-            Step::Inline { .. } => {}
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Checker {
                     Verb::Unroll => Step::Unroll { axis, by },
                     Verb::Reorder => Step::Reorder { axis },
                     Verb::Parallel => Step::Parallel { axis },
-                    Verb::Pack | Verb::Prefetch | Verb::Fuse | Verb::Inline => return None,
+                    Verb::Pack | Verb::Prefetch | Verb::Fuse => return None,
                 })
             }
             Subject::Part(parts) => {
@@ -97,7 +97,6 @@ impl Checker {
                     Verb::Pack => Step::Pack { part },
                     Verb::Prefetch => Step::Prefetch { part, by },
                     Verb::Fuse => Step::Fuse { part },
-                    Verb::Inline => Step::Inline { part },
                     Verb::Tile
                     | Verb::Register
                     | Verb::Vectorize
@@ -193,7 +192,6 @@ fn note(blocks: &mut HashMap<Axis, Blocks>, step: Step, target: &Target) {
         | Step::Parallel { .. }
         | Step::Pack { .. }
         | Step::Prefetch { .. }
-        | Step::Fuse { .. }
-        | Step::Inline { .. } => {}
+        | Step::Fuse { .. } => {}
     }
 }
