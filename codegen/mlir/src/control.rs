@@ -1,5 +1,7 @@
 //! Loops and branches, in blocks: a check within them may return.
 
+use std::fmt::Write as _;
+
 use aiai_codegen::tables::captured;
 use aiai_ir::{Dim, OpNode, Value};
 
@@ -63,20 +65,24 @@ impl Translator<'_, '_> {
         self.bind(&node.results, last);
     }
 
-    /// The body becomes a function; what it uses from outside travels in a table on the stack.
+    /// The body becomes a function; what it uses from outside travels in a table on the stack. Bodies that read
+    /// alike, as those of the layers of a network do, are one function.
     pub fn parallel(&mut self, node: &OpNode, grain: i64) {
         let region = &node.regions[0];
         let captures = captured(region);
-        let name = format!("aiai_body_{}", self.unit.count);
-        self.unit.count += 1;
-        let signature = format!(
-            "llvm.func internal @{name}(%context: !llvm.ptr, %environment: !llvm.ptr, %low: i64, \
-             %high: i64) -> i32"
-        );
-        let mut translator = Translator::new(self.unit, &signature);
+        let parameters = "(%context: !llvm.ptr, %environment: !llvm.ptr, %low: i64, %high: i64) -> i32";
+        let mut translator = Translator::new(self.unit, parameters);
         translator.body(region, &captures);
         let text = translator.w.finish();
-        self.unit.items.push_str(&text);
+        let name = match self.unit.bodies.get(&text) {
+            Some(known) => known.clone(),
+            None => {
+                let name = format!("aiai_body_{}", self.unit.bodies.len());
+                let _ = writeln!(self.unit.items, "  llvm.func internal @{name}{}", text.trim_start());
+                self.unit.bodies.insert(text, name.clone());
+                name
+            }
+        };
         let environment = self.w.stack((captures.len() as i64 + 1) * 8);
         self.w.line(&format!(
             "llvm.store %dims, {environment} : !llvm.ptr, !llvm.ptr"

@@ -26,6 +26,8 @@ pub struct Unit<'s> {
     /// Functions and constants that are finished.
     pub items: String,
     pub count: usize,
+    /// The names of bodies of parallel loops, by their text.
+    pub bodies: HashMap<String, String>,
     /// Names of the functions of numbers that are finished.
     pub functions: HashSet<String>,
     /// Functions of the runtime that are called, with their types.
@@ -53,6 +55,7 @@ pub fn module(functions: &[(&Function, String)]) -> Text {
         freed: HashSet::new(),
         items: String::new(),
         count: 0,
+        bodies: HashMap::new(),
         functions: HashSet::new(),
         imports: BTreeMap::new(),
     };
