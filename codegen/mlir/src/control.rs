@@ -70,7 +70,8 @@ impl Translator<'_, '_> {
     pub fn parallel(&mut self, node: &OpNode, grain: i64) {
         let region = &node.regions[0];
         let captures = captured(region);
-        let parameters = "(%context: !llvm.ptr, %environment: !llvm.ptr, %low: i64, %high: i64) -> i32";
+        let parameters =
+            "(%context: !llvm.ptr, %environment: !llvm.ptr, %low: i64, %high: i64) -> i32";
         let mut translator = Translator::new(self.unit, parameters);
         translator.body(region, &captures);
         let text = translator.w.finish();
@@ -78,7 +79,11 @@ impl Translator<'_, '_> {
             Some(known) => known.clone(),
             None => {
                 let name = format!("aiai_body_{}", self.unit.bodies.len());
-                let _ = writeln!(self.unit.items, "  llvm.func internal @{name}{}", text.trim_start());
+                let _ = writeln!(
+                    self.unit.items,
+                    "  llvm.func internal @{name}{}",
+                    text.trim_start()
+                );
                 self.unit.bodies.insert(text, name.clone());
                 name
             }
