@@ -5,30 +5,45 @@ use aiai_ir::Function;
 use aiai_runtime::Executable;
 
 use crate::Failure;
+#[cfg(feature = "llvm")]
+use crate::cache;
 
 /// Compiles with LLVM, or takes what an earlier run compiled from the cache.
 #[cfg(feature = "llvm")]
 pub fn compile(function: &Function, options: &Options) -> Result<Executable, Failure> {
-    let target = Target::host();
-    let key = crate::cache::Key::new(function, "llvm", options, &target);
-    let load = |object: Object| {
-        // SAFETY: the cache gives what was stored under this key, whose digest it has checked.
-        unsafe { aiai_mlir::load(object.program, &object.bytes) }
-    };
-    if let Some(object) = crate::cache::read(&key) {
+    let (target, symbol) = (Target::host(), aiai_mlir::ENTRY);
+    let key = cache::Key::new(function, "llvm", symbol, options, &target);
+    if let Some(object) = cache::read(&key) {
         match load(object) {
             Ok(executable) => return Ok(executable),
-            Err(error) => crate::cache::complain_of_entry(&key, &error.to_string()),
+            Err(error) => cache::complain_of_entry(&key, &error.to_string()),
         }
     }
-    let object = object(function, options, &target, aiai_mlir::ENTRY)?;
-    crate::cache::write(&key, &object);
+    let object = made(function, options, &target, symbol)?;
+    cache::write(&key, &object);
     load(object).map_err(|e| Failure::environment(e.to_string()))
 }
 
-/// Compiles with LLVM to an object file that defines `symbol`.
+/// Compiles with LLVM to an object file that defines `symbol`, or takes it from the cache.
 #[cfg(feature = "llvm")]
 pub fn object(
+    function: &Function,
+    options: &Options,
+    target: &Target,
+    symbol: &str,
+) -> Result<Object, Failure> {
+    let key = cache::Key::new(function, "llvm", symbol, options, target);
+    if let Some(object) = cache::read(&key) {
+        return Ok(object);
+    }
+    let object = made(function, options, target, symbol)?;
+    cache::write(&key, &object);
+    Ok(object)
+}
+
+/// Compiles with LLVM, whatever the cache holds.
+#[cfg(feature = "llvm")]
+fn made(
     function: &Function,
     options: &Options,
     target: &Target,
@@ -39,6 +54,14 @@ pub fn object(
     }
     aiai_mlir::object(function, options, target, symbol)
         .map_err(|e| Failure::environment(e.to_string()))
+}
+
+/// An object file that defines [`aiai_mlir::ENTRY`] as code in this process.
+#[cfg(feature = "llvm")]
+fn load(object: Object) -> Result<Executable, aiai_runtime::loader::LoadError> {
+    // SAFETY: the object was made by `made`, now or before: the cache gives what was stored under the key of
+    // the same function, whose digest it has checked.
+    unsafe { aiai_mlir::load(object.program, &object.bytes) }
 }
 
 /// The text of a stage on the way to machine code.
