@@ -9,6 +9,7 @@ use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
 
 use super::{Lowerer, Place};
 
+mod alone;
 mod choose;
 mod emit;
 mod epilogue;
@@ -17,6 +18,7 @@ mod plan;
 mod problem;
 mod register;
 
+pub use alone::{Alone, Fit, Scheduled};
 use choose::{Choice, Chosen, choose};
 pub use pack::Packed;
 use problem::{Problem, Tensor};
@@ -126,7 +128,7 @@ impl<'a> Lowerer<'a> {
         let Some((choices, layout)) = chosen else {
             return self.unscheduled(node, &reasons.join("; "));
         };
-        self.note(node, format!("schedule {}", names(&choices)));
+        self.note_schedules(node, &choices, &layout);
         self.emit_choices(node, result, &leaves, choices, &layout);
         true
     }
@@ -140,6 +142,7 @@ impl<'a> Lowerer<'a> {
         self.notes.push(super::Note {
             what,
             loc: node.loc,
+            scheduled: None,
         });
     }
 
