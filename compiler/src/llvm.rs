@@ -41,6 +41,21 @@ pub fn object(
     Ok(object)
 }
 
+/// Compiles with LLVM for this process, without the cache.
+#[cfg(feature = "llvm")]
+pub fn fresh(function: &Function, options: &Options) -> Result<Executable, Failure> {
+    let object = made(function, options, &Target::host(), aiai_mlir::ENTRY)?;
+    load(object).map_err(|e| Failure::environment(e.to_string()))
+}
+
+/// Whether LLVM is built in; if not, how to get it.
+pub fn available() -> Result<(), Failure> {
+    match cfg!(feature = "llvm") {
+        true => Ok(()),
+        false => Err(missing()),
+    }
+}
+
 /// Compiles with LLVM, whatever the cache holds.
 #[cfg(feature = "llvm")]
 fn made(
@@ -82,6 +97,12 @@ pub fn emit(
 
 /// Says that LLVM is not built in.
 #[cfg(not(feature = "llvm"))]
+pub fn fresh(_: &Function, _: &Options) -> Result<Executable, Failure> {
+    Err(missing())
+}
+
+/// Says that LLVM is not built in.
+#[cfg(not(feature = "llvm"))]
 pub fn compile(_: &Function, _: &Options) -> Result<Executable, Failure> {
     Err(missing())
 }
@@ -98,7 +119,6 @@ pub fn emit(_: &Function, _: &Options, _: bool, _: &Target) -> Result<String, Fa
     Err(missing())
 }
 
-#[cfg(not(feature = "llvm"))]
 fn missing() -> Failure {
     Failure::environment(
         "this build has no LLVM; `scripts/llvm.sh` installs it, and \
