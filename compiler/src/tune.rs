@@ -13,7 +13,7 @@ mod text;
 mod trial;
 
 pub use bench::{Bench, CAREFUL, by_turns};
-pub use contraction::find;
+pub use contraction::{Found, find};
 pub use journal::{Journal, Record, Verdict, path as journal_path};
 pub use machine::processor;
 pub use text::{Header, file, schedule as schedule_text};

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::{Backend, Global, TuneArgs};
 use crate::project::Project;
 use crate::train::Signals;
-use crate::tune::{self, Bench, Journal, Record, Setting, Step, Tuning, Verdict};
+use crate::tune::{self, Bench, Found, Journal, Record, Setting, Step, Tuning, Verdict};
 use crate::{Ended, Failure, Outcome, backend, driver, llvm, output};
 
 mod report;
@@ -62,70 +62,129 @@ pub fn run(args: &TuneArgs, global: &Global) -> Ended {
     // Found out before hours of work are lost.
     files::check_writable(&args.out).map_err(|e| Failure::output(&e))?;
     let pool = backend::pool(global)?;
-    let about = about(args, &project, &name, &options.schedules, &pool);
-    let path = tune::journal_path(&args.out);
-    let mut journal = match args.resume {
-        true => Journal::resume(&path, &about)?,
-        false => Journal::create(&path, &about)?,
-    };
-    if global.verbose {
-        for other in found.others.iter().collect::<BTreeSet<_>>() {
-            output::complain(&format!("left as it is: {other}"));
-        }
-    }
-    let left = found.others.len();
-    let mut tunings = Vec::new();
-    for contraction in found.contractions {
-        tunings.push(Tuning::new(
-            contraction,
-            &options.schedules,
-            args.seed,
-            &pool,
-        )?);
-    }
-    let signals = Signals::catch()?;
-    let start = Instant::now();
-    let setting = Setting {
-        trials: args.trials as usize,
-        over_budget: &|| start.elapsed().as_secs_f64() >= args.budget,
-        stopped: &|| signals.stopped().is_some(),
-        used: &|candidate| used(candidate, function, &options),
-    };
-    let end = search(&mut tunings, &mut journal, &setting, &signals)?;
-    let tuned: Vec<Schedule> = tunings.iter().filter_map(report::schedule).collect();
-    let model = match end {
-        End::Interrupted(_) => None,
-        End::Trials | End::Budget if tuned.is_empty() => None,
-        End::Trials | End::Budget => {
-            let whole = || Bench::new(function.clone(), options.weights.clone(), &pool);
-            whole_model(&whole, &options.schedules, &tuned, &mut journal, &signals)?
-        }
-    };
-    let report = Report {
+    let subject = Subject {
         args,
-        about: &about,
-        threads: pool.threads(),
-        tunings: &tunings,
-        left,
-        ended: match end {
-            End::Trials => "trials",
-            End::Budget => "budget",
-            End::Interrupted(_) => "interrupt",
-        },
-        model,
+        about: about(args, &project, &name, &options.schedules, &pool),
+        function,
+        options,
+        pool,
     };
-    let text = tune::file(&report.header(), &tuned)?;
-    files::write_atomically(&args.out, |file| file.write_all(text.as_bytes()))
-        .map_err(|e| Failure::output(&e))?;
-    if let End::Interrupted(outcome) = end {
-        let message = format!(
-            "interrupted; {} has the best so far, and `--resume` goes on",
-            output::path(&args.out)
-        );
-        return Err(Failure { outcome, message });
+    subject.tune(found, global)
+}
+
+/// A function to be tuned.
+struct Subject<'s> {
+    args: &'s TuneArgs,
+    about: BTreeMap<String, String>,
+    function: &'s Function,
+    options: Options,
+    pool: Pool,
+}
+
+impl Subject<'_> {
+    fn tune(&self, found: Found, global: &Global) -> Ended {
+        let args = self.args;
+        let path = tune::journal_path(&args.out);
+        let mut journal = match args.resume {
+            true => Journal::resume(&path, &self.about)?,
+            false => Journal::create(&path, &self.about)?,
+        };
+        if global.verbose {
+            for other in found.others.iter().collect::<BTreeSet<_>>() {
+                output::complain(&format!("left as it is: {other}"));
+            }
+        }
+        let left = found.others.len();
+        let (defaults, pool) = (&self.options.schedules, &self.pool);
+        let begun = |contraction| Tuning::new(contraction, defaults, args.seed, pool);
+        let tunings = found.contractions.into_iter().map(begun);
+        let mut tunings = tunings.collect::<Result<Vec<Tuning>, Failure>>()?;
+        let signals = Signals::catch()?;
+        let start = Instant::now();
+        let setting = Setting {
+            trials: args.trials as usize,
+            over_budget: &|| start.elapsed().as_secs_f64() >= args.budget,
+            stopped: &|| signals.stopped().is_some(),
+            used: &|candidate| used(candidate, self.function, &self.options),
+        };
+        let end = search(&mut tunings, &mut journal, &setting, &signals)?;
+        let tuned: Vec<Schedule> = tunings.iter().filter_map(report::schedule).collect();
+        let model = match end {
+            End::Interrupted(_) => None,
+            End::Trials | End::Budget if tuned.is_empty() => None,
+            End::Trials | End::Budget => self.whole(&tuned, &mut journal, &signals)?,
+        };
+        let report = Report {
+            args,
+            about: &self.about,
+            threads: pool.threads(),
+            tunings: &tunings,
+            left,
+            ended: match end {
+                End::Trials => "trials",
+                End::Budget => "budget",
+                End::Interrupted(_) => "interrupt",
+            },
+            model,
+        };
+        let text = tune::file(&report.header(), &tuned)?;
+        files::write_atomically(&args.out, |file| file.write_all(text.as_bytes()))
+            .map_err(|e| Failure::output(&e))?;
+        if let End::Interrupted(outcome) = end {
+            let message = format!(
+                "interrupted; {} has the best so far, and `--resume` goes on",
+                output::path(&args.out)
+            );
+            return Err(Failure { outcome, message });
+        }
+        report.print(global);
+        Ok(Outcome::Success)
     }
-    report.print(global);
-    Ok(Outcome::Success)
+
+    /// Seconds of the whole function before and after, on random inputs; nothing where they do not suit it.
+    fn whole(
+        &self,
+        tuned: &[Schedule],
+        journal: &mut Journal,
+        signals: &Signals,
+    ) -> Result<Option<(f64, f64)>, Failure> {
+        let texts: Vec<String> = tuned.iter().map(tune::schedule_text).collect();
+        // No contraction is called that.
+        let (name, text) = ("*", texts.join("\n"));
+        if let Some(known) = journal.get(name, &text) {
+            return Ok(known.times);
+        }
+        let measured = || {
+            let weights = self.options.weights.clone();
+            let bench = Bench::new(self.function.clone(), weights, &self.pool)?;
+            let defaults = &self.options.schedules;
+            let before = bench.compile(defaults)?;
+            let after = bench.compile(&[tuned, defaults.as_slice()].concat())?;
+            let stopped = || signals.stopped().is_some();
+            tune::by_turns(&bench, (&before, &after), tune::CAREFUL, &stopped)
+        };
+        let compared = match measured() {
+            Ok(Some(compared)) => compared,
+            Ok(None) => return Ok(None),
+            Err(failure) => {
+                output::complain(&format!("the whole is not timed: {}", failure.message));
+                return Ok(None);
+            }
+        };
+        let record = Record {
+            contraction: name.to_owned(),
+            candidate: text,
+            verdict: match compared.better() {
+                true => Verdict::Better,
+                false => Verdict::Slower,
+            },
+            why: None,
+            score: Some(compared.ratio),
+            times: Some((compared.before, compared.before * compared.ratio)),
+        };
+        journal.append(&record)?;
+        Ok(record.times)
+    }
 }
 
 /// What must be the same where a search goes on.
@@ -233,48 +292,4 @@ fn progress_bar(length: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// Seconds of the whole function before and after, on random inputs; nothing where they do not suit it.
-fn whole_model<'p>(
-    bench: &dyn Fn() -> Result<Bench<'p>, Failure>,
-    defaults: &[Schedule],
-    tuned: &[Schedule],
-    journal: &mut Journal,
-    signals: &Signals,
-) -> Result<Option<(f64, f64)>, Failure> {
-    let texts: Vec<String> = tuned.iter().map(tune::schedule_text).collect();
-    // No contraction is called that.
-    let (name, text) = ("*", texts.join("\n"));
-    if let Some(known) = journal.get(name, &text) {
-        return Ok(known.times);
-    }
-    let measured = || {
-        let bench = bench()?;
-        let before = bench.compile(defaults)?;
-        let after = bench.compile(&[tuned, defaults].concat())?;
-        let stopped = || signals.stopped().is_some();
-        tune::by_turns(&bench, (&before, &after), tune::CAREFUL, &stopped)
-    };
-    let compared = match measured() {
-        Ok(Some(compared)) => compared,
-        Ok(None) => return Ok(None),
-        Err(failure) => {
-            output::complain(&format!("the whole is not timed: {}", failure.message));
-            return Ok(None);
-        }
-    };
-    let record = Record {
-        contraction: name.to_owned(),
-        candidate: text,
-        verdict: match compared.better() {
-            true => Verdict::Better,
-            false => Verdict::Slower,
-        },
-        why: None,
-        score: Some(compared.ratio),
-        times: Some((compared.before, compared.before * compared.ratio)),
-    };
-    journal.append(&record)?;
-    Ok(record.times)
 }
