@@ -103,6 +103,7 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
             .collect(),
         packed: Vec::new(),
         notes: Vec::new(),
+        waiting: HashMap::new(),
         places: HashMap::new(),
         nodes: HashMap::new(),
         lazy: HashSet::new(),
@@ -137,6 +138,8 @@ struct Lowerer<'a> {
     constants: HashSet<Value>,
     packed: Vec<Packed>,
     notes: Vec<Note>,
+    /// Groups of rows that are lowered with the product that reads them.
+    waiting: HashMap<Value, &'a OpNode>,
     places: HashMap<Value, Place>,
     nodes: HashMap<Value, &'a OpNode>,
     /// Values that are computed where they are used.
@@ -201,7 +204,15 @@ impl<'a> Lowerer<'a> {
     fn region(&mut self, region: &'a Region) {
         // What is checked in a branch or a loop is not checked behind it.
         let checked = self.checked.clone();
+        self.waiting_rows(region);
         for node in &region.ops {
+            if node
+                .results
+                .first()
+                .is_some_and(|r| self.waiting.contains_key(r))
+            {
+                continue;
+            }
             self.b.loc = node.loc;
             for &result in &node.results {
                 self.nodes.insert(result, node);

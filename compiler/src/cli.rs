@@ -110,11 +110,14 @@ aiai run examples/minilm --text \"A cat sleeps.\" --text \"A kitten naps.\""
     )]
     Run(RunArgs),
     /// Print a program as the compiler sees it.
-    #[command(after_help = "Example: aiai emit model.aiai:main --ir tensor --after differentiate")]
+    #[command(
+        after_help = "Examples:\n  aiai emit model.aiai:main --ir tensor --after differentiate\n  \
+aiai emit --ir irdl > aiai.irdl.mlir && aiai emit model.aiai --ir mlir | mlir-opt --irdl-file=aiai.irdl.mlir"
+    )]
     Emit {
         /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml, `main` or
-        /// the only one.
-        target: String,
+        /// the only one. A FILE.mlir is read as `--ir mlir` and `--ir mlir-loop` write it, and printed as it is.
+        target: Option<String>,
         /// Which form.
         #[arg(long, value_enum, default_value_t = Form::Tensor)]
         ir: Form,
@@ -308,8 +311,14 @@ pub enum Form {
     Tensor,
     /// Loops over buffers.
     Loop,
-    /// What goes to MLIR.
+    /// Whole tensors, in the dialect `aiai` of MLIR.
     Mlir,
+    /// Loops over buffers, in the dialect `aiai` of MLIR.
+    MlirLoop,
+    /// The declaration of the dialect, for `mlir-opt --irdl-file`.
+    Irdl,
+    /// The loops in the dialects of MLIR that LLVM takes.
+    MlirLlvm,
     /// Optimised LLVM IR; needs a build with `--features llvm`.
     Llvm,
     /// Assembly made by LLVM; needs a build with `--features llvm`.

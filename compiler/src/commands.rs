@@ -90,7 +90,7 @@ pub fn run(cli: &Cli) -> Ended {
                 locations: *locations,
                 processor,
             };
-            emit::run(target, &options, global)
+            emit::run(target.as_deref(), &options, global)
         }
         Command::Doctor => doctor::run(global),
     }

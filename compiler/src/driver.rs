@@ -64,13 +64,6 @@ pub fn schedules(program: &Program, global: &Global) -> Result<Vec<Schedule>, Fa
     Ok(all)
 }
 
-/// The schedules of the library.
-pub fn library_schedules() -> Vec<Schedule> {
-    check("library", "fn nothing() {}", &Disk)
-        .schedules()
-        .unwrap_or_default()
-}
-
 /// The parameters of an entry that are weights, by number: the leaves of its modules.
 pub fn weights(entry: &Entry) -> Vec<usize> {
     let params = entry.signature.params.iter();

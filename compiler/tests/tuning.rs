@@ -16,6 +16,8 @@ fn none(x: f32[B]) -> f32[B] { x + x }
 
 fn shapeless(x: f32[B, K], y: f32[K, N]) -> f32[B, N] { x @ y }
 
+fn whole(x: i32[B, 4], y: i32[4, 4]) -> i32[B, 4] { x @ y }
+
 schedule plain for contract on cpu where constant(right) {
   tile columns by 16, rows by 8
   parallel columns, rows
@@ -333,10 +335,7 @@ mod llvm {
                 "no contraction",
             ),
             (
-                tune(
-                    "tiny.aiai:shapeless",
-                    &["--dim", "B=4", "--dim", "K=4", "--dim", "N=4"],
-                ),
+                tune("tiny.aiai:whole", &["--dim", "B=4"]),
                 2,
                 "gets a schedule that can be tuned",
             ),

@@ -8,6 +8,7 @@ pub mod inputs;
 pub mod kernels;
 pub mod oracle;
 pub mod random;
+pub mod schedules;
 
 pub use generate::{Options, Program, generate};
 pub use inputs::arguments;

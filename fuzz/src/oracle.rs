@@ -5,6 +5,7 @@
 //! it, and machine code must give the same bits for every number of threads.
 
 use aiai_codegen::Options;
+use aiai_codegen::lower::{Lowering, Packed};
 use aiai_ir::eval::{self, Array, EvalError};
 use aiai_ir::ops::is_access;
 use aiai_ir::{Function, Module, Sym};
@@ -38,14 +39,17 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug)]
 pub struct Backend {
     pub name: &'static str,
-    pub compile: fn(&Function) -> Result<Executable, String>,
+    /// What a function is lowered with.
+    pub options: fn(&Function) -> Options,
+    pub compile: fn(&Function, &Options) -> Result<Executable, String>,
 }
 
 /// The backend that is always there.
 pub const CRANELIFT: Backend = Backend {
     name: "cranelift",
-    compile: |function| {
-        aiai_codegen::compile(function, &Options::default()).map_err(|e| e.to_string())
+    options: |_| Options::default(),
+    compile: |function, options| {
+        aiai_codegen::compile(function, options).map_err(|e| e.to_string())
     },
 };
 
@@ -76,7 +80,8 @@ pub fn check(program: &Program, pools: &[Pool], backend: Backend) -> Verdict {
     let Some(function) = optimised.get(program.entry) else {
         return fail(0, "passes", "the entry is gone".into());
     };
-    let code = match (backend.compile)(function) {
+    let lowered_with = (backend.options)(function);
+    let code = match (backend.compile)(function, &lowered_with) {
         Ok(code) => code,
         Err(e) => return fail(0, "compile", e),
     };
@@ -96,7 +101,7 @@ pub fn check(program: &Program, pools: &[Pool], backend: Backend) -> Verdict {
             &code,
             &args,
             pools,
-            backend.name,
+            (backend.name, &lowered_with),
         ) {
             Ok(true) => runs += 1,
             Ok(false) => skipped += 1,
@@ -124,7 +129,7 @@ fn compare_case(
     code: &Executable,
     args: &[Array],
     pools: &[Pool],
-    backend: &'static str,
+    (backend, lowered_with): (&'static str, &Options),
 ) -> Result<bool, (&'static str, String)> {
     let options = eval::Options {
         bound: true,
@@ -141,7 +146,7 @@ fn compare_case(
     };
     let after = eval::run(optimised, entry, args, &bits);
     agree(&expected, after.map_err(|e| e.message)).map_err(|e| ("passes", e))?;
-    let loops = run_loops(optimised, entry, args, &expected);
+    let loops = run_loops(optimised, entry, args, &expected, lowered_with);
     if let Some(loops) = loops {
         agree(&expected, loops).map_err(|e| ("lowering", e))?;
     }
@@ -174,27 +179,78 @@ fn run_loops(
     entry: Sym,
     args: &[Array],
     expected: &Result<Vec<Array>, EvalError>,
+    lowered_with: &Options,
 ) -> Option<Result<Vec<Array>, String>> {
-    let mut loops = aiai_codegen::lower::lower(optimised.get(entry)?, false);
+    let source = optimised.get(entry)?;
+    let lowering = Lowering {
+        check_nan: false,
+        schedules: &lowered_with.schedules,
+        weights: &lowered_with.weights,
+    };
+    let loops = aiai_codegen::lower::lower_with(source, &lowering);
+    // Results are parameters of the loop function, written over; packed weights come behind them.
+    let results = expected.as_ref().ok()?;
+    let mut all = args.to_vec();
+    all.extend(results.iter().map(unlike));
+    if let Some(prepare) = loops.prepare {
+        let shapes = packed_shapes(source, args, &loops.packed)?;
+        let blank = loops.packed.iter().zip(shapes);
+        let mut given = args.to_vec();
+        given.extend(blank.map(|(p, shape)| blank_array(p.dtype, shape)));
+        match run_function(prepare, &given)? {
+            Ok(mut made) => all.extend(made.split_off(args.len())),
+            Err(message) => return Some(Err(message)),
+        }
+    }
+    let outcome = run_function(loops.main, &all)?;
+    let ends = args.len() + results.len();
+    Some(outcome.map(|mut all| {
+        all.truncate(ends);
+        all.split_off(args.len())
+    }))
+}
+
+/// A loop function on the evaluator, its memory planned; `None` where it is beyond the limits.
+fn run_function(mut loops: Function, args: &[Array]) -> Option<Result<Vec<Array>, String>> {
     aiai_codegen::memory::plan(&mut loops);
+    let name = loops.name;
     let mut module = Module::default();
     if let Err(e) = verify_loops(&mut module, loops) {
         return Some(Err(e));
     }
-    // Results are parameters of the loop function, written over.
-    let results = expected.as_ref().ok()?;
-    let mut all = args.to_vec();
-    all.extend(results.iter().map(unlike));
     let options = eval::Options {
         max_steps: 1 << 22,
         kernels: &crate::kernels::Kernels,
         ..eval::Options::default()
     };
-    match eval::run(&module, entry, &all, &options) {
-        Ok(mut all) => Some(Ok(all.split_off(args.len()))),
+    match eval::run(&module, name, args, &options) {
+        Ok(all) => Some(Ok(all)),
         Err(e) if beyond(&e) => None,
         Err(e) => Some(Err(e.message)),
     }
+}
+
+/// The sizes of packed weights; `None` where a dimension does not follow from the arguments.
+fn packed_shapes(source: &Function, args: &[Array], packed: &[Packed]) -> Option<Vec<Vec<usize>>> {
+    let mut sizes = std::collections::HashMap::new();
+    for (&param, arg) in source.params().iter().zip(args) {
+        for (dim, &size) in source.ty(param).shape().iter().zip(&arg.shape) {
+            if let Some(sym) = dim.as_sym() {
+                sizes.insert(sym, size as i64);
+            }
+        }
+    }
+    let shape = |p: &Packed| {
+        let dims = p.shape.iter();
+        dims.map(|d| usize::try_from(d.eval(&|sym| sizes.get(&sym).copied())?).ok())
+            .collect::<Option<Vec<usize>>>()
+    };
+    packed.iter().map(shape).collect()
+}
+
+fn blank_array(dtype: aiai_ir::DType, shape: Vec<usize>) -> Array {
+    let count = shape.iter().product();
+    Array::floats(dtype, shape, std::iter::repeat_n(f64::NAN, count))
 }
 
 /// An array that differs in every element: what nothing writes is found.

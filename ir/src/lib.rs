@@ -1,4 +1,4 @@
-//! The typed SSA IR: types, dimensions, op table, builder, text form, verifier, reference evaluator.
+//! The typed SSA IR: types, dimensions, op table, builder, text form, MLIR form, verifier, reference evaluator.
 //!
 //! This crate does no I/O and knows neither source text nor machines.
 
@@ -8,6 +8,7 @@ pub mod dim;
 pub mod dtype;
 pub mod eval;
 pub mod literal;
+pub mod mlir;
 pub mod module;
 pub mod ops;
 pub mod rule;

@@ -3,6 +3,7 @@
 //! Everything that must know every op is derived from [`Op`]: text form, verifier, reference pages.
 //! Bodies of type rules live in `ops/<family>.rs`. Type inference matches ops without a wildcard arm.
 
+use crate::mlir::{Encoded, Fields, Misfit, Schema};
 use crate::text::{Attribute, ParseError, Parser};
 use crate::{AffineMap, DType, Dim, Literal, Sym, Type};
 
@@ -15,11 +16,13 @@ mod kinds;
 mod loops;
 mod movement;
 mod reduction;
+mod signature;
 
 pub use contract::SpaceRole;
 pub use control::{is_access, shown_message, trip_count};
 pub use infer::RegionTypes;
 pub use kinds::{ArgKind, BinaryKind, CompareKind, FuseKind, ReduceKind, ScatterKind, UnaryKind};
+pub use signature::{Class, Signature, Slot};
 
 /// The levels at which an op may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +72,21 @@ macro_rules! ops {
             $( $(#[doc = $doc])+ $variant $({ $($attr: $ty),+ })? ),+
         }
 
-        /// Row numbers of the table.
-        enum Row { $( $variant ),+ }
+        /// A row of the table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Row { $( $variant ),+ }
+
+        impl Row {
+            /// Every row, in order.
+            pub const ALL: &'static [Row] = &[ $( Row::$variant ),+ ];
+
+            /// What attributes of the row look like in MLIR, by name.
+            pub fn schemas(self) -> Vec<(&'static str, Schema)> {
+                match self {
+                    $( Row::$variant => vec![$($( (stringify!($attr), <$ty as Encoded>::schema()) ),+)?] ),+
+                }
+            }
+        }
 
         impl Op {
             /// Every row of the table, in order.
@@ -85,12 +101,15 @@ macro_rules! ops {
                 } ),+
             ];
 
+            pub fn row(&self) -> Row {
+                match self {
+                    $( Op::$variant $({ $($attr: _),+ })? => Row::$variant ),+
+                }
+            }
+
             /// The table row of this op.
             pub fn info(&self) -> &'static OpInfo {
-                let row = match self {
-                    $( Op::$variant $({ $($attr: _),+ })? => Row::$variant ),+
-                };
-                &Op::TABLE[row as usize]
+                self.row().info()
             }
 
             /// Calls `visit` with the name and the text of every attribute, in order.
@@ -114,6 +133,19 @@ macro_rules! ops {
                 let op = match mnemonic {
                     $( $mnemonic => Op::$variant $({
                         $($attr: parser.attribute(stringify!($attr))?),+
+                    })?, )+
+                    _ => return Ok(None),
+                };
+                Ok(Some(op))
+            }
+
+            /// Takes the attributes of the op called `mnemonic` from those of an MLIR op; `None` for an
+            /// unknown name.
+            #[allow(unused_variables)]
+            pub(crate) fn decode(mnemonic: &str, fields: &mut Fields) -> Result<Option<Op>, Misfit> {
+                let op = match mnemonic {
+                    $( $mnemonic => Op::$variant $({
+                        $($attr: fields.take(stringify!($attr))?),+
                     })?, )+
                     _ => return Ok(None),
                 };
@@ -253,7 +285,34 @@ ops! {
     Kernel { name: Sym, results: Vec<Type> } = "kernel", loops, Loop, Memory;
 }
 
+impl Row {
+    pub fn info(self) -> &'static OpInfo {
+        &Op::TABLE[self as usize]
+    }
+
+    /// What ops of the row are called: the kinds where the kind names the op.
+    pub fn names(self) -> Vec<&'static str> {
+        if self == Row::Unary {
+            UnaryKind::ALL.iter().map(|kind| kind.name()).collect()
+        } else if self == Row::Binary {
+            BinaryKind::ALL.iter().map(|kind| kind.name()).collect()
+        } else if self == Row::Compare {
+            CompareKind::ALL.iter().map(|kind| kind.name()).collect()
+        } else {
+            vec![self.info().mnemonic]
+        }
+    }
+}
+
 impl Op {
+    /// The op that a kind names.
+    pub(crate) fn named_by_kind(name: &str) -> Option<Op> {
+        let unary = UnaryKind::from_name(name).map(|kind| Op::Unary { kind });
+        let binary = || BinaryKind::from_name(name).map(|kind| Op::Binary { kind });
+        let compare = || CompareKind::from_name(name).map(|kind| Op::Compare { kind });
+        unary.or_else(binary).or_else(compare)
+    }
+
     /// The name in the text form: the kind where the kind names the op.
     pub fn name(&self) -> &'static str {
         if let Op::Unary { kind } = self {

@@ -6,5 +6,7 @@ mod parse;
 mod print;
 
 pub use attribute::Attribute;
+pub(crate) use parse::parse_dim;
 pub use parse::{ParseError, Parser, parse_module};
+pub(crate) use print::relation_text;
 pub use print::{PrintOptions, print_function, print_module};

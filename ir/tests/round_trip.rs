@@ -1,6 +1,7 @@
-//! The IR text round-trips: print, parse, print gives the same bytes, and the module verifies.
+//! The IR text round-trips: print, parse, print gives the same bytes, and the module verifies. So does the
+//! form in MLIR.
 
-use aiai_ir::{Stage, parse_module, print_module, verify};
+use aiai_ir::{Stage, mlir, parse_module, print_module, verify};
 
 fn check(source: &str) {
     let module = parse_module(source).unwrap_or_else(|e| panic!("{e}"));
@@ -8,6 +9,9 @@ fn check(source: &str) {
     let printed = print_module(&module, Default::default());
     let again = parse_module(&printed).unwrap_or_else(|e| panic!("{e}\n{printed}"));
     assert_eq!(module, again);
+    assert_eq!(printed, print_module(&again, Default::default()));
+    let exported = mlir::export(&module, Default::default());
+    let (again, _) = mlir::import(&exported).unwrap_or_else(|e| panic!("{e}\n{exported}"));
     assert_eq!(printed, print_module(&again, Default::default()));
 }
 

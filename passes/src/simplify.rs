@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use aiai_ir::{Function, Op, OpNode, Region, Scalar, Value};
 
 mod constants;
+mod contractions;
 mod elementwise;
 mod movement;
 
@@ -16,6 +17,7 @@ const LIMIT: usize = 16;
 
 /// Simplifies every op of the function.
 pub fn simplify(function: &mut Function) {
+    contractions::drop_units(function);
     let mut body = std::mem::take(&mut function.body);
     let mut scope = Scope {
         function,

@@ -16,6 +16,7 @@ pub mod arithmetic;
 pub mod convert;
 pub mod exports;
 pub mod math;
+pub mod number;
 pub mod pow;
 pub mod reduce;
 pub mod rows;

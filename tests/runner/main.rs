@@ -75,7 +75,8 @@ fn find(folder: &Path) -> (Vec<Case>, Vec<String>) {
         let Ok(path) = path.strip_prefix("tests/cases") else {
             continue;
         };
-        if path.extension().is_none_or(|e| e != "aiai") || !path.to_string_lossy().contains(&filter)
+        if path.extension().is_none_or(|e| e != "aiai" && e != "mlir")
+            || !path.to_string_lossy().contains(&filter)
         {
             continue;
         }

@@ -4,6 +4,7 @@
 //! rest is there with the feature `llvm`, which needs LLVM 22 on the machine that builds.
 
 mod control;
+mod functions;
 mod kernels;
 mod memory;
 mod scalars;

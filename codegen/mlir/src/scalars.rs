@@ -27,6 +27,14 @@ pub fn type_of(scalar: &str, lanes: Option<i64>) -> String {
     }
 }
 
+/// What a choice between numbers says before their type: that of the condition, but not between scalars.
+pub fn condition_type(lanes: Option<i64>) -> String {
+    match lanes {
+        None => String::new(),
+        Some(_) => format!("{}, ", type_of("i1", lanes)),
+    }
+}
+
 pub fn scalar_type(dtype: DType) -> &'static str {
     match dtype {
         DType::Bool | DType::I8 | DType::U8 => "i8",
@@ -150,8 +158,9 @@ impl Translator<'_, '_> {
     }
 
     fn select(&mut self, condition: &str, a: &str, b: &str, ty: &str) -> Name {
+        let truth = condition_type(self.lanes);
         self.w
-            .value(&format!("arith.select {condition}, {a}, {b} : {ty}"))
+            .value(&format!("arith.select {condition}, {a}, {b} : {truth}{ty}"))
     }
 
     fn is(&mut self, relation: &str, x: &str, y: &str, ty: &str) -> Name {
@@ -207,13 +216,21 @@ impl Translator<'_, '_> {
             | UnaryKind::Sin
             | UnaryKind::Cos
             | UnaryKind::Erf
-            | UnaryKind::Not => {
-                let scalar = scalar_type(dtype);
-                let name = format!("aiai_{}_{scalar}", kind.name());
-                self.in_lanes(&name, &[x.to_owned()], &[scalar], scalar)
-            }
+            | UnaryKind::Not => self.function(kind, scalar_type(dtype), x),
         };
         self.rounded(dtype, value)
+    }
+
+    /// A function such as exp: in place where it is made so, or of the runtime.
+    fn function(&mut self, kind: UnaryKind, scalar: &str, x: &str) -> Name {
+        let inlined = match scalar {
+            "f32" => self.inlined(kind, x),
+            _ => None,
+        };
+        inlined.unwrap_or_else(|| {
+            let name = format!("aiai_{}_{scalar}", kind.name());
+            self.in_lanes(&name, &[x.to_owned()], &[scalar], scalar)
+        })
     }
 
     fn int_unary(&mut self, kind: UnaryKind, dtype: DType, x: &str) -> Name {

@@ -26,6 +26,8 @@ pub struct Unit<'s> {
     /// Functions and constants that are finished.
     pub items: String,
     pub count: usize,
+    /// Names of the functions of numbers that are finished.
+    pub functions: HashSet<String>,
     /// Functions of the runtime that are called, with their types.
     imports: BTreeMap<String, &'static abi::Symbol>,
 }
@@ -51,6 +53,7 @@ pub fn module(functions: &[(&Function, String)]) -> Text {
         freed: HashSet::new(),
         items: String::new(),
         count: 0,
+        functions: HashSet::new(),
         imports: BTreeMap::new(),
     };
     let mut entries = String::new();

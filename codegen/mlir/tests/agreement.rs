@@ -14,9 +14,9 @@ fn random_programs_agree() {
     let pools = [1, 2].map(|threads| Pool::new(threads).expect("a pool"));
     let backend = Backend {
         name: "llvm",
-        compile: |function| {
-            aiai_mlir::compile(function, &aiai_codegen::Options::default())
-                .map_err(|e| e.to_string())
+        options: aiai_fuzz::schedules::options,
+        compile: |function, options| {
+            aiai_mlir::compile(function, options).map_err(|e| e.to_string())
         },
     };
     let mut compared = 0;
@@ -61,7 +61,8 @@ fn both_backends_give_the_same_bits() {
         let options = aiai_passes::Options::default();
         aiai_passes::optimize(&mut module, program.entry, &options).expect("primitives");
         let function = module.get(program.entry).expect("the entry");
-        let cranelift = (aiai_fuzz::CRANELIFT.compile)(function).expect("machine code");
+        let cranelift = (aiai_fuzz::CRANELIFT.compile)(function, &aiai_codegen::Options::default())
+            .expect("machine code");
         let llvm =
             aiai_mlir::compile(function, &aiai_codegen::Options::default()).expect("machine code");
         for case in 0..program.sizes.len() {

@@ -10,13 +10,16 @@ use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
 use super::{Lowerer, Place};
 
 mod alone;
+mod attention;
 mod choose;
 mod emit;
 mod epilogue;
 mod pack;
+mod panels;
 mod plan;
 mod problem;
 mod register;
+mod rowwise;
 
 pub use alone::{Alone, Fit, Scheduled};
 use choose::{Choice, Chosen, choose};
@@ -88,6 +91,9 @@ impl<'a> Lowerer<'a> {
         if self.schedules.is_empty() || self.check_nan {
             return false;
         }
+        if self.attention(node, result) {
+            return true;
+        }
         let product = node.results[0];
         let leaves = match self.leaves(result, product, out) {
             Ok(leaves) => leaves,
@@ -113,9 +119,10 @@ impl<'a> Lowerer<'a> {
         let mut reasons = Vec::new();
         let mut chosen = None;
         for layout in layouts {
-            let Some(problem) = self.problem(node, &leaves, &layout) else {
+            let Some(mut problem) = self.problem(node, &leaves, &layout) else {
                 return self.unscheduled(node, "its operands are no dense floats");
             };
+            problem.stored = self.dtype(result);
             let constant = |t: &Tensor| t.param.is_some_and(|p| self.constants.contains(&p));
             match choose(&problem, self.schedules, &constant, &self.facts) {
                 Chosen::Variants(found) => {

@@ -42,7 +42,7 @@ pub mod value;
 
 pub use program::{Entry, Loader, Program, Shape, Signature, TestKind, check};
 pub use rules::RuleSet;
-pub use schedules::{ScheduleFile, read_schedules};
+pub use schedules::{ScheduleFile, library_schedules, read_schedules};
 pub use types::{Leaf, Role};
 pub use value::{GArg, Ty};
 

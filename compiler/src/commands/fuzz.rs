@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use aiai_fuzz::{Program, Verdict, check, generate};
@@ -11,7 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::cli::{Backend, Global};
-use crate::{Ended, Failure, Outcome, driver, llvm, output};
+use crate::{Ended, Failure, Outcome, llvm, output};
 
 pub struct Options<'a> {
     pub seed: u64,
@@ -53,17 +52,8 @@ pub fn run(options: &Options, global: &Global) -> Ended {
     let backend = match global.backend {
         Backend::Llvm => aiai_fuzz::Backend {
             name: "llvm",
-            compile: |function| {
-                static SCHEDULES: LazyLock<Vec<aiai_ir::Schedule>> =
-                    LazyLock::new(driver::library_schedules);
-                let options = aiai_codegen::Options {
-                    // Some parameters are packed, others not.
-                    weights: (0..function.params().len()).step_by(2).collect(),
-                    schedules: SCHEDULES.clone(),
-                    ..Default::default()
-                };
-                llvm::compile(function, &options).map_err(|e| e.message)
-            },
+            options: aiai_fuzz::schedules::options,
+            compile: |function, options| llvm::compile(function, options).map_err(|e| e.message),
         },
         Backend::Interp | Backend::Cranelift => aiai_fuzz::CRANELIFT,
     };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::mlir::{Attr, Encoded, Schema};
 use crate::text::{Attribute, ParseError, Parser};
 
 macro_rules! kinds {
@@ -25,6 +26,22 @@ macro_rules! kinds {
 
             pub fn from_name(name: &str) -> Option<$enum> {
                 $enum::ALL.iter().copied().find(|kind| kind.name() == name)
+            }
+        }
+
+        impl Encoded for $enum {
+            fn encode(&self) -> Attr {
+                Attr::Text(self.name().into())
+            }
+
+            fn decode(attr: Attr) -> Result<$enum, String> {
+                let name = String::decode(attr)?;
+                $enum::from_name(&name).ok_or_else(|| format!("unknown kind `{name}`"))
+            }
+
+            fn schema() -> Schema {
+                let is = |kind: &$enum| Schema::Is(kind.encode());
+                Schema::AnyOf($enum::ALL.iter().map(is).collect())
             }
         }
 

@@ -4,10 +4,11 @@ use std::fmt::{self, Write};
 
 use super::parse::{ParseError, Parser};
 use super::print::is_plain;
+use crate::mlir::Encoded;
 use crate::{AffineExpr, AffineMap, DType, Dim, Literal, Scalar, Sym, Type};
 
 /// A value that an op may carry as an attribute.
-pub trait Attribute {
+pub trait Attribute: Encoded {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
     fn read(parser: &mut Parser) -> Result<Self, ParseError>

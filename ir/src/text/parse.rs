@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use super::Attribute;
 use super::lexer::{Token, lex};
 use crate::module::{Function, Library, Loc, Module, OpNode, Region, Require, Value};
-use crate::ops::{BinaryKind, CompareKind, UnaryKind};
 use crate::{DType, Dim, Literal, Op, Relation, Scalar, Sym, Type};
 
 /// Regions and parenthesised dimensions may nest this deep.
@@ -21,7 +20,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    pub(super) fn at(source: &str, offset: usize, message: impl Into<String>) -> ParseError {
+    pub(crate) fn at(source: &str, offset: usize, message: impl Into<String>) -> ParseError {
         let before = &source[..offset];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
@@ -33,15 +32,19 @@ impl ParseError {
     }
 }
 
+/// Reads a dimension expression, and nothing else.
+pub(crate) fn parse_dim(source: &str) -> Result<Dim, ParseError> {
+    let mut parser = Parser::new(source)?;
+    let dim = parser.dim()?;
+    if *parser.peek() != Token::End {
+        return Err(parser.error("expected the end of the dimension".into()));
+    }
+    Ok(dim)
+}
+
 /// Reads a module. The result is not verified.
 pub fn parse_module(source: &str) -> Result<Module, ParseError> {
-    let mut parser = Parser {
-        source,
-        tokens: lex(source)?,
-        at: 0,
-        depth: 0,
-        values: HashMap::new(),
-    };
+    let mut parser = Parser::new(source)?;
     let mut module = Module::default();
     while *parser.peek() != Token::End {
         let function = parser.function()?;
@@ -63,6 +66,16 @@ pub struct Parser<'s> {
 }
 
 impl Parser<'_> {
+    fn new(source: &str) -> Result<Parser<'_>, ParseError> {
+        Ok(Parser {
+            source,
+            tokens: lex(source)?,
+            at: 0,
+            depth: 0,
+            values: HashMap::new(),
+        })
+    }
+
     fn peek(&self) -> &Token {
         &self.tokens[self.at].0
     }
@@ -501,14 +514,8 @@ impl Parser<'_> {
     }
 
     fn op(&mut self, name: &str) -> Result<Op, ParseError> {
-        if let Some(kind) = UnaryKind::from_name(name) {
-            return Ok(Op::Unary { kind });
-        }
-        if let Some(kind) = BinaryKind::from_name(name) {
-            return Ok(Op::Binary { kind });
-        }
-        if let Some(kind) = CompareKind::from_name(name) {
-            return Ok(Op::Compare { kind });
+        if let Some(op) = Op::named_by_kind(name) {
+            return Ok(op);
         }
         let braces = matches!(self.peek(), Token::Mark("{"));
         let Some(op) = Op::parse(name, self)? else {

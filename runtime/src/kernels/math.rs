@@ -1,8 +1,10 @@
 //! f32 functions without branches: exp, log and their relatives, hyperbolic tangent, error function.
 //!
-//! Inlined into row kernels, where the compiler turns the loop over them into vector code. Special
-//! values (NaN, infinities, zeros, subnormals) come out right by selects. The polynomials are made by
-//! `runtime/tools/minimax.py`; ranges and errors stand beside them.
+//! Inlined into row kernels, where the compiler turns the loop over them into vector code; the LLVM backend makes
+//! its code from them too. Special values (NaN, infinities, zeros, subnormals) come out right by selects. The
+//! polynomials are made by `runtime/tools/minimax.py`; ranges and errors stand beside them.
+
+use super::number::{Bits, Number};
 
 /// ln 2 with 9 bits, so that its product with an exponent is exact, and the rest.
 const LN2_SHORT: f32 = 0.693_359_4;
@@ -17,11 +19,11 @@ const TWO_THIRDS_BITS: i32 = 0x3f2a_aaab;
 
 /// c[0] x^(n-1) + ... + c[n-1], by Horner's rule with fused steps.
 #[inline(always)]
-pub(super) fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
-    let mut sum = c[0];
+fn polynomial<T: Number, const N: usize>(x: T, c: [f32; N]) -> T {
+    let mut sum = x.constant(c[0]);
     let mut i = 1;
     while i < N {
-        sum = sum.mul_add(x, c[i]);
+        sum = sum.mul_add(x, x.constant(c[i]));
         i += 1;
     }
     sum
@@ -29,30 +31,32 @@ pub(super) fn polynomial<const N: usize>(x: f32, c: [f32; N]) -> f32 {
 
 /// 2^n for n in -126..=127.
 #[inline(always)]
-fn power_of_two(n: i32) -> f32 {
-    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+fn power_of_two<B: Bits>(n: B) -> B::Number {
+    (n + n.constant(127)).shift_left(23).number()
 }
 
 /// x = n ln 2 + r with |r| at most ln 2 / 2; returns n as a float and as an integer, and r.
 #[inline(always)]
-fn reduce_exponent(x: f32) -> (f32, i32, f32) {
-    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
-    let n = shifted - ROUNDER;
-    let integer = (shifted.to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32);
-    let r = n.mul_add(-LN2_SHORT, x);
-    (n, integer, n.mul_add(-LN2_SHORT_REST, r))
+fn reduce_exponent<T: Number>(x: T) -> (T, T::Bits, T) {
+    let rounder = x.constant(ROUNDER);
+    let shifted = x.mul_add(x.constant(std::f32::consts::LOG2_E), rounder);
+    let n = shifted - rounder;
+    let integer = shifted.bits() - rounder.bits();
+    let r = n.mul_add(x.constant(-LN2_SHORT), x);
+    (n, integer, n.mul_add(x.constant(-LN2_SHORT_REST), r))
 }
 
 /// `x` kept within `low..=high`; NaN stays.
 #[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
+fn clamp<T: Number>(x: T, low: f32, high: f32) -> T {
+    let (low, high) = (x.constant(low), x.constant(high));
+    let x = low.when(x.less(low), x);
+    high.when(high.less(x), x)
 }
 
 /// e^x.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub fn exp<T: Number>(x: T) -> T {
     // Beyond these the result is 0 or infinite.
     let (_, n, r) = reduce_exponent(clamp(x, -104.0, 89.0));
     // e^r = 1 + r + r^2 q(r), error 2^-28.
@@ -67,17 +71,19 @@ pub fn exp(x: f32) -> f32 {
         ],
     );
     // 1 + r as a rounded sum and what it lost.
-    let sum = 1.0 + r;
-    let lost = (1.0 - sum) + r;
+    let one = x.constant(1.0);
+    let sum = one + r;
+    let lost = (one - sum) + r;
     let y = sum + (r * r).mul_add(q, lost);
     // In two steps, since 2^n alone may overflow or be subnormal; only the last one rounds.
-    let half = n >> 1;
-    y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    let half = n.shift_right(1);
+    y * power_of_two(half) * power_of_two(n - half)
 }
 
 /// e^x - 1, accurate near 0.
 #[inline(always)]
-pub fn expm1(x: f32) -> f32 {
+pub fn expm1<T: Number>(x: T) -> T {
+    let k = |value| x.constant(value);
     let (n_float, n, r) = reduce_exponent(clamp(x, -30.0, 89.0));
     // e^r - 1 = r + r^2 q(r), error 2^-28.
     let q = polynomial(
@@ -93,23 +99,23 @@ pub fn expm1(x: f32) -> f32 {
     );
     let p = (r * r).mul_add(q, r);
     // 2^n p + (2^n - 1), halved and doubled, since 2^128 overflows.
-    let half = power_of_two(n.wrapping_sub(1));
-    let scaled = 2.0 * half.mul_add(p, half - 0.5);
-    let y = if n_float == 0.0 { p } else { scaled };
-    if x == 0.0 { x } else { y }
+    let half = power_of_two(n - n.constant(1));
+    let scaled = k(2.0) * half.mul_add(p, half - k(0.5));
+    let y = p.when(n_float.equals(k(0.0)), scaled);
+    x.when(x.equals(k(0.0)), y)
 }
 
 /// x = 2^e m with m in [2/3, 4/3), for normal positive x; returns e and m.
 #[inline(always)]
-fn split_exponent(x: f32) -> (i32, f32) {
-    let bits = x.to_bits() as i32;
-    let e = bits.wrapping_sub(TWO_THIRDS_BITS) >> 23;
-    (e, f32::from_bits(bits.wrapping_sub(e << 23) as u32))
+fn split_exponent<T: Number>(x: T) -> (T::Bits, T) {
+    let bits = x.bits();
+    let e = (bits - bits.constant(TWO_THIRDS_BITS)).shift_right(23);
+    (e, (bits - e.shift_left(23)).number())
 }
 
 /// (ln(1 + f) - f) / f^2 for |f| up to 1/3; its share of the logarithm has error 2^-26.5.
 #[inline(always)]
-fn log_polynomial(f: f32) -> f32 {
+fn log_polynomial<T: Number>(f: T) -> T {
     polynomial(
         f,
         [
@@ -128,48 +134,48 @@ fn log_polynomial(f: f32) -> f32 {
 
 /// Natural logarithm.
 #[inline(always)]
-pub fn log(x: f32) -> f32 {
-    let subnormal = x < f32::MIN_POSITIVE;
-    let normal = if subnormal { x * 8_388_608.0 } else { x };
+pub fn log<T: Number>(x: T) -> T {
+    let k = |value| x.constant(value);
+    let subnormal = x.less(k(f32::MIN_POSITIVE));
+    let normal = (x * k(8_388_608.0)).when(subnormal, x);
     let (e, m) = split_exponent(normal);
-    let e = e as f32 - if subnormal { 23.0 } else { 0.0 };
-    let f = m - 1.0;
+    let e = e.rounded() - k(23.0).when(subnormal, k(0.0));
+    let f = m - k(1.0);
     let y = (f * f).mul_add(log_polynomial(f), f);
-    let y = e.mul_add(LN2, e.mul_add(LN2_REST, y));
-    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
-    let y = if x < 0.0 { f32::NAN } else { y };
+    let y = e.mul_add(k(LN2), e.mul_add(k(LN2_REST), y));
+    let y = k(f32::NEG_INFINITY).when(x.equals(k(0.0)), y);
+    let y = k(f32::NAN).when(x.less(k(0.0)), y);
     // NaN and infinity are their own logarithms.
-    if x < f32::INFINITY { y } else { x }
+    y.when(x.less(k(f32::INFINITY)), x)
 }
 
 /// ln(1 + x), accurate near 0.
 #[inline(always)]
-pub fn log1p(x: f32) -> f32 {
-    let u = 1.0 + x;
+pub fn log1p<T: Number>(x: T) -> T {
+    let k = |value| x.constant(value);
+    let one = k(1.0);
+    let u = one + x;
     // What the addition lost; beyond 2^25 it no longer matters.
-    let lost = if x < 1.0 {
-        x - (u - 1.0)
-    } else {
-        1.0 - (u - x)
-    };
+    let lost = (x - (u - one)).when(x.less(one), one - (u - x));
     let (e, m) = split_exponent(u);
-    let lost = lost * power_of_two(e.wrapping_neg());
-    let lost = if u < 33_554_432.0 { lost } else { 0.0 };
-    let exact = m - 1.0;
+    let lost = lost * power_of_two(e.constant(0) - e);
+    let lost = lost.when(u.less(k(33_554_432.0)), k(0.0));
+    let exact = m - one;
     let f = exact + lost;
     let rest = (exact - f) + lost;
     let y = (f * f).mul_add(log_polynomial(f), rest) + f;
-    let e = e as f32;
-    let y = e.mul_add(LN2, e.mul_add(LN2_REST, y));
-    let y = if x == 0.0 { x } else { y };
-    let y = if x == -1.0 { f32::NEG_INFINITY } else { y };
-    let y = if x < -1.0 { f32::NAN } else { y };
-    if x < f32::INFINITY { y } else { x }
+    let e = e.rounded();
+    let y = e.mul_add(k(LN2), e.mul_add(k(LN2_REST), y));
+    let y = x.when(x.equals(k(0.0)), y);
+    let y = k(f32::NEG_INFINITY).when(x.equals(k(-1.0)), y);
+    let y = k(f32::NAN).when(x.less(k(-1.0)), y);
+    y.when(x.less(k(f32::INFINITY)), x)
 }
 
 /// Hyperbolic tangent.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
+pub fn tanh<T: Number>(x: T) -> T {
+    let k = |value| x.constant(value);
     let a = x.abs();
     let u = x * x;
     // x + x^3 p(x^2) up to 0.6, error 2^-33.
@@ -185,13 +191,14 @@ pub fn tanh(x: f32) -> f32 {
         ],
     );
     let small = (x * u).mul_add(p, x);
-    let large = 1.0 - 2.0 / (exp(2.0 * a) + 1.0);
-    (if a < 0.6 { small } else { large }).copysign(x)
+    let large = k(1.0) - k(2.0) / (exp(k(2.0) * a) + k(1.0));
+    small.when(a.less(k(0.6)), large).copysign(x)
 }
 
 /// The error function.
 #[inline(always)]
-pub fn erf(x: f32) -> f32 {
+pub fn erf<T: Number>(x: T) -> T {
+    let k = |value| x.constant(value);
     let a = x.abs();
     // x + x p(x^2) up to 0.95, error 2^-30.
     let p = polynomial(
@@ -208,7 +215,7 @@ pub fn erf(x: f32) -> f32 {
     );
     let small = x.mul_add(p, x);
     // 1 - e^(-a g(a)) from there to 3.93, where the result becomes 1; error 2^-32.
-    let t = if a > 3.93 { 3.93 } else { a };
+    let t = k(3.93).when(k(3.93).less(a), a);
     let g = polynomial(
         t,
         [
@@ -222,8 +229,8 @@ pub fn erf(x: f32) -> f32 {
             1.128_567_9,
         ],
     );
-    let large = (1.0 - exp(-t * g)).copysign(x);
-    if a < 0.95 { small } else { large }
+    let large = (k(1.0) - exp(-t * g)).copysign(x);
+    small.when(a.less(k(0.95)), large)
 }
 
 /// Square root, correctly rounded.

@@ -33,7 +33,7 @@ pub fn choose(
     constant: &dyn Fn(&super::problem::Tensor) -> bool,
     facts: &Facts,
 ) -> Chosen {
-    let both = [Rc::new(problem.clone()), Rc::new(problem.exchanged())];
+    let both = [false, true].map(|exchanged| Rc::new(problem.oriented(exchanged)));
     let mut found: Vec<Choice> = Vec::new();
     let mut reasons = Vec::new();
     for schedule in schedules.iter().filter(|s| s.pattern == Pattern::Contract) {

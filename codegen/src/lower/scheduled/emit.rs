@@ -21,11 +21,12 @@ const TYPICAL: i64 = 64;
 enum Loop {
     /// Over all of an index.
     Index(usize),
-    /// Over blocks of the last index of an axis.
+    /// Over blocks of an axis.
     Tile(Axis, i64),
 }
 
-/// A part of an axis: where it begins and how far it goes.
+/// A part of an axis: where it begins and how far it goes. Rows and columns count all indices of their group,
+/// the last one rounded up to whole register blocks where there are others.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
     pub low: Value,
@@ -41,9 +42,60 @@ pub struct Nest<'k> {
     pub left: Source,
     pub right: Source,
     pub leaves: Vec<Value>,
+    /// Added to positions in the result and the left operand, where these are scratch memory of a block of rows.
+    pub out_shift: Option<Value>,
+    pub left_shift: Option<Value>,
+    /// Numbers by which rows of the product are divided, and the row that the first is of.
+    pub divisors: Option<(Value, Value)>,
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
+}
+
+impl<'k> Nest<'k> {
+    pub fn new(
+        kernel: &'k Kernel<'k>,
+        problem: Shared,
+        plan: Plan,
+        left: Source,
+        right: Source,
+    ) -> Nest<'k> {
+        let even = |axis, block: i64| {
+            let size = problem.last(axis).as_const();
+            size.is_some_and(|n| n % block == 0)
+        };
+        Nest {
+            kernel,
+            even_rows: even(Axis::Rows, plan.rows),
+            even_columns: even(Axis::Columns, plan.columns),
+            problem,
+            plan,
+            left,
+            right,
+            leaves: Vec::new(),
+            out_shift: None,
+            left_shift: None,
+            divisors: None,
+        }
+    }
+
+    /// The last index of an axis in whole register blocks.
+    fn padded(&self, axis: Axis) -> Dim {
+        let block = Dim::from(self.plan.block(axis));
+        self.problem.last(axis).ceil_div(block) * block
+    }
+
+    /// What a range of an axis counts.
+    fn extent(&self, axis: Axis) -> Dim {
+        let group = self.problem.group(axis);
+        match (axis, group.split_last()) {
+            (Axis::Rows | Axis::Columns, Some((_, outer))) if !outer.is_empty() => {
+                let outer = outer.iter().map(|&i| self.problem.sizes[i]);
+                Dim::product(outer) * self.padded(axis)
+            }
+            _ => self.problem.last(axis),
+        }
+    }
 }
 
 /// Where an operand is read.
@@ -88,20 +140,8 @@ impl<'a> Lowerer<'a> {
         };
         let leaves = problem.leaves.iter().map(|l| l.buffer).collect::<Vec<_>>();
         let leaves = leaves.into_iter().map(|buffer| self.flat(buffer)).collect();
-        let even = |axis, block: i64| {
-            let size = problem.last(axis).as_const();
-            size.is_some_and(|n| n % block == 0)
-        };
-        let nest = Nest {
-            kernel,
-            even_rows: even(Axis::Rows, plan.rows),
-            even_columns: even(Axis::Columns, plan.columns),
-            problem: problem.clone(),
-            plan,
-            left,
-            right,
-            leaves,
-        };
+        let mut nest = Nest::new(kernel, problem, plan, left, right);
+        nest.leaves = leaves;
         self.tasks_of(&nest);
     }
 
@@ -110,7 +150,7 @@ impl<'a> Lowerer<'a> {
         let (shared, inner) = loops(&nest.problem, &nest.plan);
         let size = |l: &Loop| match *l {
             Loop::Index(i) => nest.problem.sizes[i],
-            Loop::Tile(axis, by) => nest.problem.last(axis).ceil_div(Dim::from(by)),
+            Loop::Tile(axis, by) => nest.extent(axis).ceil_div(Dim::from(by)),
         };
         let sizes: Vec<Dim> = shared.iter().map(size).collect();
         let grain = grain(&nest.problem, &sizes);
@@ -121,7 +161,7 @@ impl<'a> Lowerer<'a> {
             let whole = |this: &mut Self, axis| Range {
                 low: zero,
                 count: {
-                    let size = nest.problem.last(axis);
+                    let size = nest.extent(axis);
                     this.dim(size)
                 },
             };
@@ -206,9 +246,13 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The loops over register blocks.
-    fn blocks_of(&mut self, nest: &Nest, order: &[Axis], at: &At) {
+    pub(super) fn blocks_of(&mut self, nest: &Nest, order: &[Axis], at: &At) {
         let Some((&axis, rest)) = order.split_first() else {
-            return self.register_block(nest, at);
+            let mut at = at.clone();
+            for axis in [Axis::Rows, Axis::Columns] {
+                self.leave_outer(nest, &mut at, axis);
+            }
+            return self.register_block(nest, &at);
         };
         let size = nest.plan.block(axis);
         let range = match axis {
@@ -221,6 +265,24 @@ impl<'a> Lowerer<'a> {
             this.enter(&mut inner, Loop::Tile(axis, size), block);
             this.blocks_of(nest, rest, &inner);
         });
+    }
+
+    /// Where the block of an axis is: the values of the outer indices, and where it begins in the last one.
+    fn leave_outer(&mut self, nest: &Nest, at: &mut At, axis: Axis) {
+        let group = nest.problem.group(axis);
+        let Some((_, outer)) = group.split_last().filter(|(_, outer)| !outer.is_empty()) else {
+            return;
+        };
+        let range = match axis {
+            Axis::Rows => &mut at.rows,
+            _ => &mut at.columns,
+        };
+        let padded = self.dim(nest.padded(axis));
+        let number = self.b.binary(BinaryKind::Div, range.low, padded);
+        range.low = self.b.binary(BinaryKind::Rem, range.low, padded);
+        let sizes: Vec<Dim> = outer.iter().map(|&i| nest.problem.sizes[i]).collect();
+        let values = self.delinearize(&sizes, number);
+        at.fixed.extend(outer.iter().copied().zip(values));
     }
 
     /// The position in a tensor, as one row, of the indices that are fixed and some others.
@@ -249,18 +311,11 @@ impl<'a> Lowerer<'a> {
 /// The loops that threads share, and those within.
 fn loops(problem: &Problem, plan: &Plan) -> (Vec<Loop>, Vec<Loop>) {
     let mut shared: Vec<Loop> = problem.batch.iter().map(|&i| Loop::Index(i)).collect();
-    let mut inner = Vec::new();
-    let outer = |axis: Axis| {
-        let group = problem.group(axis);
-        let (_, outer) = group.split_last().unwrap_or((&0, &[]));
-        outer.iter().map(|&i| Loop::Index(i))
-    };
     let mut left = plan.tiles.clone();
     for &axis in &plan.parallel {
         if axis == Axis::Batch {
             continue;
         }
-        shared.extend(outer(axis));
         let tile = left.iter().position(|t| t.0 == axis);
         shared.push(match tile {
             Some(at) => {
@@ -270,13 +325,8 @@ fn loops(problem: &Problem, plan: &Plan) -> (Vec<Loop>, Vec<Loop>) {
             None => Loop::Tile(axis, plan.block(axis)),
         });
     }
-    for axis in [Axis::Columns, Axis::Rows] {
-        if !plan.parallel.contains(&axis) {
-            inner.extend(outer(axis));
-        }
-    }
-    inner.extend(left.into_iter().map(|(axis, by)| Loop::Tile(axis, by)));
-    (shared, inner)
+    let inner = left.into_iter().map(|(axis, by)| Loop::Tile(axis, by));
+    (shared, inner.collect())
 }
 
 /// Tasks that are done together, so that each is worth waking a thread.

@@ -1,7 +1,7 @@
 //! Epilogues: what is computed elementwise from a contraction, on vectors while they are in registers.
 
 use aiai_ir::schedule::Axis;
-use aiai_ir::{AffineMap, Op, Value};
+use aiai_ir::{AffineMap, BinaryKind, Op, Value};
 
 use super::super::{Lowerer, Place};
 use super::emit::{At, Nest};
@@ -87,10 +87,18 @@ impl<'a> Lowerer<'a> {
 
     /// The result at a vector of the product.
     pub(super) fn finished(&mut self, nest: &Nest, at: &At, lanes: &Lanes) -> Value {
-        if nest.kernel.result == nest.kernel.product {
-            return lanes.product;
+        let mut product = lanes.product;
+        if let Some((buffer, first)) = nest.divisors {
+            let at = self.b.binary(BinaryKind::Sub, lanes.row, first);
+            let number = self.b.value(Op::Load, &[buffer, at]);
+            let number = self.b.cast(number, nest.problem.acc);
+            let number = self.splat(number, nest.plan.lanes);
+            product = self.b.binary(BinaryKind::Div, product, number);
         }
-        let product = self.b.cast(lanes.product, self.dtype(nest.kernel.product));
+        if nest.kernel.result == nest.kernel.product {
+            return product;
+        }
+        let product = self.b.cast(product, self.dtype(nest.kernel.product));
         let lanes = Lanes { product, ..*lanes };
         let map = nest.kernel.out_map.clone();
         self.lanes_at(nest, at, &lanes, nest.kernel.result, map, &mut Vec::new())
@@ -135,7 +143,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A number that is the same everywhere.
-    fn constant_number(&mut self, value: Value) -> Value {
+    pub(super) fn constant_number(&mut self, value: Value) -> Value {
         if let Some(Place::Scalar(scalar)) = self.places.get(&value) {
             return *scalar;
         }

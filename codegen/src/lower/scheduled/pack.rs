@@ -5,7 +5,7 @@
 //! are loaded; other operands when the contraction starts.
 
 use aiai_ir::schedule::{Axis, Part};
-use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, Type, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Type, Value};
 
 use super::super::Lowerer;
 use super::emit::{At, Nest, Source};
@@ -23,7 +23,7 @@ pub struct Packed {
 }
 
 /// The axis that an operand shares with the result alone.
-fn axis_of(part: Part) -> Axis {
+pub(super) fn axis_of(part: Part) -> Axis {
     match part {
         Part::Left => Axis::Rows,
         _ => Axis::Columns,
@@ -31,7 +31,7 @@ fn axis_of(part: Part) -> Axis {
 }
 
 /// The indices of panels, outermost first: batch, free indices, summed ones.
-fn indices(problem: &Problem, tensor: &Tensor, part: Part) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn indices(problem: &Problem, tensor: &Tensor, part: Part) -> (Vec<usize>, Vec<usize>) {
     let uses = |i: &&usize| !tensor.strides[**i].is_const(0);
     let batch = problem.batch.iter().filter(uses);
     let (_, outer) = problem
@@ -65,14 +65,19 @@ impl<'a> Lowerer<'a> {
         let Some(param) = constant else {
             let buffer = self.alloc(tensor.dtype, &shape);
             let from = self.flat(tensor.buffer);
-            self.pack_into(problem, tensor, part, (from, buffer), &shape);
+            self.copy_panels(problem, tensor, part, (from, buffer), &shape);
             return self.flat(buffer);
         };
         let order = outer
             .iter()
             .chain(problem.group(axis).last())
             .chain(&summed);
-        let strides = order.map(|&i| tensor.strides[i]).collect();
+        let strides = order.map(|&i| tensor.strides[i]);
+        let parts = problem.row_parts.iter().flat_map(|p| [p.0, p.1]);
+        let strides: Vec<Dim> = match part {
+            Part::Left => Iterator::chain(strides, parts).collect(),
+            _ => strides.collect(),
+        };
         let key = (shape.clone(), strides, width);
         let known = self
             .packed
@@ -96,57 +101,9 @@ impl<'a> Lowerer<'a> {
         self.in_prepare(|this| {
             let target = this.b.add_param(&name, ty, true);
             let from = this.flat(param);
-            this.pack_into(problem, tensor, part, (from, target), &shape);
+            this.copy_panels(problem, tensor, part, (from, target), &shape);
         });
         self.flat(buffer)
-    }
-
-    fn pack_into(
-        &mut self,
-        problem: &Problem,
-        tensor: &Tensor,
-        part: Part,
-        (from, to): (Value, Value),
-        shape: &[Dim],
-    ) {
-        let (outer, summed) = indices(problem, tensor, part);
-        let last = problem.group(axis_of(part)).last().copied();
-        let size = problem.last(axis_of(part));
-        let width = shape[shape.len() - 1];
-        let tasks = &shape[..=outer.len()];
-        let count = self.product(tasks);
-        self.parallel(count, 1, |this, task| {
-            let at = this.delinearize(tasks, task);
-            let wide = this.dim(width);
-            let first = this.mul(at[outer.len()], wide);
-            let sums: Vec<Dim> = summed.iter().map(|&i| problem.sizes[i]).collect();
-            this.nest(&sums, &mut Vec::new(), &mut |this, inner| {
-                let total = this.dim(width);
-                this.for_loop(total, 1, |this, lane| {
-                    let index = this.add(first, lane);
-                    let mut position = this.dim(tensor.offset);
-                    let indices = outer.iter().zip(&at).chain(summed.iter().zip(inner));
-                    let mut all: Vec<(usize, Value)> = indices.map(|(&i, &v)| (i, v)).collect();
-                    let end = this.dim(size - Dim::from(1));
-                    let inside = this.b.binary(BinaryKind::Min, index, end);
-                    all.extend(last.map(|i| (i, inside)));
-                    for (i, value) in all {
-                        let stride = this.dim(tensor.strides[i]);
-                        let step = this.mul(value, stride);
-                        position = this.add(position, step);
-                    }
-                    let element = this.b.value(Op::Load, &[from, position]);
-                    let zero = this.number(tensor.dtype, 0.0);
-                    let exists = this.b.compare(CompareKind::Le, index, end);
-                    let element = this.b.select(exists, element, zero);
-                    let mut place = vec![element, to];
-                    place.extend(&at);
-                    place.extend(inner);
-                    place.push(lane);
-                    this.b.op(Op::Store, &place, Vec::new());
-                });
-            });
-        });
     }
 
     /// The position of the panel that a block reads.

@@ -135,7 +135,8 @@ impl Plan {
             }
             self.transposed = true;
         }
-        if self.transposed && !sums_once {
+        // Sums that are not finished wait in the result.
+        if !sums_once && (self.transposed || problem.stored != problem.acc) {
             self.tiles.retain(|t| t.0 != Axis::Summed);
         }
         let along = match self.transposed {
@@ -149,6 +150,14 @@ impl Plan {
             .all(|leaf| dense(&leaf.strides, along) || repeats(&leaf.strides))
         {
             return Err("the epilogue reads elements that are no neighbours".into());
+        }
+        let by_row = !problem
+            .stride(&problem.right.strides, Axis::Rows)
+            .is_const(0);
+        if self.pack_right && by_row {
+            return Err(
+                "every row reads other elements of the right operand: they are not packed".into(),
+            );
         }
         if !self.pack_right {
             let step = problem.stride(&problem.right.strides, Axis::Columns);

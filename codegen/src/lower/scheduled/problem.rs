@@ -35,11 +35,16 @@ pub struct Problem {
     pub summed: Vec<usize>,
     pub left: Tensor,
     pub right: Tensor,
+    /// What the last index of the rows is made of in the left operand, outermost first: sizes and strides. Rows
+    /// that are neighbours in the result alone are still one index: every row has a position of its own.
+    pub row_parts: Vec<(Dim, Dim)>,
     /// Strides of the result; its buffer is made when the loops are.
     pub out: Vec<Dim>,
     /// What the epilogue reads.
     pub leaves: Vec<Tensor>,
     pub acc: DType,
+    /// What is stored of the result.
+    pub stored: DType,
 }
 
 impl Problem {
@@ -77,11 +82,20 @@ impl Problem {
         }
     }
 
-    /// The same with the operands, and so rows and columns, exchanged.
-    pub fn exchanged(&self) -> Problem {
+    /// The problem as loops see it, with the operands, and so rows and columns, exchanged or not.
+    pub fn oriented(&self, exchanged: bool) -> Problem {
         let mut other = self.clone();
-        std::mem::swap(&mut other.left, &mut other.right);
-        std::mem::swap(&mut other.rows, &mut other.columns);
+        if exchanged {
+            std::mem::swap(&mut other.left, &mut other.right);
+            std::mem::swap(&mut other.rows, &mut other.columns);
+        }
+        other.merge();
+        // Without rows, as where a filter slides over one channel, the lines of the result are rows.
+        if other.rows.is_empty() && other.columns.len() > 1 {
+            let line = other.columns.remove(other.columns.len() - 2);
+            other.row_parts = vec![(other.sizes[line], Dim::from(0))];
+            other.rows.push(line);
+        }
         other
     }
 
@@ -91,15 +105,31 @@ impl Problem {
             let mut group = self.group(*axis).to_vec();
             group.retain(|&i| !self.sizes[i].is_const(1));
             let mut merged: Vec<usize> = Vec::new();
+            let mut parts: Vec<(Dim, Dim)> = Vec::new();
             for &i in &group {
+                let part = (self.sizes[i], self.left.strides[i]);
                 match merged.last().copied() {
-                    Some(outer) if self.moves_alike(outer, i) => {
+                    Some(outer) if self.moves_alike(outer, i, *axis == Axis::Rows) => {
+                        let whole = |(_, stride): (Dim, Dim)| part.1 * part.0 == stride;
+                        match parts.last().copied() {
+                            Some(last) if whole(last) => {
+                                parts.pop();
+                                parts.push((part.0 * last.0, part.1));
+                            }
+                            _ => parts.push(part),
+                        }
                         self.sizes[i] = self.sizes[i] * self.sizes[outer];
                         merged.pop();
                         merged.push(i);
                     }
-                    _ => merged.push(i),
+                    _ => {
+                        parts = vec![part];
+                        merged.push(i);
+                    }
                 }
+            }
+            if *axis == Axis::Rows {
+                self.row_parts = parts;
             }
             match axis {
                 Axis::Batch => self.batch = merged,
@@ -110,10 +140,12 @@ impl Problem {
         }
     }
 
-    fn moves_alike(&self, outer: usize, inner: usize) -> bool {
-        let all = [&self.left.strides, &self.right.strides, &self.out];
+    fn moves_alike(&self, outer: usize, inner: usize, rows: bool) -> bool {
+        let left = (!rows).then_some(&self.left.strides);
         let leaves = self.leaves.iter().map(|leaf| &leaf.strides);
-        all.into_iter()
+        [&self.right.strides, &self.out]
+            .into_iter()
+            .chain(left)
             .chain(leaves)
             .all(|strides| strides[outer] == strides[inner] * self.sizes[inner])
     }
@@ -173,7 +205,7 @@ impl<'a> Lowerer<'a> {
         };
         let mut summed = roles.summed;
         summed.sort_by_key(first_use);
-        let mut problem = Problem {
+        Some(Problem {
             sizes: space.clone(),
             batch: in_out(roles.batch),
             rows: in_out(roles.rows),
@@ -181,12 +213,12 @@ impl<'a> Lowerer<'a> {
             summed,
             left,
             right,
+            row_parts: Vec::new(),
             out: out_strides,
             leaves: found,
             acc: *acc,
-        };
-        problem.merge();
-        Some(problem)
+            stored: self.dtype(node.results[0]),
+        })
     }
 
     /// A value in memory that is accessed by a map over a space, looked up through views.
@@ -229,7 +261,8 @@ impl<'a> Lowerer<'a> {
     pub fn through_views(&self, value: Value, map: AffineMap) -> (Value, AffineMap) {
         let (mut value, mut map) = (value, map);
         while let Some(node) = self.nodes.get(&value)
-            && matches!(self.places.get(&value), Some(Place::Lazy) | None)
+            && (matches!(self.places.get(&value), Some(Place::Lazy) | None)
+                || matches!(node.op, Op::Reshape { .. }))
             && let Some(inner) = self.view_map(node, &map)
         {
             (value, map) = (node.operands[0], inner);
@@ -271,6 +304,7 @@ impl<'a> Lowerer<'a> {
                 };
                 map.coords.iter().enumerate().map(coord).collect()
             }
+            Op::Reshape { shape: result } => return split_map(shape(0), result, map),
             Op::Reverse { axes } => {
                 let coord = |(k, c): (usize, &AffineExpr)| match axes.contains(&k) {
                     false => c.clone(),
@@ -286,4 +320,26 @@ impl<'a> Lowerer<'a> {
         };
         Some(AffineMap { coords })
     }
+}
+
+/// The access of what was reshaped, where every axis of it became several, one after the other.
+fn split_map(from: &[Dim], to: &[Dim], map: &AffineMap) -> Option<AffineMap> {
+    let mut coords = Vec::new();
+    let mut at = 0;
+    for &size in from {
+        let (mut covered, mut terms, mut offset) = (Dim::from(1), Vec::new(), Dim::from(0));
+        while covered != size || (at < to.len() && to[at].is_const(1)) {
+            let (part, coord) = (*to.get(at)?, &map.coords[at]);
+            terms = terms
+                .iter()
+                .map(|&(i, by): &(usize, Dim)| (i, by * part))
+                .collect();
+            terms.extend(coord.terms.iter().copied());
+            offset = offset * part + coord.offset;
+            covered = covered * part;
+            at += 1;
+        }
+        coords.push(AffineExpr::new(terms, offset));
+    }
+    (at == to.len()).then_some(AffineMap { coords })
 }

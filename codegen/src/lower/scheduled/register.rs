@@ -6,6 +6,7 @@ use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Type, Value};
 use super::super::Lowerer;
 use super::emit::{At, Nest, Source};
 use super::epilogue::Lanes;
+use super::problem::Problem;
 
 /// Where a block is: its rows and columns, clamped to those that exist.
 struct Block {
@@ -20,8 +21,10 @@ struct Block {
 
 /// The positions of what a sum reads, apart from the summed indices.
 struct Bases {
+    /// One for every row; a single one where the rows share their factors.
     left: Vec<Value>,
-    right: Value,
+    /// A single one; one for every row where those read other elements.
+    right: Vec<Value>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -127,10 +130,17 @@ impl<'a> Lowerer<'a> {
         let problem = &nest.problem;
         let left = match nest.left {
             Source::Strided(_) => {
-                let rows = block.rows.iter();
-                let last = problem.rows.last().copied();
-                let base = |&row: &Value| self.position(&problem.left, at, &[(last, row)]);
-                rows.map(base).collect()
+                let mut base = self.position(&problem.left, at, &[]);
+                if let Some(shift) = nest.left_shift {
+                    base = self.add(base, shift);
+                }
+                let shared = problem.row_parts.iter().all(|part| part.1.is_const(0));
+                let rows = block
+                    .rows
+                    .iter()
+                    .take(if shared { 1 } else { block.rows.len() });
+                rows.map(|&row| self.moved_by_row(problem, base, row))
+                    .collect()
             }
             Source::Panels(_) => {
                 let base = self.panel(nest, at, Part::Left);
@@ -143,12 +153,32 @@ impl<'a> Lowerer<'a> {
         };
         let right = match nest.right {
             Source::Strided(_) => {
-                let last = problem.columns.last().copied();
-                self.position(&problem.right, at, &[(last, block.columns[0])])
+                let column = (problem.columns.last().copied(), block.columns[0]);
+                let line = problem.rows.last().copied();
+                let shared = line.is_none_or(|i| problem.right.strides[i].is_const(0));
+                let rows = block
+                    .rows
+                    .iter()
+                    .take(if shared { 1 } else { block.rows.len() });
+                rows.map(|&row| self.position(&problem.right, at, &[column, (line, row)]))
+                    .collect()
             }
-            Source::Panels(_) => self.panel(nest, at, Part::Right),
+            Source::Panels(_) => vec![self.panel(nest, at, Part::Right)],
         };
         Bases { left, right }
+    }
+
+    /// The position in the left operand of a row, from that of row 0.
+    pub(super) fn moved_by_row(&mut self, problem: &Problem, base: Value, row: Value) -> Value {
+        let sizes: Vec<Dim> = problem.row_parts.iter().map(|part| part.0).collect();
+        let values = self.delinearize(&sizes, row);
+        let mut position = base;
+        for (value, &(_, stride)) in values.into_iter().zip(&problem.row_parts) {
+            let stride = self.dim(stride);
+            let step = self.mul(value, stride);
+            position = self.add(position, step);
+        }
+        position
     }
 
     /// Adds up over the summed indices, of which the outer ones are given.
@@ -230,12 +260,16 @@ impl<'a> Lowerer<'a> {
             &problem.right.strides,
             plan.columns,
         );
-        let right = self.add(bases.right, right_step);
+        let right: Vec<Value> = bases
+            .right
+            .iter()
+            .map(|&base| self.add(base, right_step))
+            .collect();
         if let Some((Part::Right, ahead)) = plan.prefetch
             && let Source::Panels(buffer) = nest.right
         {
             let far = self.int(ahead * plan.columns);
-            let far = self.add(right, far);
+            let far = self.add(right[0], far);
             self.b.op(Op::Prefetch, &[buffer, far], Vec::new());
         }
         let (source, stride, masked) = match nest.right {
@@ -245,24 +279,34 @@ impl<'a> Lowerer<'a> {
                 (buffer, step.as_const().unwrap_or(1), !nest.even_columns)
             }
         };
-        let mut lanes_of = Vec::new();
-        for vector in 0..vectors {
-            let from = self.int(vector as i64 * plan.lanes * stride);
-            let place = self.add(right, from);
-            let count = match masked {
-                true => block.columns_left[vector],
-                false => self.int(plan.lanes),
+        let load = |this: &mut Self, right: Value| -> Vec<Value> {
+            let lanes_of = |vector: usize| {
+                let from = this.int(vector as i64 * plan.lanes * stride);
+                let place = this.add(right, from);
+                let count = match masked {
+                    true => block.columns_left[vector],
+                    false => this.int(plan.lanes),
+                };
+                this.load_lanes(source, place, (plan.lanes, stride), count, problem.acc)
             };
-            lanes_of.push(self.load_lanes(source, place, (plan.lanes, stride), count, problem.acc));
-        }
+            (0..vectors).map(lanes_of).collect()
+        };
         let (Source::Strided(left) | Source::Panels(left)) = nest.left;
-        let mut next = Vec::new();
-        for (row, &base) in bases.left.iter().enumerate() {
-            let place = self.add(base, left_step);
-            let factor = self.b.value(Op::Load, &[left, place]);
-            let factor = self.b.cast(factor, problem.acc);
-            let factor = self.splat(factor, plan.lanes);
-            for (vector, &lanes) in lanes_of.iter().enumerate() {
+        let (mut next, mut factor, mut lanes) = (Vec::new(), None, Vec::new());
+        for row in 0..block.rows.len() {
+            if let Some(&right) = right.get(row) {
+                lanes = load(self, right);
+            }
+            let factor = match (bases.left.get(row), factor) {
+                (None, Some(shared)) => shared,
+                (base, _) => {
+                    let place = self.add(*base.unwrap_or(&bases.left[0]), left_step);
+                    let number = self.b.value(Op::Load, &[left, place]);
+                    let number = self.b.cast(number, problem.acc);
+                    *factor.insert(self.splat(number, plan.lanes))
+                }
+            };
+            for (vector, &lanes) in lanes.iter().enumerate() {
                 let sum = sums[row * vectors + vector];
                 next.push(self.b.value(Op::Fma, &[factor, lanes, sum]));
             }
@@ -312,7 +356,11 @@ impl<'a> Lowerer<'a> {
             (problem.rows.last().copied(), row),
             (problem.columns.last().copied(), column),
         ];
-        self.position(&out, at, &others)
+        let position = self.position(&out, at, &others);
+        match nest.out_shift {
+            Some(shift) => self.add(position, shift),
+            None => position,
+        }
     }
 
     /// Stores the sums; finished ones go through the epilogue.
@@ -386,7 +434,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A square of vectors, transposed: a perfect shuffle for every bit of a lane's number.
-    fn transpose(&mut self, mut vectors: Vec<Value>) -> Vec<Value> {
+    pub(super) fn transpose(&mut self, mut vectors: Vec<Value>) -> Vec<Value> {
         let half = vectors.len() / 2;
         for _ in 0..vectors.len().trailing_zeros() {
             let mut next = Vec::new();

@@ -27,6 +27,15 @@ pub struct ScheduleFile {
     features: Vec<Ident>,
 }
 
+/// The schedules of the library, in order.
+pub fn library_schedules() -> Vec<Schedule> {
+    let files = crate::stdlib::FILES.iter();
+    let texts = files.filter(|(name, _)| name.contains("schedules/"));
+    texts
+        .flat_map(|(name, text)| read_schedules(name, text).schedules)
+        .collect()
+}
+
 /// Reads a text of schedules, none or more. Other items are findings.
 pub fn read_schedules(name: &str, text: &str) -> ScheduleFile {
     let mut sources = SourceMap::default();

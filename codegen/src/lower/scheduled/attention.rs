@@ -1,0 +1,499 @@
+//! Attention by schedule: a product, what is done to its rows, and a product with the rows, block by block of rows.
+//!
+//! The scores of a block lie in scratch memory that fits the cache; those of all rows are never in memory. Rows
+//! are normalised where they lie, in passes of vectors, and are then the left operand of the second product. Where the
+//! last thing done to a row is a division by one number, the results of the second product are divided instead:
+//! fewer divisions, and fewer roundings in the sum.
+
+use std::collections::HashMap;
+
+use aiai_ir::schedule::{Axis, Pattern};
+use aiai_ir::{AffineMap, BinaryKind, Dim, FuseKind, Op, OpNode, Region, Schedule, Value};
+
+use super::super::{Lowerer, rows, whole};
+use super::emit::{At, Nest, Range, Source};
+use super::plan::Plan;
+use super::problem::Problem;
+use super::{Kernel, Shared};
+
+/// Two products and the rows in between.
+struct Attention<'a> {
+    /// The group that makes the rows, its product, and what the product's epilogue gives.
+    group: &'a Region,
+    scores: &'a OpNode,
+    scaled: Value,
+    /// What is elementwise behind the scores, and its accesses.
+    leaves: Vec<(Value, AffineMap)>,
+    /// The rows that the second product reads: those of the group, or what they are before the division by a
+    /// number of the row.
+    rows: Value,
+    divisor: Option<Value>,
+    /// The second product.
+    node: &'a OpNode,
+    tile: i64,
+    first: (Shared, Plan),
+    second: (Shared, Plan),
+}
+
+impl<'a> Lowerer<'a> {
+    /// Groups of rows that one product behind them alone reads: they wait for it.
+    pub fn waiting_rows(&mut self, region: &'a Region) {
+        if !self
+            .schedules
+            .iter()
+            .any(|s| s.pattern == Pattern::Attention)
+            || self.check_nan
+        {
+            return;
+        }
+        let mut uses: HashMap<Value, usize> = HashMap::new();
+        region.walk(&mut |node| {
+            let inner = node.regions.iter().flat_map(|r| &r.yields);
+            for &value in node.operands.iter().chain(inner) {
+                *uses.entry(value).or_default() += 1;
+            }
+        });
+        for &value in &region.yields {
+            *uses.entry(value).or_default() += 1;
+        }
+        let is_product =
+            |node: &OpNode| matches!(node.op, Op::Contract { .. }) && !node.op.is_view();
+        let read_by_product = |value: Value| {
+            region.ops.iter().any(|node| {
+                let inner = match node.op {
+                    Op::Fused { .. } => node.regions[0].ops.as_slice(),
+                    _ => std::slice::from_ref(node),
+                };
+                inner
+                    .iter()
+                    .any(|n| is_product(n) && n.operands.contains(&value))
+            })
+        };
+        for node in &region.ops {
+            let Op::Fused {
+                kind: FuseKind::Contract,
+            } = node.op
+            else {
+                continue;
+            };
+            let result = node.results[0];
+            let is_rows = rows::reduced(&node.regions[0]).is_some();
+            if is_rows && uses.get(&result) == Some(&1) && read_by_product(result) {
+                self.waiting.insert(result, node);
+            }
+        }
+    }
+
+    /// Lowers a product of rows that wait for it, rows and all; rows that cannot be are lowered on their own.
+    pub(super) fn attention(&mut self, node: &'a OpNode, result: Value) -> bool {
+        let found = node.operands.iter().find_map(|v| self.waiting.remove(v));
+        let Some(rows_node) = found else {
+            return false;
+        };
+        let group = &rows_node.regions[0];
+        for inner in &group.ops {
+            self.nodes.insert(inner.results[0], inner);
+        }
+        match self.attention_of(rows_node, node, result) {
+            Ok((attention, kernel)) => {
+                self.note(node, "schedule for attention".into());
+                self.attention_loops(&attention, kernel);
+                true
+            }
+            Err(reason) => {
+                self.note(node, format!("rows in memory: {reason}"));
+                self.fused(rows_node, FuseKind::Contract);
+                false
+            }
+        }
+    }
+
+    /// What the loops need, or why there are none.
+    fn attention_of(
+        &mut self,
+        rows_node: &'a OpNode,
+        node: &'a OpNode,
+        result: Value,
+    ) -> Result<(Attention<'a>, OwnKernel), String> {
+        let schedules = self.schedules;
+        let Some(schedule) = schedules.iter().find(|s| s.pattern == Pattern::Attention) else {
+            return Err("there is no schedule".into());
+        };
+        let group = &rows_node.regions[0];
+        let is_product = |n: &&OpNode| matches!(n.op, Op::Contract { .. }) && !n.op.is_view();
+        let mut products = group.ops.iter().filter(is_product);
+        let (Some(scores), None) = (products.next(), products.next()) else {
+            return Err("the rows are of several products".into());
+        };
+        let scaled = rows::reduced(group).ok_or("nothing is reduced")?;
+        let (product, rank) = (scores.results[0], self.shape(scaled).len());
+        let (
+            Op::Contract { out, .. },
+            Op::Contract {
+                out: own_out, maps, ..
+            },
+        ) = (&scores.op, &node.op)
+        else {
+            return Err("they are no products".into());
+        };
+        let p = rows_node.results[0];
+        if group.yields.len() != 1 || self.shape(group.yields[0]) != self.shape(scaled) {
+            return Err("the rows have another shape".into());
+        }
+        let shape = self.shape(scaled).to_vec();
+        if self.shape(product) != shape.as_slice() || rank < 2 {
+            return Err("the scores have another shape than the rows".into());
+        }
+        self.rows_are_simple(group, scaled, &shape)?;
+        let leaves = self.leaves(scaled, product, out)?;
+        let natural: Vec<usize> = (0..rank).collect();
+        let first = self
+            .problem(scores, &leaves, &natural)
+            .ok_or("operands are no dense floats")?;
+        let mut first = oriented(first, out, rank)?;
+        // Scratch memory has the rows of one block alone.
+        for &i in &first.batch {
+            first.out[i] = Dim::from(0);
+        }
+        let first_plan = plan_of(schedule, &first, &self.facts)?;
+        // The second product, whose left operand is the scratch memory.
+        let place = node
+            .operands
+            .iter()
+            .position(|&v| v == p)
+            .ok_or("the rows are not read")?;
+        let indices = maps[place]
+            .as_indices()
+            .ok_or("the rows are read elsewhere")?;
+        let own_leaves = self.leaves(result, node.results[0], own_out)?;
+        let rank = self.shape(result).len();
+        let layout: Vec<usize> = (0..rank).collect();
+        // Any buffer stands for the rows while their accesses are looked at.
+        self.places.insert(p, whole(first.left.buffer, shape.len()));
+        let second = self.problem(node, &own_leaves, &layout);
+        self.places.remove(&p);
+        let mut second = second
+            .ok_or("operands are no dense floats")?
+            .oriented(place == 1);
+        let (&[row], &[summed]) = (second.rows.as_slice(), second.summed.as_slice()) else {
+            return Err("the rows are several indices".into());
+        };
+        let (last, before) = indices.split_last().ok_or("the rows have no axes")?;
+        if summed != *last || before.last() != Some(&row) {
+            return Err("the rows are not summed along".into());
+        }
+        let others = &before[..before.len() - 1];
+        let batch = |i: &usize| others.contains(i);
+        if !second.batch.iter().all(batch) || first.batch.len() != second.batch.len() {
+            return Err("the two products have other batches".into());
+        }
+        second.left.offset = Dim::from(0);
+        second.left.strides.fill(Dim::from(0));
+        second.left.strides[row] = shape[shape.len() - 1];
+        second.left.strides[summed] = Dim::from(1);
+        second.row_parts = vec![(second.sizes[row], shape[shape.len() - 1])];
+        let second_plan = plan_of(schedule, &second, &self.facts)?;
+        let tile = schedule.steps.iter().find_map(|step| match step {
+            aiai_ir::schedule::Step::Tile {
+                axis: Axis::Rows,
+                by,
+            } => Some(*by),
+            _ => None,
+        });
+        let tile = tile.ok_or("the schedule has no tile of rows")?;
+        let (rows, divisor) = match self.row_quotient(group.yields[0], &shape) {
+            Some((rows, divisor)) => (rows, Some(divisor)),
+            None => (group.yields[0], None),
+        };
+        let attention = Attention {
+            rows,
+            divisor,
+            group,
+            scores,
+            scaled,
+            leaves,
+            node,
+            tile,
+            first: (Shared::new(first), first_plan),
+            second: (Shared::new(second), second_plan),
+        };
+        let kernel = OwnKernel {
+            result,
+            leaves: own_leaves,
+        };
+        Ok((attention, kernel))
+    }
+
+    /// Whether all that is done to the rows behind the scores is reductions and elementwise work.
+    fn rows_are_simple(&self, group: &Region, scaled: Value, shape: &[Dim]) -> Result<(), String> {
+        let mut work = group.yields.clone();
+        let mut seen = Vec::new();
+        while let Some(value) = work.pop() {
+            if value == scaled || seen.contains(&value) {
+                continue;
+            }
+            seen.push(value);
+            let Some(node) = self.nodes.get(&value) else {
+                return Err("something else is read in the rows".into());
+            };
+            let last = shape.len() - 1;
+            let fits = match &node.op {
+                Op::Reduce { axes, .. } => {
+                    axes.as_slice() == [last] && self.shape(node.operands[0]) == shape
+                }
+                Op::Unary { .. }
+                | Op::Binary { .. }
+                | Op::Compare { .. }
+                | Op::Select
+                | Op::Cast { .. }
+                | Op::StopGradient => true,
+                Op::Constant { value } => value.splat().is_some(),
+                Op::Broadcast { .. } | Op::Reshape { .. } => {
+                    self.shape(node.operands[0]) != shape && self.gives_numbers(node, shape)
+                }
+                _ => false,
+            };
+            if !fits || self.dtype(value) != self.dtype(scaled) {
+                return Err(format!("`{}` in the rows", node.op.name()));
+            }
+            work.extend(&node.operands);
+        }
+        Ok(())
+    }
+
+    /// Whether a view gives one number to every row, or the numbers of the rows to their elements.
+    fn gives_numbers(&self, node: &OpNode, shape: &[Dim]) -> bool {
+        let outer = &shape[..shape.len() - 1];
+        let kept = |s: &[Dim]| {
+            s == outer
+                || (s.len() == shape.len()
+                    && s[..outer.len()] == *outer
+                    && s[outer.len()].is_const(1))
+        };
+        let from = self.shape(node.operands[0]);
+        let to = self.shape(node.results[0]);
+        match &node.op {
+            Op::Broadcast { axes, .. } => {
+                let in_order = axes.iter().copied().eq(0..axes.len());
+                from.is_empty() || (kept(from) && in_order && (to == shape || kept(to)))
+            }
+            _ => kept(from) && kept(to),
+        }
+    }
+
+    /// The dividend and the divisor of a row, where it is divided by a number.
+    fn row_quotient(&self, value: Value, shape: &[Dim]) -> Option<(Value, Value)> {
+        let node = self.nodes.get(&value)?;
+        let divides = node.op
+            == Op::Binary {
+                kind: BinaryKind::Div,
+            };
+        let [x, y] = *node.operands.as_slice() else {
+            return None;
+        };
+        let repeated = self.nodes.get(&y)?;
+        let is_number = matches!(repeated.op, Op::Broadcast { .. })
+            && self.shape(repeated.operands[0]) != shape;
+        let float = matches!(self.dtype(value), aiai_ir::DType::F32 | aiai_ir::DType::F64);
+        (divides && is_number && float).then(|| (x, repeated.operands[0]))
+    }
+
+    fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
+        let Op::Contract { out, .. } = &attention.scores.op else {
+            return;
+        };
+        let Op::Contract { out: own_out, .. } = &attention.node.op else {
+            return;
+        };
+        let buffer = self.destination(own.result);
+        let out_row = self.flat(buffer);
+        let (first, first_plan) = &attention.first;
+        let (second, second_plan) = &attention.second;
+        let first_right = self.source_of(first, first_plan);
+        let second_right = self.source_of(second, second_plan);
+        let first_left = Source::Strided(self.flat(first.left.buffer));
+        let flats = |this: &mut Self, p: &Problem| -> Vec<Value> {
+            p.leaves
+                .iter()
+                .map(|l| l.buffer)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|b| this.flat(b))
+                .collect()
+        };
+        let (first_leaves, second_leaves) = (flats(self, first), flats(self, second));
+        let rows = first.last(Axis::Rows);
+        let columns = first.last(Axis::Columns);
+        let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
+        sizes.push(rows.ceil_div(Dim::from(attention.tile)));
+        let dtype = self.dtype(attention.scaled);
+        let tasks = self.product(&sizes);
+        self.parallel(tasks, 1, |this, task| {
+            let index = this.delinearize(&sizes, task);
+            let scratch = this.alloc(dtype, &[columns * Dim::from(attention.tile)]);
+            let divisors = attention
+                .divisor
+                .map(|_| this.alloc(dtype, &[Dim::from(attention.tile)]));
+            let (by, total, width) = (this.int(attention.tile), this.dim(rows), this.dim(columns));
+            let low = this.mul(index[sizes.len() - 1], by);
+            let left = this.b.binary(BinaryKind::Sub, total, low);
+            let count = this.b.binary(BinaryKind::Min, left, by);
+            let zero = this.int(0);
+            let before = this.mul(low, width);
+            let shift = this.b.binary(BinaryKind::Sub, zero, before);
+            let at_of = |this: &mut Self, problem: &Problem| At {
+                fixed: problem
+                    .batch
+                    .iter()
+                    .copied()
+                    .zip(index.iter().copied())
+                    .collect(),
+                rows: Range { low, count },
+                columns: Range {
+                    low: zero,
+                    count: this.dim(problem.last(Axis::Columns)),
+                },
+                summed: Range {
+                    low: zero,
+                    count: this.dim(problem.last(Axis::Summed)),
+                },
+                ends: None,
+            };
+            let kernel = Kernel {
+                product: attention.scores.results[0],
+                result: attention.scaled,
+                out_map: out,
+                out: scratch,
+                leaves: &attention.leaves,
+            };
+            let mut nest = Nest::new(
+                &kernel,
+                first.clone(),
+                first_plan.clone(),
+                first_left,
+                first_right,
+            );
+            nest.leaves.clone_from(&first_leaves);
+            nest.out_shift = Some(shift);
+            let at = at_of(this, first);
+            this.blocks_of(&nest, &first_plan.order, &at);
+            this.normalise_rows(attention, (scratch, divisors), count, columns);
+            let kernel = Kernel {
+                product: attention.node.results[0],
+                result: own.result,
+                out_map: own_out,
+                out: out_row,
+                leaves: &own.leaves,
+            };
+            let left = Source::Strided(scratch);
+            let mut nest = Nest::new(
+                &kernel,
+                second.clone(),
+                second_plan.clone(),
+                left,
+                second_right,
+            );
+            nest.leaves.clone_from(&second_leaves);
+            nest.left_shift = Some(shift);
+            nest.divisors = divisors.map(|buffer| (buffer, low));
+            let at = at_of(this, second);
+            this.blocks_of(&nest, &second_plan.order, &at);
+        });
+        self.memo.clear();
+        for node in &attention.group.ops {
+            self.places.remove(&node.results[0]);
+        }
+        let rank = self.shape(own.result).len();
+        self.places.insert(own.result, whole(buffer, rank));
+    }
+
+    /// What the group does to the rows of a block, in place.
+    fn normalise_rows(
+        &mut self,
+        attention: &Attention<'a>,
+        (scratch, divisors): (Value, Option<Value>),
+        count: Value,
+        columns: Dim,
+    ) {
+        let lanes = attention.first.1.lanes;
+        self.for_loop(count, 1, |this, row| {
+            let width = this.dim(columns);
+            let mut rows = super::rowwise::Rows {
+                scratch,
+                begin: this.mul(row, width),
+                width,
+                lanes,
+                stored: attention.scaled,
+                numbers: HashMap::new(),
+                shape: this.shape(attention.scaled).to_vec(),
+            };
+            for node in &attention.group.ops {
+                if let Op::Reduce { kind, acc, .. } = node.op {
+                    this.reduce_scratch(
+                        &mut rows,
+                        attention.group,
+                        attention.rows,
+                        node,
+                        (kind, acc),
+                    );
+                }
+            }
+            this.store_rows(&rows, attention.rows);
+            if let (Some(value), Some(buffer)) = (attention.divisor, divisors) {
+                let number = this.row_number(&rows, value);
+                this.b.op(Op::Store, &[number, buffer, row], Vec::new());
+            }
+        });
+    }
+
+    fn source_of(&mut self, problem: &Shared, plan: &Plan) -> Source {
+        match plan.pack_right {
+            true => {
+                let part = aiai_ir::schedule::Part::Right;
+                Source::Panels(self.packed(problem, &problem.right, part, plan.columns))
+            }
+            false => Source::Strided(self.flat(problem.right.buffer)),
+        }
+    }
+}
+
+/// The second product's result and what its epilogue reads.
+struct OwnKernel {
+    result: Value,
+    leaves: Vec<(Value, AffineMap)>,
+}
+
+/// The first product with the rows of the result as its rows.
+fn oriented(problem: Problem, out: &AffineMap, rank: usize) -> Result<Problem, String> {
+    let indices = out.as_indices().ok_or("the scores have computed places")?;
+    let (row, column) = (indices[rank - 2], indices[rank - 1]);
+    for exchanged in [false, true] {
+        let found = problem.oriented(exchanged);
+        if found.rows == [row] && found.columns == [column] {
+            return Ok(found);
+        }
+    }
+    Err("rows and columns of the scores are several indices".into())
+}
+
+/// The plan of a schedule for one of the products: right operands are packed where their columns are no neighbours.
+fn plan_of(schedule: &Schedule, problem: &Problem, facts: &aiai_ir::Facts) -> Result<Plan, String> {
+    let mut problem_plan = schedule.clone();
+    let dense = problem
+        .stride(&problem.right.strides, Axis::Columns)
+        .is_const(1);
+    if !dense {
+        problem_plan.steps.push(aiai_ir::schedule::Step::Pack {
+            part: aiai_ir::schedule::Part::Right,
+        });
+    }
+    let mut plan = Plan::new(&problem_plan, problem, facts)?;
+    if plan.transposed {
+        return Err("the columns are no neighbours in the result".into());
+    }
+    if let Some(rows) = problem.last(Axis::Rows).as_const() {
+        plan.rows = plan.rows.min(rows.max(1));
+    }
+    plan.tiles.clear();
+    Ok(plan)
+}

@@ -1,0 +1,187 @@
+//! Schedules that random programs are lowered with: those of the library, and small ones whose blocks and tiles
+//! end within the few rows and columns that such programs have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use aiai_codegen::Options;
+use aiai_frontend::elaborate::{Loader, check, library_schedules, read_schedules};
+use aiai_ir::{Function, Schedule};
+
+use crate::generate::{Program, Sizes};
+use crate::random::Random;
+
+const SMALL: [&str; 3] = [
+    "
+schedule both_packed for contract on cpu {
+  tile columns by 8, rows by 4, summed by 3
+  parallel rows, columns
+  pack left
+  pack right
+  register rows by 2, columns by 8
+  vectorize columns by 4
+  unroll summed by 3
+  prefetch right by 2
+  fuse epilogue
+}
+",
+    "
+schedule dense for contract on cpu where rows >= 3 and dense(right) and dense(out) {
+  register rows by 3, columns by 4
+  vectorize columns by 4
+  unroll summed by 2
+  fuse epilogue
+}
+
+schedule turned for contract on cpu where columns >= 2 and not dense(out) {
+  tile rows by 4
+  parallel rows
+  reorder rows, columns
+  pack right
+  register rows by 4, columns by 4
+  vectorize columns by 4
+  fuse epilogue
+}
+
+schedule others for contract on cpu {
+  parallel batch, columns
+  register rows by 2, columns by 2
+  vectorize columns by 2
+}
+
+schedule rows for attention on cpu {
+  tile rows by 2
+  register rows by 2, columns by 4
+  vectorize columns by 4
+}
+",
+    "
+schedule one for contract on cpu where rows <= 1 {
+  register columns by 2
+  vectorize columns by 2
+  fuse epilogue
+}
+
+schedule lines for contract on cpu where not bare(right) {
+  register rows by 2, columns by 4
+  vectorize columns by 4
+  unroll summed by 4
+  fuse epilogue
+}
+
+schedule sums for contract on cpu where summed >= 2 {
+  tile summed by 2, rows by 3
+  pack right
+  register rows by 3, columns by 2
+  vectorize columns by 2
+  fuse epilogue
+}
+",
+];
+
+/// The library's schedules, then every small set.
+pub static SETS: LazyLock<Vec<Vec<Schedule>>> = LazyLock::new(|| {
+    let small = SMALL.iter().map(|text| {
+        let file = read_schedules("small", text);
+        assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
+        file.schedules
+    });
+    std::iter::once(library_schedules()).chain(small).collect()
+});
+
+/// Programs whose contractions are of every kind that schedules are for; in generated ones most are small products.
+const KERNELS: &str = "
+fn product(w: f32[K, N], x: f32[B, M, K], b: f32[N]) -> f32[B, M, N] { tanh(x @ w + b) }
+
+fn turned(x: f32[K, M], w: f32[N, K]) -> f32[M, N] {
+  let y[m, n] = sum k: x[k, m] * w[n, k]
+  y
+}
+
+fn batched(x: f32[B, H, I, K], y: f32[B, J, H, K]) -> f32[I, B, J, H] {
+  let z[i, b, j, h] = sum k: x[b, h, i, k] * y[b, j, h, k]
+  2.0 * z
+}
+
+fn convolution(w: f32[O, C, 3, 3], x: f32[B, C, H, W], b: f32[O]) -> f32[B, O, H, W] {
+  relu(conv2d(x, w, padding = 1) + reshape(b, (1, O, 1, 1)))
+}
+
+fn strided(w: f32[6, 2, 3, 3], x: f32[B, 4, H, W]) -> f32[B, 6, (H - 1) / 2 + 1, (W - 1) / 2 + 1] {
+  conv2d(x, w, stride = 2, padding = 1, groups = 2)
+}
+
+fn depthwise(w: f32[6, 1, 3, 3], x: f32[B, 6, H, W]) -> f32[B, 6, H, W] {
+  conv2d(x, w, padding = 1, groups = 6)
+}
+
+fn attended(q: f32[B, H, I, K], k: f32[B, H, J, K], v: f32[B, H, J, C], keep: bool[I, J]) -> f32[B, H, I, C] {
+  let s[b, h, i, j] = (sum c: q[b, h, i, c] * k[b, h, j, c]) / sqrt(f32(K))
+  let kept[b, h, i, j] = select(keep[i, j], s[b, h, i, j], -1e9)
+  let p = softmax(kept)
+  let o[b, h, i, c] = sum j: p[b, h, i, j] * v[b, h, j, c]
+  o
+}
+
+fn halves(w: f16[K, N], x: f16[M, K]) -> f16[M, N] { x @ w }
+
+fn doubles(w: f64[K, N], x: f64[M, K]) -> f64[M, N] { exp(x @ w) }
+";
+
+struct NoFiles;
+
+impl Loader for NoFiles {
+    fn load(&self, _: &str, _: &[&str]) -> Result<(String, String), String> {
+        Err("there are no files".into())
+    }
+}
+
+/// The programs of [`KERNELS`], at sizes that are drawn.
+pub fn kernels(seed: u64) -> Vec<Program> {
+    let source = check("kernels", KERNELS, &NoFiles);
+    assert!(source.diagnostics.is_empty(), "{:?}", source.diagnostics);
+    let mut random = Random::new(seed);
+    let mut programs = Vec::new();
+    for name in source.functions() {
+        let entry = source.entry(name, &BTreeMap::new());
+        let entry = entry.unwrap_or_else(|found| panic!("{name}: {found:?}"));
+        let Some(function) = entry.module.get(entry.name) else {
+            continue;
+        };
+        let mut symbols = BTreeSet::new();
+        for &param in function.params() {
+            for dim in function.ty(param).shape() {
+                dim.for_each_sym(&mut |sym| {
+                    symbols.insert(sym);
+                });
+            }
+        }
+        let draw = |random: &mut Random| -> Sizes {
+            let size = |random: &mut Random| random.choose([1, 2, 3, 5, 7, 9]);
+            symbols.iter().map(|&sym| (sym, size(random))).collect()
+        };
+        programs.push(Program {
+            seed,
+            sizes: (0..3).map(|_| draw(&mut random)).collect(),
+            entry: entry.name,
+            module: entry.module,
+        });
+    }
+    programs
+}
+
+/// Options with a set of schedules, chosen by the function; every second parameter is a weight.
+pub fn options(function: &Function) -> Options {
+    let mut ops = 0;
+    function.body.walk(&mut |_| ops += 1);
+    options_of(function, ops % SETS.len())
+}
+
+/// Options with a set of schedules, by its number.
+pub fn options_of(function: &Function, set: usize) -> Options {
+    Options {
+        schedules: SETS[set].clone(),
+        weights: (0..function.params().len()).step_by(2).collect(),
+        ..Options::default()
+    }
+}

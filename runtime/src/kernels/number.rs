@@ -1,0 +1,126 @@
+//! What the functions of [`super::math`] compute with: an f32, or whatever notes the operations down to make code of them.
+//!
+//! Every operation is one of IEEE 754 or of two's complement and is done as it is written, so all kinds of numbers
+//! give the same bits.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// An f32, or something that stands for one or several.
+pub trait Number:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// The bits of a number.
+    type Bits: Bits<Number = Self>;
+    type Truth: Copy;
+
+    /// A constant of the kind of this number.
+    fn constant(self, value: f32) -> Self;
+    /// `self * factor + addend`, rounded once.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    fn abs(self) -> Self;
+    fn copysign(self, sign: Self) -> Self;
+    /// Whether it is less; of NaN false.
+    fn less(self, other: Self) -> Self::Truth;
+    /// Whether both are equal; of NaN false.
+    fn equals(self, other: Self) -> Self::Truth;
+    /// `self` where the condition holds, `other` elsewhere. Neither is skipped.
+    fn when(self, condition: Self::Truth, other: Self) -> Self;
+    fn bits(self) -> Self::Bits;
+}
+
+/// An i32, or something that stands for one or several. Sums wrap.
+pub trait Bits: Copy + Add<Output = Self> + Sub<Output = Self> {
+    type Number;
+
+    /// A constant of the kind of this integer.
+    fn constant(self, value: i32) -> Self;
+    fn shift_left(self, places: i32) -> Self;
+    /// Copies of the sign come in.
+    fn shift_right(self, places: i32) -> Self;
+    /// The number of these bits.
+    fn number(self) -> Self::Number;
+    /// The nearest number.
+    fn rounded(self) -> Self::Number;
+}
+
+impl Number for f32 {
+    type Bits = Wrapping;
+    type Truth = bool;
+
+    #[inline(always)]
+    fn constant(self, value: f32) -> f32 {
+        value
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: f32, addend: f32) -> f32 {
+        f32::mul_add(self, factor, addend)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> f32 {
+        f32::abs(self)
+    }
+
+    #[inline(always)]
+    fn copysign(self, sign: f32) -> f32 {
+        f32::copysign(self, sign)
+    }
+
+    #[inline(always)]
+    fn less(self, other: f32) -> bool {
+        self < other
+    }
+
+    #[inline(always)]
+    fn equals(self, other: f32) -> bool {
+        self == other
+    }
+
+    #[inline(always)]
+    fn when(self, condition: bool, other: f32) -> f32 {
+        if condition { self } else { other }
+    }
+
+    #[inline(always)]
+    fn bits(self) -> Wrapping {
+        std::num::Wrapping(self.to_bits() as i32)
+    }
+}
+
+/// An i32 whose sums wrap.
+pub type Wrapping = std::num::Wrapping<i32>;
+
+impl Bits for Wrapping {
+    type Number = f32;
+
+    #[inline(always)]
+    fn constant(self, value: i32) -> Wrapping {
+        std::num::Wrapping(value)
+    }
+
+    #[inline(always)]
+    fn shift_left(self, places: i32) -> Wrapping {
+        std::num::Wrapping(self.0 << places)
+    }
+
+    #[inline(always)]
+    fn shift_right(self, places: i32) -> Wrapping {
+        std::num::Wrapping(self.0 >> places)
+    }
+
+    #[inline(always)]
+    fn number(self) -> f32 {
+        f32::from_bits(self.0 as u32)
+    }
+
+    #[inline(always)]
+    fn rounded(self) -> f32 {
+        self.0 as f32
+    }
+}
