@@ -27,7 +27,7 @@ mod rows;
 mod scheduled;
 mod usage;
 
-pub use scheduled::Packed;
+pub use scheduled::{Alone, Fit, Packed, Scheduled};
 
 /// Where a value of the source function is found.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct Lowering<'s> {
 pub struct Note {
     pub what: String,
     pub loc: Option<Loc>,
+    /// Of a contraction that a schedule fits.
+    pub scheduled: Option<Scheduled>,
 }
 
 /// A function at the loop level.

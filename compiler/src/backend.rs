@@ -99,16 +99,21 @@ impl From<RunError> for Failure {
     }
 }
 
+/// The threads that the command line asks for.
+pub fn pool(global: &Global) -> Result<Pool, Failure> {
+    let pool = match global.threads {
+        Some(threads) => Pool::new(threads.into()),
+        None => Pool::with_all_cores(),
+    };
+    pool.map_err(|e| Failure::environment(e.to_string()))
+}
+
 impl Engine {
     /// The backend and the number of threads that the command line asks for.
     pub fn new(global: &Global) -> Result<Engine, Failure> {
-        let pool = match global.threads {
-            Some(threads) => Pool::new(threads.into()),
-            None => Pool::with_all_cores(),
-        };
         Ok(Engine {
             backend: global.backend,
-            pool: pool.map_err(|e| Failure::environment(e.to_string()))?,
+            pool: pool(global)?,
             schedules: Vec::new(),
             verbose: global.verbose,
         })

@@ -1,7 +1,7 @@
 //! The compile cache: object files on disk, found by what they were made of.
 //!
-//! An entry is one file named by its key, a digest of all that decides the code: the IR, the options, the
-//! target, the backend and this build of aiai. It is written beside its place and renamed, so that another
+//! An entry is one file named by its key, a digest of all that decides the code: the IR, the symbol, the options,
+//! the target, the backend and this build of aiai. It is written beside its place and renamed, so that another
 //! process, or a process that is killed, never shows half of one; two that write the same entry write the
 //! same bytes. What is read is checked against the digest that it carries. The cache only saves time: where
 //! it cannot be used, that is said and the code is compiled.
@@ -28,11 +28,18 @@ const MOST_BYTES: u64 = 1 << 30;
 pub struct Key(String);
 
 impl Key {
-    pub fn new(function: &Function, backend: &str, options: &Options, target: &Target) -> Key {
+    pub fn new(
+        function: &Function,
+        backend: &str,
+        symbol: &str,
+        options: &Options,
+        target: &Target,
+    ) -> Key {
         let text = print_function(function, PrintOptions { locations: true });
         let parts = [
             env!("AIAI_BUILD"),
             backend,
+            symbol,
             &format!("{options:?} {target:?}"),
             &text,
         ];

@@ -146,6 +146,14 @@ the object file with) and, where there are weights, build/model.safetensors."
     #[command(after_help = "Examples:\n  aiai train examples/digits\n  \
 aiai train examples/digits --fold 1 --seed 2 --json\n  aiai train examples/digits --resume")]
     Train(TrainArgs),
+    /// Find schedules that suit this machine, by measurement.
+    #[command(
+        after_help = "Examples:\n  aiai tune examples/minilm --backend llvm --dim B=8 --dim L=128 -o tuned.aiai\n  \
+aiai tune model.aiai:apply --backend llvm --dim B=32 --budget 600 -o tuned.aiai --resume\n  \
+aiai run model.aiai:apply --backend llvm --schedules tuned.aiai --random 1\n\n\
+OUT.aiai.journal beside the file of schedules holds what was tried; `--resume` goes on from it."
+    )]
+    Tune(TuneArgs),
     /// Make a folder with a small model, its data and its tests.
     #[command(after_help = "Example: aiai new my_model && aiai train my_model")]
     New {
@@ -270,6 +278,31 @@ pub struct TrainArgs {
     /// Stop at the first operation whose result has a NaN, and name its place in the source.
     #[arg(long)]
     pub check_nan: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TuneArgs {
+    /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml, `main` or the
+    /// only one.
+    pub target: String,
+    /// The file of schedules that is written.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Give a dimension a size: NAME=SIZE. Every size of a contraction must be known.
+    #[arg(long = "dim", value_name = "NAME=SIZE")]
+    pub dims: Vec<String>,
+    /// How many candidates are tried for each contraction, at most.
+    #[arg(long, default_value_t = 100, value_name = "COUNT", value_parser = value_parser!(u32).range(..=100_000))]
+    pub trials: u32,
+    /// How long the search is, in seconds, at most.
+    #[arg(long, default_value_t = 300.0, value_parser = seconds, value_name = "SECONDS")]
+    pub budget: f64,
+    /// What candidates are drawn from.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Go on from the journal of before.
+    #[arg(long)]
+    pub resume: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

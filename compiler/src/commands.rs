@@ -16,6 +16,7 @@ mod new;
 mod run;
 mod test;
 mod train;
+mod tune;
 
 /// Runs the command that was asked for.
 pub fn run(cli: &Cli) -> Ended {
@@ -40,6 +41,7 @@ pub fn run(cli: &Cli) -> Ended {
         Command::Run(args) => run::run(args, global),
         Command::Build(args) => build::run(args, global),
         Command::Train(args) => train::run(args, global),
+        Command::Tune(args) => tune::run(args, global),
         Command::New { dir } => new::run(dir),
         Command::Bench {
             files,

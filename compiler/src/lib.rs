@@ -17,6 +17,7 @@ mod llvm;
 mod output;
 mod project;
 mod train;
+mod tune;
 mod values;
 
 use std::process::ExitCode;

@@ -5,30 +5,60 @@ use aiai_ir::Function;
 use aiai_runtime::Executable;
 
 use crate::Failure;
+#[cfg(feature = "llvm")]
+use crate::cache;
 
 /// Compiles with LLVM, or takes what an earlier run compiled from the cache.
 #[cfg(feature = "llvm")]
 pub fn compile(function: &Function, options: &Options) -> Result<Executable, Failure> {
-    let target = Target::host();
-    let key = crate::cache::Key::new(function, "llvm", options, &target);
-    let load = |object: Object| {
-        // SAFETY: the cache gives what was stored under this key, whose digest it has checked.
-        unsafe { aiai_mlir::load(object.program, &object.bytes) }
-    };
-    if let Some(object) = crate::cache::read(&key) {
+    let (target, symbol) = (Target::host(), aiai_mlir::ENTRY);
+    let key = cache::Key::new(function, "llvm", symbol, options, &target);
+    if let Some(object) = cache::read(&key) {
         match load(object) {
             Ok(executable) => return Ok(executable),
-            Err(error) => crate::cache::complain_of_entry(&key, &error.to_string()),
+            Err(error) => cache::complain_of_entry(&key, &error.to_string()),
         }
     }
-    let object = object(function, options, &target, aiai_mlir::ENTRY)?;
-    crate::cache::write(&key, &object);
+    let object = made(function, options, &target, symbol)?;
+    cache::write(&key, &object);
     load(object).map_err(|e| Failure::environment(e.to_string()))
 }
 
-/// Compiles with LLVM to an object file that defines `symbol`.
+/// Compiles with LLVM to an object file that defines `symbol`, or takes it from the cache.
 #[cfg(feature = "llvm")]
 pub fn object(
+    function: &Function,
+    options: &Options,
+    target: &Target,
+    symbol: &str,
+) -> Result<Object, Failure> {
+    let key = cache::Key::new(function, "llvm", symbol, options, target);
+    if let Some(object) = cache::read(&key) {
+        return Ok(object);
+    }
+    let object = made(function, options, target, symbol)?;
+    cache::write(&key, &object);
+    Ok(object)
+}
+
+/// Compiles with LLVM for this process, without the cache.
+#[cfg(feature = "llvm")]
+pub fn fresh(function: &Function, options: &Options) -> Result<Executable, Failure> {
+    let object = made(function, options, &Target::host(), aiai_mlir::ENTRY)?;
+    load(object).map_err(|e| Failure::environment(e.to_string()))
+}
+
+/// Whether LLVM is built in; if not, how to get it.
+pub fn available() -> Result<(), Failure> {
+    match cfg!(feature = "llvm") {
+        true => Ok(()),
+        false => Err(missing()),
+    }
+}
+
+/// Compiles with LLVM, whatever the cache holds.
+#[cfg(feature = "llvm")]
+fn made(
     function: &Function,
     options: &Options,
     target: &Target,
@@ -39,6 +69,14 @@ pub fn object(
     }
     aiai_mlir::object(function, options, target, symbol)
         .map_err(|e| Failure::environment(e.to_string()))
+}
+
+/// An object file that defines [`aiai_mlir::ENTRY`] as code in this process.
+#[cfg(feature = "llvm")]
+fn load(object: Object) -> Result<Executable, aiai_runtime::loader::LoadError> {
+    // SAFETY: the object was made by `made`, now or before: the cache gives what was stored under the key of
+    // the same function, whose digest it has checked.
+    unsafe { aiai_mlir::load(object.program, &object.bytes) }
 }
 
 /// The text of a stage on the way to machine code.
@@ -59,6 +97,12 @@ pub fn emit(
 
 /// Says that LLVM is not built in.
 #[cfg(not(feature = "llvm"))]
+pub fn fresh(_: &Function, _: &Options) -> Result<Executable, Failure> {
+    Err(missing())
+}
+
+/// Says that LLVM is not built in.
+#[cfg(not(feature = "llvm"))]
 pub fn compile(_: &Function, _: &Options) -> Result<Executable, Failure> {
     Err(missing())
 }
@@ -75,7 +119,6 @@ pub fn emit(_: &Function, _: &Options, _: bool, _: &Target) -> Result<String, Fa
     Err(missing())
 }
 
-#[cfg(not(feature = "llvm"))]
 fn missing() -> Failure {
     Failure::environment(
         "this build has no LLVM; `scripts/llvm.sh` installs it, and \

@@ -215,6 +215,38 @@ mod cache {
     }
 
     #[test]
+    fn libraries_are_made_of_cached_code() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = folder.path().join("cache");
+        let built = |name: &str, more: &[&str]| {
+            let out = folder.path().join(name).display().to_string();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_aiai"));
+            command.env("AIAI_CACHE", &cache);
+            command.args(["build", PICK, "-o", &out, "--backend", "llvm"]);
+            let done = command.args(more).output().expect("aiai runs");
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(done.status.success(), "{said}");
+            let object = std::fs::read(format!("{out}.o")).expect("an object file");
+            (object, said)
+        };
+        let (first, _) = built("pick", &[]);
+        let [entry] = &entries(&cache)[..] else {
+            panic!("one entry: {:?}", entries(&cache));
+        };
+        assert!(built("pick", &[]) == (first.clone(), String::new()));
+        assert_eq!(entries(&cache).len(), 1);
+        // That an entry is read shows where it is damaged.
+        std::fs::write(entry, "damaged").expect("written");
+        let (again, said) = built("pick", &[]);
+        assert!(again == first && said.contains("is made again"), "{said}");
+        // The symbol, the target and the options make other code.
+        built("other", &[]);
+        built("pick", &["--target", "cpu:x86-64-v3"]);
+        built("pick", &["--dim", "N=4"]);
+        assert_eq!(entries(&cache).len(), 4);
+    }
+
+    #[test]
     fn a_cache_that_cannot_be_used_is_said() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");

@@ -9,6 +9,7 @@ use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
 
 use super::{Lowerer, Place};
 
+mod alone;
 mod attention;
 mod choose;
 mod emit;
@@ -20,6 +21,7 @@ mod problem;
 mod register;
 mod rowwise;
 
+pub use alone::{Alone, Fit, Scheduled};
 use choose::{Choice, Chosen, choose};
 pub use pack::Packed;
 use problem::{Problem, Tensor};
@@ -137,7 +139,7 @@ impl<'a> Lowerer<'a> {
             // The product alone gets the schedule; what is behind it is a loop of its own.
             return false;
         }
-        self.note(node, format!("schedule {}", names(&choices)));
+        self.note_schedules(node, &choices, &layout);
         self.emit_choices(node, result, &leaves, choices, &layout);
         true
     }
@@ -151,6 +153,7 @@ impl<'a> Lowerer<'a> {
         self.notes.push(super::Note {
             what,
             loc: node.loc,
+            scheduled: None,
         });
     }
 

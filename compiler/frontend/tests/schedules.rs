@@ -61,6 +61,12 @@ fn with_guard(guard: &str) -> String {
 }
 
 #[test]
+fn a_file_of_schedules_may_hold_none() {
+    assert_eq!(read("// Nothing was better.\n"), []);
+    assert_eq!(codes("\n"), ["E0119"]);
+}
+
+#[test]
 fn every_part_of_a_schedule_is_kept() {
     let [schedule] = &read(PRODUCT)[..] else {
         panic!("one schedule")

@@ -112,10 +112,15 @@ fn guard(
 /// What the names of axes stand for in a guard: the last index of rows and columns, all of the others.
 fn size_of(problem: &Problem, symbol: Sym) -> Option<Dim> {
     let axis = Axis::from_name(&symbol.to_string())?;
-    Some(match axis {
+    Some(guarded_size(problem, axis))
+}
+
+/// What a guard compares when it names an axis.
+pub fn guarded_size(problem: &Problem, axis: Axis) -> Dim {
+    match axis {
         Axis::Rows | Axis::Columns => problem.last(axis),
         Axis::Batch | Axis::Summed => problem.count(axis),
-    })
+    }
 }
 
 fn fact_holds(

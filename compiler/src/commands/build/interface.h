@@ -49,6 +49,7 @@ enum {
 typedef struct {
   uint64_t version;
   void (*entry)(void);
+  void (*prepare)(void); /* NULL where no weights are packed */
   const char *package;
   uint64_t package_bytes;
 } aiai_program;
