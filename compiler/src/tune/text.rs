@@ -65,7 +65,6 @@ fn words(step: &Step) -> (&'static str, String) {
         Step::Pack { part } => ("pack", part.name().to_owned()),
         Step::Prefetch { part, by } => ("prefetch", format!("{} by {by}", part.name())),
         Step::Fuse { part } => ("fuse", part.name().to_owned()),
-        Step::Inline { part } => ("inline", part.name().to_owned()),
     }
 }
 
@@ -175,7 +174,7 @@ mod tests {
             and 1 - 2 * rows + summed / 3 < 12 and batch != 2 and not dense(out) and constant(right) {\n  \
             tile batch by 1, columns by 96\n  tile columns by 48\n  reorder rows, columns\n  parallel batch\n  \
             pack left\n  pack right\n  register rows by 8, columns by 48\n  vectorize columns by 16\n  \
-            unroll summed by 2\n  prefetch right by 8\n  fuse epilogue\n  inline left\n}\n";
+            unroll summed by 2\n  prefetch right by 8\n  fuse epilogue\n}\n";
         let read = read_schedules("s", text);
         assert!(read.diagnostics.is_empty());
         let again = read_schedules("s", &schedule(&read.schedules[0]));

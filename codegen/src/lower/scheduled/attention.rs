@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::schedule::{Axis, Pattern};
+use aiai_ir::schedule::{Axis, Part, Pattern, Step};
 use aiai_ir::{AffineMap, BinaryKind, Dim, FuseKind, Op, OpNode, Region, Schedule, Value};
 
 use super::super::{Lowerer, rows, whole};
@@ -116,91 +116,27 @@ impl<'a> Lowerer<'a> {
         result: Value,
     ) -> Result<(Attention<'a>, OwnKernel), String> {
         let schedules = self.schedules;
-        let Some(schedule) = schedules.iter().find(|s| s.pattern == Pattern::Attention) else {
-            return Err("there is no schedule".into());
-        };
-        let group = &rows_node.regions[0];
-        let is_product = |n: &&OpNode| matches!(n.op, Op::Contract { .. }) && !n.op.is_view();
-        let mut products = group.ops.iter().filter(is_product);
-        let (Some(scores), None) = (products.next(), products.next()) else {
-            return Err("the rows are of several products".into());
-        };
-        let scaled = rows::reduced(group).ok_or("nothing is reduced")?;
-        let (product, rank) = (scores.results[0], self.shape(scaled).len());
-        let (
-            Op::Contract { out, .. },
-            Op::Contract {
-                out: own_out, maps, ..
-            },
-        ) = (&scores.op, &node.op)
-        else {
-            return Err("they are no products".into());
-        };
-        let p = rows_node.results[0];
-        if group.yields.len() != 1 || self.shape(group.yields[0]) != self.shape(scaled) {
-            return Err("the rows have another shape".into());
-        }
-        let shape = self.shape(scaled).to_vec();
-        if self.shape(product) != shape.as_slice() || rank < 2 {
-            return Err("the scores have another shape than the rows".into());
-        }
-        self.rows_are_simple(group, scaled, &shape)?;
-        let leaves = self.leaves(scaled, product, out)?;
-        let natural: Vec<usize> = (0..rank).collect();
-        let first = self
-            .problem(scores, &leaves, &natural)
-            .ok_or("operands are no dense floats")?;
-        let mut first = oriented(first, out, rank)?;
-        // Scratch memory has the rows of one block alone.
-        for &i in &first.batch {
-            first.out[i] = Dim::from(0);
-        }
-        let first_plan = plan_of(schedule, &first, &self.facts)?;
-        // The second product, whose left operand is the scratch memory.
-        let place = node
-            .operands
+        let attention = |s: &&Schedule| s.pattern == Pattern::Attention;
+        let schedule = schedules
             .iter()
-            .position(|&v| v == p)
-            .ok_or("the rows are not read")?;
-        let indices = maps[place]
-            .as_indices()
-            .ok_or("the rows are read elsewhere")?;
-        let own_leaves = self.leaves(result, node.results[0], own_out)?;
-        let rank = self.shape(result).len();
-        let layout: Vec<usize> = (0..rank).collect();
-        // Any buffer stands for the rows while their accesses are looked at.
-        self.places.insert(p, whole(first.left.buffer, shape.len()));
-        let second = self.problem(node, &own_leaves, &layout);
-        self.places.remove(&p);
-        let mut second = second
-            .ok_or("operands are no dense floats")?
-            .oriented(place == 1);
-        let (&[row], &[summed]) = (second.rows.as_slice(), second.summed.as_slice()) else {
-            return Err("the rows are several indices".into());
-        };
-        let (last, before) = indices.split_last().ok_or("the rows have no axes")?;
-        if summed != *last || before.last() != Some(&row) {
-            return Err("the rows are not summed along".into());
-        }
-        let others = &before[..before.len() - 1];
-        let batch = |i: &usize| others.contains(i);
-        if !second.batch.iter().all(batch) || first.batch.len() != second.batch.len() {
-            return Err("the two products have other batches".into());
-        }
-        second.left.offset = Dim::from(0);
-        second.left.strides.fill(Dim::from(0));
-        second.left.strides[row] = shape[shape.len() - 1];
-        second.left.strides[summed] = Dim::from(1);
-        second.row_parts = vec![(second.sizes[row], shape[shape.len() - 1])];
-        let second_plan = plan_of(schedule, &second, &self.facts)?;
-        let tile = schedule.steps.iter().find_map(|step| match step {
-            aiai_ir::schedule::Step::Tile {
+            .find(attention)
+            .ok_or("there is no schedule")?;
+        let tile = schedule.steps.iter().find_map(|step| match *step {
+            Step::Tile {
                 axis: Axis::Rows,
                 by,
-            } => Some(*by),
+            } => Some(by),
             _ => None,
         });
         let tile = tile.ok_or("the schedule has no tile of rows")?;
+        let group = &rows_node.regions[0];
+        let (scores, scaled) = self.scores_of(group)?;
+        let shape = self.shape(scaled).to_vec();
+        self.rows_are_simple(group, scaled, &shape)?;
+        let (first, leaves) = self.first_problem(scores, scaled)?;
+        let first_plan = plan_of(schedule, &first, &self.facts)?;
+        let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
+        let second_plan = plan_of(schedule, &second, &self.facts)?;
         let (rows, divisor) = match self.row_quotient(group.yields[0], &shape) {
             Some((rows, divisor)) => (rows, Some(divisor)),
             None => (group.yields[0], None),
@@ -217,11 +153,94 @@ impl<'a> Lowerer<'a> {
             first: (Shared::new(first), first_plan),
             second: (Shared::new(second), second_plan),
         };
-        let kernel = OwnKernel {
-            result,
-            leaves: own_leaves,
+        Ok((attention, own))
+    }
+
+    /// The product of a group of rows, and what is reduced first.
+    fn scores_of(&self, group: &'a Region) -> Result<(&'a OpNode, Value), String> {
+        let is_product = |n: &&OpNode| matches!(n.op, Op::Contract { .. }) && !n.op.is_view();
+        let mut products = group.ops.iter().filter(is_product);
+        let (Some(scores), None) = (products.next(), products.next()) else {
+            return Err("the rows are of several products".into());
         };
-        Ok((attention, kernel))
+        let scaled = rows::reduced(group).ok_or("nothing is reduced")?;
+        let shape = self.shape(scaled);
+        if group.yields.len() != 1 || self.shape(group.yields[0]) != shape {
+            return Err("the rows have another shape".into());
+        }
+        if self.shape(scores.results[0]) != shape || shape.len() < 2 {
+            return Err("the scores have another shape than the rows".into());
+        }
+        Ok((scores, scaled))
+    }
+
+    /// The product of the scores, its result in scratch memory.
+    fn first_problem(
+        &mut self,
+        scores: &'a OpNode,
+        scaled: Value,
+    ) -> Result<(Problem, Vec<(Value, AffineMap)>), String> {
+        let Op::Contract { out, .. } = &scores.op else {
+            return Err("the scores are no product".into());
+        };
+        let leaves = self.leaves(scaled, scores.results[0], out)?;
+        let natural: Vec<usize> = (0..self.shape(scaled).len()).collect();
+        let problem = self.problem(scores, &leaves, &natural);
+        let problem = problem.ok_or("operands are no dense floats")?;
+        let mut problem = oriented(problem, out)?;
+        // Scratch memory has the rows of one block alone.
+        for &i in &problem.batch {
+            problem.out[i] = Dim::from(0);
+        }
+        Ok((problem, leaves))
+    }
+
+    /// The product of the rows `p`, which lie in scratch memory.
+    fn second_problem(
+        &mut self,
+        p: Value,
+        node: &'a OpNode,
+        result: Value,
+        first: &Problem,
+    ) -> Result<(Problem, OwnKernel), String> {
+        let Op::Contract { out, maps, .. } = &node.op else {
+            return Err("the rows are read by no product".into());
+        };
+        let place = node.operands.iter().position(|&v| v == p);
+        let place = place.ok_or("the rows are not read")?;
+        let indices = maps[place]
+            .as_indices()
+            .ok_or("the rows are read elsewhere")?;
+        let leaves = self.leaves(result, node.results[0], out)?;
+        let layout: Vec<usize> = (0..self.shape(result).len()).collect();
+        // Any buffer stands for the rows while their accesses are looked at.
+        let rank = self.shape(p).len();
+        self.places.insert(p, whole(first.left.buffer, rank));
+        let problem = self.problem(node, &leaves, &layout);
+        self.places.remove(&p);
+        let problem = problem.ok_or("operands are no dense floats")?;
+        let mut problem = problem.oriented(place == 1);
+        let (&[row], &[summed]) = (problem.rows.as_slice(), problem.summed.as_slice()) else {
+            return Err("the rows are several indices".into());
+        };
+        let (last, before) = indices.split_last().ok_or("the rows have no axes")?;
+        if summed != *last || before.last() != Some(&row) {
+            return Err("the rows are not summed along".into());
+        }
+        // Both products go through the same batches in the same order.
+        let sizes = |p: &Problem| -> Vec<Dim> { p.batch.iter().map(|&i| p.sizes[i]).collect() };
+        let in_order = before.iter().filter(|i| problem.batch.contains(i));
+        let same_rows = problem.sizes[row] == first.last(Axis::Rows);
+        if sizes(&problem) != sizes(first) || !in_order.eq(&problem.batch) || !same_rows {
+            return Err("the two products have other batches".into());
+        }
+        let width = first.last(Axis::Columns);
+        problem.left.offset = Dim::from(0);
+        problem.left.strides.fill(Dim::from(0));
+        problem.left.strides[row] = width;
+        problem.left.strides[summed] = Dim::from(1);
+        problem.row_parts = vec![(problem.sizes[row], width)];
+        Ok((problem, OwnKernel { result, leaves }))
     }
 
     /// Whether all that is done to the rows behind the scores is reductions and elementwise work.
@@ -299,105 +318,24 @@ impl<'a> Lowerer<'a> {
     }
 
     fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
-        let Op::Contract { out, .. } = &attention.scores.op else {
-            return;
-        };
-        let Op::Contract { out: own_out, .. } = &attention.node.op else {
-            return;
-        };
         let buffer = self.destination(own.result);
-        let out_row = self.flat(buffer);
         let (first, first_plan) = &attention.first;
         let (second, second_plan) = &attention.second;
-        let first_right = self.source_of(first, first_plan);
-        let second_right = self.source_of(second, second_plan);
-        let first_left = Source::Strided(self.flat(first.left.buffer));
-        let flats = |this: &mut Self, p: &Problem| -> Vec<Value> {
-            p.leaves
-                .iter()
-                .map(|l| l.buffer)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .map(|b| this.flat(b))
-                .collect()
+        let memory = Memory {
+            out: self.flat(buffer),
+            left: Source::Strided(self.flat(first.left.buffer)),
+            right: [
+                self.source_of(first, first_plan),
+                self.source_of(second, second_plan),
+            ],
+            leaves: [self.flat_leaves(first), self.flat_leaves(second)],
         };
-        let (first_leaves, second_leaves) = (flats(self, first), flats(self, second));
-        let rows = first.last(Axis::Rows);
-        let columns = first.last(Axis::Columns);
         let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
-        sizes.push(rows.ceil_div(Dim::from(attention.tile)));
-        let dtype = self.dtype(attention.scaled);
+        sizes.push(first.last(Axis::Rows).ceil_div(Dim::from(attention.tile)));
         let tasks = self.product(&sizes);
         self.parallel(tasks, 1, |this, task| {
             let index = this.delinearize(&sizes, task);
-            let scratch = this.alloc(dtype, &[columns * Dim::from(attention.tile)]);
-            let divisors = attention
-                .divisor
-                .map(|_| this.alloc(dtype, &[Dim::from(attention.tile)]));
-            let (by, total, width) = (this.int(attention.tile), this.dim(rows), this.dim(columns));
-            let low = this.mul(index[sizes.len() - 1], by);
-            let left = this.b.binary(BinaryKind::Sub, total, low);
-            let count = this.b.binary(BinaryKind::Min, left, by);
-            let zero = this.int(0);
-            let before = this.mul(low, width);
-            let shift = this.b.binary(BinaryKind::Sub, zero, before);
-            let at_of = |this: &mut Self, problem: &Problem| At {
-                fixed: problem
-                    .batch
-                    .iter()
-                    .copied()
-                    .zip(index.iter().copied())
-                    .collect(),
-                rows: Range { low, count },
-                columns: Range {
-                    low: zero,
-                    count: this.dim(problem.last(Axis::Columns)),
-                },
-                summed: Range {
-                    low: zero,
-                    count: this.dim(problem.last(Axis::Summed)),
-                },
-                ends: None,
-            };
-            let kernel = Kernel {
-                product: attention.scores.results[0],
-                result: attention.scaled,
-                out_map: out,
-                out: scratch,
-                leaves: &attention.leaves,
-            };
-            let mut nest = Nest::new(
-                &kernel,
-                first.clone(),
-                first_plan.clone(),
-                first_left,
-                first_right,
-            );
-            nest.leaves.clone_from(&first_leaves);
-            nest.out_shift = Some(shift);
-            let at = at_of(this, first);
-            this.blocks_of(&nest, &first_plan.order, &at);
-            this.normalise_rows(attention, (scratch, divisors), count, columns);
-            let kernel = Kernel {
-                product: attention.node.results[0],
-                result: own.result,
-                out_map: own_out,
-                out: out_row,
-                leaves: &own.leaves,
-            };
-            let left = Source::Strided(scratch);
-            let mut nest = Nest::new(
-                &kernel,
-                second.clone(),
-                second_plan.clone(),
-                left,
-                second_right,
-            );
-            nest.leaves.clone_from(&second_leaves);
-            nest.left_shift = Some(shift);
-            nest.divisors = divisors.map(|buffer| (buffer, low));
-            let at = at_of(this, second);
-            this.blocks_of(&nest, &second_plan.order, &at);
+            this.attention_block(attention, &own, &memory, &index);
         });
         self.memo.clear();
         for node in &attention.group.ops {
@@ -405,6 +343,94 @@ impl<'a> Lowerer<'a> {
         }
         let rank = self.shape(own.result).len();
         self.places.insert(own.result, whole(buffer, rank));
+    }
+
+    fn flat_leaves(&mut self, problem: &Problem) -> Vec<Value> {
+        let buffers = problem.leaves.iter().map(|leaf| leaf.buffer);
+        buffers.map(|buffer| self.flat(buffer)).collect()
+    }
+
+    /// A block of rows: the scores, what is done to them, the product with them.
+    fn attention_block(
+        &mut self,
+        attention: &Attention<'a>,
+        own: &OwnKernel,
+        memory: &Memory,
+        index: &[Value],
+    ) {
+        let (Op::Contract { out, .. }, Op::Contract { out: own_out, .. }) =
+            (&attention.scores.op, &attention.node.op)
+        else {
+            return;
+        };
+        let (first, first_plan) = &attention.first;
+        let (second, second_plan) = &attention.second;
+        let (rows, columns) = (first.last(Axis::Rows), first.last(Axis::Columns));
+        let (dtype, tile) = (self.dtype(attention.scaled), Dim::from(attention.tile));
+        let scratch = self.alloc(dtype, &[columns * tile]);
+        let divisors = attention.divisor.map(|_| self.alloc(dtype, &[tile]));
+        let (by, total, width) = (self.dim(tile), self.dim(rows), self.dim(columns));
+        let low = self.mul(index[index.len() - 1], by);
+        let left = self.b.binary(BinaryKind::Sub, total, low);
+        let count = self.b.binary(BinaryKind::Min, left, by);
+        let (zero, before) = (self.int(0), self.mul(low, width));
+        let shift = self.b.binary(BinaryKind::Sub, zero, before);
+        let range = Range { low, count };
+        let kernel = Kernel {
+            product: attention.scores.results[0],
+            result: attention.scaled,
+            out_map: out,
+            out: scratch,
+            leaves: &attention.leaves,
+        };
+        let mut nest = Nest::new(
+            &kernel,
+            first.clone(),
+            first_plan.clone(),
+            memory.left,
+            memory.right[0],
+        );
+        nest.leaves.clone_from(&memory.leaves[0]);
+        nest.out_shift = Some(shift);
+        let at = self.at_rows(first, index, range);
+        self.blocks_of(&nest, &first_plan.order, &at);
+        self.normalise_rows(attention, (scratch, divisors), count, columns);
+        let kernel = Kernel {
+            product: attention.node.results[0],
+            result: own.result,
+            out_map: own_out,
+            out: memory.out,
+            leaves: &own.leaves,
+        };
+        let scratch = Source::Strided(scratch);
+        let plan = second_plan.clone();
+        let mut nest = Nest::new(&kernel, second.clone(), plan, scratch, memory.right[1]);
+        nest.leaves.clone_from(&memory.leaves[1]);
+        nest.left_shift = Some(shift);
+        nest.divisors = divisors.map(|buffer| (buffer, low));
+        let at = self.at_rows(second, index, range);
+        self.blocks_of(&nest, &second_plan.order, &at);
+    }
+
+    /// Some rows of one batch.
+    fn at_rows(&mut self, problem: &Problem, index: &[Value], rows: Range) -> At {
+        let low = self.int(0);
+        let whole = |this: &mut Self, axis| Range {
+            low,
+            count: this.dim(problem.last(axis)),
+        };
+        At {
+            fixed: problem
+                .batch
+                .iter()
+                .copied()
+                .zip(index.iter().copied())
+                .collect(),
+            rows,
+            columns: whole(self, Axis::Columns),
+            summed: whole(self, Axis::Summed),
+            ends: None,
+        }
     }
 
     /// What the group does to the rows of a block, in place.
@@ -449,12 +475,21 @@ impl<'a> Lowerer<'a> {
     fn source_of(&mut self, problem: &Shared, plan: &Plan) -> Source {
         match plan.pack_right {
             true => {
-                let part = aiai_ir::schedule::Part::Right;
+                let part = Part::Right;
                 Source::Panels(self.packed(problem, &problem.right, part, plan.columns))
             }
             false => Source::Strided(self.flat(problem.right.buffer)),
         }
     }
+}
+
+/// The buffers that all blocks read and write.
+struct Memory {
+    out: Value,
+    left: Source,
+    /// Of the first product and of the second.
+    right: [Source; 2],
+    leaves: [Vec<Value>; 2],
 }
 
 /// The second product's result and what its epilogue reads.
@@ -464,12 +499,14 @@ struct OwnKernel {
 }
 
 /// The first product with the rows of the result as its rows.
-fn oriented(problem: Problem, out: &AffineMap, rank: usize) -> Result<Problem, String> {
+fn oriented(problem: Problem, out: &AffineMap) -> Result<Problem, String> {
     let indices = out.as_indices().ok_or("the scores have computed places")?;
-    let (row, column) = (indices[rank - 2], indices[rank - 1]);
+    let [.., row, column] = indices.as_slice() else {
+        return Err("the scores have no rows".into());
+    };
     for exchanged in [false, true] {
         let found = problem.oriented(exchanged);
-        if found.rows == [row] && found.columns == [column] {
+        if found.rows == [*row] && found.columns == [*column] {
             return Ok(found);
         }
     }
@@ -483,9 +520,7 @@ fn plan_of(schedule: &Schedule, problem: &Problem, facts: &aiai_ir::Facts) -> Re
         .stride(&problem.right.strides, Axis::Columns)
         .is_const(1);
     if !dense {
-        problem_plan.steps.push(aiai_ir::schedule::Step::Pack {
-            part: aiai_ir::schedule::Part::Right,
-        });
+        problem_plan.steps.push(Step::Pack { part: Part::Right });
     }
     let mut plan = Plan::new(&problem_plan, problem, facts)?;
     if plan.transposed {
