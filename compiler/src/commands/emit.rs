@@ -69,6 +69,8 @@ pub fn run(target: &str, options: &Options<'_>, global: &Global) -> Ended {
             check_nan: false,
             schedules: &schedules,
             weights: if scheduled { &weights } else { &[] },
+            vectors: scheduled,
+            inlined: if scheduled { aiai_mlir::INLINED } else { &[] },
         };
         let mut lowered = aiai_ir::Module::default();
         for function in entry.module.functions.values() {
@@ -119,5 +121,5 @@ fn machine_text(
         return llvm::emit(function, options, form == Form::Asm, processor);
     }
     let loops = aiai_mlir::planned(function, options, processor);
-    Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY).module)
+    Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY, processor).module)
 }
