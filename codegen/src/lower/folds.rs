@@ -3,7 +3,7 @@
 
 use aiai_ir::{DType, Dim, Op, ReduceKind, Value};
 
-use super::vectors::{ABREAST, At};
+use super::vectors::{ABREAST, At, LANES, place};
 use super::{Lowerer, Place, reduction::merge};
 
 /// What is reduced.
@@ -61,13 +61,25 @@ impl<'a> Lowerer<'a> {
         range: (Value, Value),
         outer: &[Value],
     ) -> Value {
-        let init = self.identity(kind, DType::F32);
-        let start = vec![self.in_all_lanes(init); ABREAST as usize];
-        let parts = self.along(range, outer, ABREAST, &start, &mut |this, at, part| {
-            let part = part?;
-            let next = this.fold_step(terms, kind, at, part);
-            Some(this.where_existing(at, next, part))
-        });
+        let (low, high) = range;
+        let (start, low) = match self.first_vectors(terms, kind, low, outer) {
+            Some(first) => (first, self.int(ABREAST * LANES)),
+            None => {
+                let init = self.identity(kind, DType::F32);
+                (vec![self.in_all_lanes(init); ABREAST as usize], low)
+            }
+        };
+        let parts = self.along(
+            (low, high),
+            outer,
+            ABREAST,
+            &start,
+            &mut |this, at, part| {
+                let part = part?;
+                let next = this.fold_step(terms, kind, at, part);
+                Some(this.where_existing(at, next, part))
+            },
+        );
         self.settle_pending();
         // In whichever turn the parts come back, these are the same pairs.
         let mut parts = parts;
@@ -83,6 +95,33 @@ impl<'a> Lowerer<'a> {
             acc,
         };
         self.b.value(op, &parts)
+    }
+
+    /// The first vectors of a row that is known to have as many, for extremes, which need not begin with an identity.
+    fn first_vectors(
+        &mut self,
+        terms: Terms,
+        kind: ReduceKind,
+        low: Value,
+        outer: &[Value],
+    ) -> Option<Vec<Value>> {
+        let Terms::Of(x) = terms else {
+            return None;
+        };
+        let length = self.shape(x).last()?.as_const()?;
+        let is_extreme = matches!(kind, ReduceKind::Max | ReduceKind::Min);
+        if !is_extreme || length < ABREAST * LANES {
+            return None;
+        }
+        let mut first = Vec::new();
+        for k in 0..ABREAST {
+            let offset = self.int(k * LANES);
+            let column = self.add(low, offset);
+            let lanes = self.int(LANES);
+            let mut at = place(outer, column, lanes, true);
+            first.push(self.vector(x, &mut at));
+        }
+        Some(first)
     }
 
     fn fold_step(&mut self, terms: Terms, kind: ReduceKind, at: &mut At, part: Value) -> Value {

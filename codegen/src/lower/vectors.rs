@@ -308,7 +308,8 @@ impl<'a> Lowerer<'a> {
     }
 }
 
-fn place(outer: &[Value], column: Value, count: Value, all: bool) -> At {
+/// A vector of a row at an outer index.
+pub fn place(outer: &[Value], column: Value, count: Value, all: bool) -> At {
     At {
         index: [outer, &[column]].concat(),
         count,
