@@ -168,17 +168,7 @@ impl<'a> Lowerer<'a> {
                 let from = this.mul(chunk, width);
                 let left = this.b.binary(BinaryKind::Sub, n, from);
                 let size = this.b.binary(BinaryKind::Min, left, width);
-                let filled = match scratch {
-                    Some(scratch) => {
-                        let mut sink = |this: &mut Self, place, element| {
-                            let at = this.b.binary(BinaryKind::Sub, place, from);
-                            this.b.op(Op::Store, &[element, scratch, at], Vec::new());
-                        };
-                        this.staged_chunk(x, &stages, from, size, &prefix, &mut sink);
-                        scratch
-                    }
-                    None => this.fill_stages(&stages, from, size, &prefix)[stages.len() - 1].1,
-                };
+                let filled = this.fill_chunk(x, &stages, scratch, (from, size), &prefix);
                 if let Some(partial) = partial {
                     let operands = [filled, zero, partial, zero, size];
                     this.kernel("aiai_row_add_lanes_f32", &operands, &[]);
@@ -195,6 +185,26 @@ impl<'a> Lowerer<'a> {
                 None => done,
             }
         })[0]
+    }
+
+    /// Computes a chunk of a row, in the scratch row or in that of its last function.
+    fn fill_chunk(
+        &mut self,
+        x: Value,
+        stages: &[Value],
+        scratch: Option<Value>,
+        (from, size): (Value, Value),
+        prefix: &[Value],
+    ) -> Value {
+        let Some(scratch) = scratch else {
+            return self.fill_stages(stages, from, size, prefix)[stages.len() - 1].1;
+        };
+        let mut sink = |this: &mut Self, place, element| {
+            let at = this.b.binary(BinaryKind::Sub, place, from);
+            this.b.op(Op::Store, &[element, scratch, at], Vec::new());
+        };
+        self.staged_chunk(x, stages, from, size, prefix, &mut sink);
+        scratch
     }
 
     /// The position of a row of `n` elements.

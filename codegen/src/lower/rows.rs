@@ -102,18 +102,7 @@ impl<'a> Lowerer<'a> {
             false => buffer,
         };
         let kept = self.kept(group, &shape);
-        let mut scratched: Vec<Value> = kept.clone();
-        if self.vectors {
-            scratched.retain(|&v| !self.is_cheap(v));
-        }
-        // The last one can lie where the result comes, which is written in the last loop.
-        let in_target = match is_row && self.vectors && only_elementwise(group, self) {
-            true => scratched
-                .iter()
-                .position(|&v| self.dtype(v) == self.dtype(result)),
-            false => None,
-        };
-        let in_target = in_target.map(|k| scratched.remove(k));
+        let (scratched, in_target) = self.homes(group, &kept);
         let block_size = match self.vectors {
             true => (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK),
             false => BLOCK,
@@ -139,11 +128,9 @@ impl<'a> Lowerer<'a> {
                     matrices,
                     kept,
                 });
-                let mut targets: HashMap<Value, Vec<Value>> = scratch
-                    .iter()
-                    .map(|(&v, &buffer)| (v, vec![buffer]))
-                    .collect();
-                targets.extend(in_target.map(|v| (v, vec![target, number])));
+                let in_scratch = scratch.iter().map(|(&v, &buffer)| (v, vec![buffer]));
+                let in_target = in_target.map(|v| (v, vec![target, number]));
+                let targets = in_scratch.chain(in_target).collect();
                 for node in &group.ops {
                     this.b.loc = node.loc;
                     this.in_group(node, &at, &shape, &targets);
@@ -167,6 +154,25 @@ impl<'a> Lowerer<'a> {
         }
         self.places
             .insert(result, whole(buffer, self.shape(result).len()));
+    }
+
+    /// Which of the kept values need a scratch row, and which one lies where the result comes.
+    fn homes(&self, group: &Region, kept: &[Value]) -> (Vec<Value>, Option<Value>) {
+        if !self.vectors {
+            return (kept.to_vec(), None);
+        }
+        let mut scratched = kept.to_vec();
+        scratched.retain(|&v| !self.is_cheap(v));
+        // The result is written in the last loop, over what it is computed from.
+        let result = group.yields[0];
+        let fits = |v: &Value| {
+            self.dtype(*v) == self.dtype(result)
+                && self.shape(*v) == self.shape(result)
+                && only_elementwise(group, self)
+        };
+        let in_target = scratched.iter().position(fits);
+        let in_target = in_target.map(|k| scratched.remove(k));
+        (scratched, in_target)
     }
 
     /// What has to be done for a member of the group once in a row.
