@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{
     BinaryKind, Builder, CompareKind, DType, Dim, Facts, Function, FuseKind, Literal, Loc, Op,
-    OpNode, Region, Relation, Schedule, Type, Value,
+    OpNode, Region, Relation, Schedule, Type, UnaryKind, Value,
 };
 
 mod bounds;
@@ -19,6 +19,7 @@ mod contract;
 mod control;
 mod elementwise;
 mod expression;
+mod folds;
 mod loops;
 mod movement;
 mod points;
@@ -26,8 +27,10 @@ mod reduction;
 mod rows;
 mod scheduled;
 mod usage;
+mod vectors;
 
 pub use scheduled::{Alone, Fit, Packed, Scheduled};
+pub use vectors::LANES;
 
 /// Where a value of the source function is found.
 #[derive(Clone, Debug)]
@@ -51,6 +54,10 @@ pub struct Lowering<'s> {
     pub schedules: &'s [Schedule],
     /// Numbers of the parameters that are weights: they are packed once, by a function of its own.
     pub weights: &'s [usize],
+    /// Rows are done in vectors of the loop level, not by micro-kernels. Sums have the same order.
+    pub vectors: bool,
+    /// Functions of f32 that cost no call and are fast in vectors.
+    pub inlined: &'s [UnaryKind],
 }
 
 /// How something was lowered, for whoever asks.
@@ -112,6 +119,9 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
         memo: HashMap::new(),
         staged: HashMap::new(),
         row: None,
+        vectors: options.vectors,
+        inlined: options.inlined,
+        pending: HashMap::new(),
         check_nan: options.check_nan,
         facts: facts_of(source),
         checked: HashSet::new(),
@@ -154,6 +164,10 @@ struct Lowerer<'a> {
     staged: HashMap<Value, elementwise::Staged>,
     /// The row that a group of rows is at.
     row: Option<rows::Row>,
+    vectors: bool,
+    inlined: &'a [UnaryKind],
+    /// Values of the current row that are kept, but not computed yet.
+    pending: HashMap<Value, vectors::Pending>,
     check_nan: bool,
     facts: Facts,
     /// Sizes that have been checked, and still are where they are looked up again.

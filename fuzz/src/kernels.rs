@@ -34,6 +34,7 @@ impl KernelTable for Kernels {
         }
         match row {
             "dot" => return Some(dot(operands)),
+            "add_lanes" => return Some(add_lanes(operands)),
             "argmax" => return Some(arg_row(f64::gt, operands)),
             "argmin" => return Some(arg_row(f64::lt, operands)),
             _ => {}
@@ -172,6 +173,18 @@ fn arg_row(better: fn(&f64, &f64) -> bool, x: &mut [KernelOperand]) -> Results {
         }
     }
     Ok(vec![Array::i64(best.map_or(-1, |b| b.0))])
+}
+
+/// `source at, sums at, n`: element i is added to sum i modulo 64.
+fn add_lanes(x: &mut [KernelOperand]) -> Results {
+    let (from, to, n) = (int(x, 1)?, int(x, 3)?, int(x, 4)?);
+    for i in 0..n {
+        let at = to + i % aiai_runtime::kernels::LANES as i64;
+        let (sum, term) = (float(x, 2, at)?, float(x, 0, from + i)?);
+        let sum = scalar_binary(BinaryKind::Add, DType::F32, sum, term);
+        write(x, 2, at, Element::Float(sum))?;
+    }
+    Ok(Vec::new())
 }
 
 /// `a at, b at, n`.

@@ -5,7 +5,7 @@
 //! it, and machine code must give the same bits for every number of threads.
 
 use aiai_codegen::Options;
-use aiai_codegen::lower::{Lowering, Packed};
+use aiai_codegen::lower::Packed;
 use aiai_ir::eval::{self, Array, EvalError};
 use aiai_ir::ops::is_access;
 use aiai_ir::{Function, Module, Sym};
@@ -182,11 +182,7 @@ fn run_loops(
     lowered_with: &Options,
 ) -> Option<Result<Vec<Array>, String>> {
     let source = optimised.get(entry)?;
-    let lowering = Lowering {
-        check_nan: false,
-        schedules: &lowered_with.schedules,
-        weights: &lowered_with.weights,
-    };
+    let lowering = crate::schedules::lowering(lowered_with);
     let loops = aiai_codegen::lower::lower_with(source, &lowering);
     // Results are parameters of the loop function, written over; packed weights come behind them.
     let results = expected.as_ref().ok()?;

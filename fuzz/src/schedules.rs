@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use aiai_codegen::Options;
+use aiai_codegen::lower::Lowering;
 use aiai_frontend::elaborate::{Loader, check, library_schedules, read_schedules};
-use aiai_ir::{Function, Schedule};
+use aiai_ir::{Function, Schedule, UnaryKind};
 
 use crate::generate::{Program, Sizes};
 use crate::random::Random;
@@ -175,6 +176,28 @@ pub fn options(function: &Function) -> Options {
     let mut ops = 0;
     function.body.walk(&mut |_| ops += 1);
     options_of(function, ops % SETS.len())
+}
+
+/// Functions that need no kernel, as in LLVM code.
+const INLINED: &[UnaryKind] = &[
+    UnaryKind::Exp,
+    UnaryKind::Expm1,
+    UnaryKind::Log,
+    UnaryKind::Log1p,
+    UnaryKind::Tanh,
+    UnaryKind::Erf,
+];
+
+/// How a function is lowered with options: with schedules by vectors, without them for Cranelift.
+pub fn lowering(options: &Options) -> Lowering<'_> {
+    let vectors = !options.schedules.is_empty();
+    Lowering {
+        check_nan: false,
+        schedules: &options.schedules,
+        weights: &options.weights,
+        vectors,
+        inlined: if vectors { INLINED } else { &[] },
+    }
 }
 
 /// Options with a set of schedules, by its number.

@@ -70,11 +70,7 @@ fn notes(
     aiai_passes::optimize(&mut module, program.entry, &aiai_passes::Options::default()).unwrap();
     let function = module.get(program.entry).unwrap();
     let options = options(function);
-    let lowering = aiai_codegen::lower::Lowering {
-        check_nan: false,
-        schedules: &options.schedules,
-        weights: &options.weights,
-    };
+    let lowering = schedules::lowering(&options);
     let notes = aiai_codegen::lower::lower_with(function, &lowering).notes;
     notes
         .iter()

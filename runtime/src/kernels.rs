@@ -24,7 +24,7 @@ pub mod scalar;
 pub mod trig;
 
 /// Partial results of a reduction.
-pub const LANES: usize = 32;
+pub const LANES: usize = 64;
 
 /// The instruction sets that kernels are compiled for, best last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

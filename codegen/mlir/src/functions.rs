@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use aiai_codegen::Target;
 use aiai_ir::UnaryKind;
 use aiai_runtime::kernels::math;
 use aiai_runtime::kernels::number::{Bits, Number};
@@ -49,9 +50,10 @@ fn apply(kind: UnaryKind, x: Noted<'_>) -> Option<Noted<'_>> {
 }
 
 /// The text of a function on an f32, or on a vector of so many.
-fn function(name: &str, kind: UnaryKind, lanes: Option<i64>) -> Option<String> {
+fn function(name: &str, kind: UnaryKind, lanes: Option<i64>, target: &Target) -> Option<String> {
     let notes = Notes {
         lanes,
+        has_scale: lanes == Some(16) && target.has("avx512f"),
         text: RefCell::new(String::new()),
         count: RefCell::new(1),
     };
@@ -75,7 +77,7 @@ impl Translator<'_, '_> {
             Some(lanes) => format!("aiai_inlined_{}_{lanes}", kind.name()),
         };
         if !self.unit.functions.contains(&name) {
-            let text = function(&name, kind, self.lanes)?;
+            let text = function(&name, kind, self.lanes, self.unit.target)?;
             self.unit.items.push_str(&text);
             self.unit.functions.insert(name.clone());
         }
@@ -90,6 +92,8 @@ impl Translator<'_, '_> {
 /// What a function has done so far.
 struct Notes {
     lanes: Option<i64>,
+    /// Whether the machine scales a vector by powers of two.
+    has_scale: bool,
     text: RefCell<String>,
     /// Values that have a name.
     count: RefCell<usize>,
@@ -219,6 +223,21 @@ impl<'n> Number for Noted<'n> {
         let (truth, ty) = (condition_type(self.notes.lanes), self.notes.ty("f32"));
         self.notes
             .value(&format!("arith.select %{c}, %{x}, %{y} : {truth}{ty}"))
+    }
+
+    fn scaled(self, n: Self, integer: NotedBits<'n>) -> Self {
+        if !self.notes.has_scale {
+            let half = integer.shift_right(1);
+            return self * half.power_of_two() * (integer - half).power_of_two();
+        }
+        let (ty, notes) = (self.notes.ty("f32"), self.notes);
+        let all = notes.value("arith.constant -1 : i16").at;
+        let as_set = notes.value("arith.constant 4 : i32").at;
+        let (x, n) = (self.at, n.at);
+        notes.value(&format!(
+            "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"(%{x}, %{n}, %{x}, %{all}, %{as_set}) : \
+             ({ty}, {ty}, {ty}, i16, i32) -> {ty}"
+        ))
     }
 
     fn bits(self) -> NotedBits<'n> {

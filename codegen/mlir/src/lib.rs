@@ -3,6 +3,7 @@
 //! [`text`] writes a loop function in the dialects `llvm`, `arith`, `math`, `vector` and `cf` and needs nothing; the
 //! rest is there with the feature `llvm`, which needs LLVM 22 on the machine that builds.
 
+mod casts;
 mod control;
 mod functions;
 mod kernels;
@@ -21,6 +22,7 @@ use aiai_ir::{Dim, Function, Schedule};
 use aiai_runtime::abi;
 
 pub use aiai_runtime::program::Site;
+pub use functions::MADE as INLINED;
 #[cfg(feature = "llvm")]
 pub use machine::{CompileError, Stage, compile, emit, load, object};
 
@@ -35,12 +37,12 @@ pub struct Text {
 /// The name of an entry that has no other.
 pub const ENTRY: &str = "aiai_entry";
 
-/// Writes planned loop functions as MLIR, the main entry under the name `symbol`.
-pub fn text(loops: &Lowered, symbol: &str) -> Text {
+/// Writes planned loop functions as MLIR for a target, the main entry under the name `symbol`.
+pub fn text(loops: &Lowered, symbol: &str, target: &Target) -> Text {
     let prepare = loops.prepare.iter();
     let prepare = prepare.map(|function| (function, abi::prepare_symbol(symbol)));
     let functions = std::iter::once((&loops.main, symbol.to_owned())).chain(prepare);
-    translate::module(&functions.collect::<Vec<_>>())
+    translate::module(&functions.collect::<Vec<_>>(), target)
 }
 
 /// The loops of a function for a target, with their memory planned.
@@ -53,6 +55,8 @@ pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered
             check_nan: options.check_nan,
             schedules: &schedules,
             weights: &options.weights,
+            vectors: true,
+            inlined: INLINED,
         },
     );
     aiai_codegen::memory::plan(&mut loops.main);

@@ -88,7 +88,7 @@ pub fn object(
     symbol: &str,
 ) -> Result<Object, CompileError> {
     let loops = planned(source, options, target);
-    let text = crate::text(&loops, symbol);
+    let text = crate::text(&loops, symbol, target);
     let context = LlvmContext::create();
     let machine = machine(target)?;
     let module = llvm_module(source, &text, &context, &machine)?;
@@ -111,7 +111,7 @@ pub fn emit(
     stage: Stage,
     target: &Target,
 ) -> Result<String, CompileError> {
-    let text = crate::text(&planned(source, options, target), ENTRY);
+    let text = crate::text(&planned(source, options, target), ENTRY, target);
     if stage == Stage::Mlir {
         return Ok(text.module);
     }

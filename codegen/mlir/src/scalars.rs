@@ -46,18 +46,19 @@ pub fn scalar_type(dtype: DType) -> &'static str {
     }
 }
 
-fn bits(dtype: DType) -> i64 {
+/// The bits of a number.
+pub fn bits(dtype: DType) -> i64 {
     dtype.bytes() as i64 * 8
 }
 
 impl Translator<'_, '_> {
     /// The type of a number of a dtype, in as many lanes as the op at hand has.
-    fn ty(&self, dtype: DType) -> String {
+    pub fn ty(&self, dtype: DType) -> String {
         type_of(scalar_type(dtype), self.lanes)
     }
 
     /// The same for a type of MLIR.
-    fn lanes_of(&self, scalar: &str) -> String {
+    pub fn lanes_of(&self, scalar: &str) -> String {
         type_of(scalar, self.lanes)
     }
 
@@ -96,7 +97,7 @@ impl Translator<'_, '_> {
     }
 
     /// A float constant, by its bits.
-    fn float(&mut self, dtype: DType, value: f64) -> Name {
+    pub fn float(&mut self, dtype: DType, value: f64) -> Name {
         let bits = match dtype {
             DType::F64 => format!("0x{:016X}", value.to_bits()),
             _ => format!("0x{:08X}", (value as f32).to_bits()),
@@ -105,7 +106,7 @@ impl Translator<'_, '_> {
     }
 
     /// A constant in every lane.
-    fn constant(&mut self, value: &str, scalar: &str) -> Name {
+    pub fn constant(&mut self, value: &str, scalar: &str) -> Name {
         let ty = self.lanes_of(scalar);
         self.w.value(&match self.lanes {
             None => format!("arith.constant {value} : {ty}"),
@@ -113,7 +114,7 @@ impl Translator<'_, '_> {
         })
     }
 
-    fn integer(&mut self, dtype: DType, value: i64) -> Name {
+    pub fn integer(&mut self, dtype: DType, value: i64) -> Name {
         // As a signed number of the width, which is how the text is read.
         let unused = 64 - bits(dtype);
         let value = (value << unused) >> unused;
@@ -121,13 +122,13 @@ impl Translator<'_, '_> {
     }
 
     /// A conversion between types of scalars, in every lane.
-    fn convert(&mut self, op: &str, x: &str, from: &str, to: &str) -> Name {
+    pub fn convert(&mut self, op: &str, x: &str, from: &str, to: &str) -> Name {
         let (from, to) = (self.lanes_of(from), self.lanes_of(to));
         self.w.value(&format!("{op} {x} : {from} to {to}"))
     }
 
     /// A function of the runtime, lane by lane.
-    fn in_lanes(&mut self, name: &str, args: &[Name], types: &[&str], result: &str) -> Name {
+    pub fn in_lanes(&mut self, name: &str, args: &[Name], types: &[&str], result: &str) -> Name {
         let Some(lanes) = self.lanes else {
             return self.runtime(name, args).unwrap_or_default();
         };
@@ -153,17 +154,17 @@ impl Translator<'_, '_> {
         self.w.value(&format!("{op} {x} : {ty}"))
     }
 
-    fn of_two(&mut self, op: &str, x: &str, y: &str, ty: &str) -> Name {
+    pub fn of_two(&mut self, op: &str, x: &str, y: &str, ty: &str) -> Name {
         self.w.value(&format!("{op} {x}, {y} : {ty}"))
     }
 
-    fn select(&mut self, condition: &str, a: &str, b: &str, ty: &str) -> Name {
+    pub fn select(&mut self, condition: &str, a: &str, b: &str, ty: &str) -> Name {
         let truth = condition_type(self.lanes);
         self.w
             .value(&format!("arith.select {condition}, {a}, {b} : {truth}{ty}"))
     }
 
-    fn is(&mut self, relation: &str, x: &str, y: &str, ty: &str) -> Name {
+    pub fn is(&mut self, relation: &str, x: &str, y: &str, ty: &str) -> Name {
         let op = match ty.contains('f') {
             true => "arith.cmpf",
             false => "arith.cmpi",
@@ -171,7 +172,7 @@ impl Translator<'_, '_> {
         self.w.value(&format!("{op} {relation}, {x}, {y} : {ty}"))
     }
 
-    fn truth(&mut self, condition: &str) -> Name {
+    pub fn truth(&mut self, condition: &str) -> Name {
         self.convert("arith.extui", condition, "i1", "i8")
     }
 
@@ -272,8 +273,7 @@ impl Translator<'_, '_> {
             BinaryKind::Sub => "arith.subf",
             BinaryKind::Mul => "arith.mulf",
             BinaryKind::Div => "arith.divf",
-            BinaryKind::Max => "arith.maximumf",
-            BinaryKind::Min => "arith.minimumf",
+            BinaryKind::Max | BinaryKind::Min => return self.extreme(kind, dtype, x, y),
             BinaryKind::Rem
             | BinaryKind::Pow
             | BinaryKind::And
@@ -290,6 +290,26 @@ impl Translator<'_, '_> {
         };
         let value = self.of_two(op, x, y, ty);
         self.rounded(dtype, value)
+    }
+
+    /// The larger or smaller of two floats: NaN if either is, +0 above -0.
+    pub fn extreme(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
+        let (ty, scalar) = (&self.ty(dtype), scalar_type(dtype));
+        let bits = if scalar == "f64" { "i64" } else { "i32" };
+        // A NaN x stays; zeros that are equal have the bits of either in common, or all.
+        let (relation, join) = match kind {
+            BinaryKind::Max => ("olt", "arith.andi"),
+            _ => ("ogt", "arith.ori"),
+        };
+        let beyond = self.is(relation, x, y, ty);
+        let best = self.select(&beyond, y, x, ty);
+        let [a, b] = [x, y].map(|v| self.convert("arith.bitcast", v, scalar, bits));
+        let joined = self.of_two(join, &a, &b, &self.lanes_of(bits));
+        let joined = self.convert("arith.bitcast", &joined, bits, scalar);
+        let equal = self.is("oeq", x, y, ty);
+        let best = self.select(&equal, &joined, &best, ty);
+        let nan = self.is("uno", y, y, ty);
+        self.select(&nan, y, &best, ty)
     }
 
     fn int_binary(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
@@ -328,7 +348,7 @@ impl Translator<'_, '_> {
     }
 
     /// An integer as an i64 of the same value.
-    fn widened(&mut self, dtype: DType, x: &str) -> Name {
+    pub fn widened(&mut self, dtype: DType, x: &str) -> Name {
         let ty = scalar_type(dtype);
         match dtype.is_signed() {
             _ if ty == "i64" => x.to_owned(),
@@ -420,112 +440,5 @@ impl Translator<'_, '_> {
         let ty = self.ty(dtype);
         let holds = self.is(relation, x, y, &ty);
         self.truth(&holds)
-    }
-
-    // ---- conversions ----
-
-    /// A scalar of one dtype as another; see `cast` in the op table.
-    fn cast(&mut self, from: DType, to: DType, x: Name) -> Name {
-        match (from.is_float(), to.is_float()) {
-            _ if from == to => x,
-            (false, false) => self.int_to_int(from, to, x),
-            (false, true) => self.int_to_float(from, to, &x),
-            (true, false) => self.float_to_int(from, to, &x),
-            (true, true) => self.float_to_float(from, to, x),
-        }
-    }
-
-    fn int_to_int(&mut self, from: DType, to: DType, x: Name) -> Name {
-        let (narrow, wide) = (scalar_type(from), scalar_type(to));
-        if to == DType::Bool {
-            let zero = self.integer(from, 0);
-            let ty = self.ty(from);
-            let set = self.is("ne", &x, &zero, &ty);
-            return self.truth(&set);
-        }
-        let op = match bits(from).cmp(&bits(to)) {
-            std::cmp::Ordering::Equal => return x,
-            std::cmp::Ordering::Greater => "arith.trunci",
-            std::cmp::Ordering::Less if from.is_signed() => "arith.extsi",
-            std::cmp::Ordering::Less => "arith.extui",
-        };
-        self.convert(op, &x, narrow, wide)
-    }
-
-    fn int_to_float(&mut self, from: DType, to: DType, x: &str) -> Name {
-        let wide = self.widened(from, x);
-        let unsigned = from == DType::U64;
-        if matches!(to, DType::F16 | DType::BF16) {
-            let name = match unsigned {
-                true => "aiai_u64_to_odd_f64",
-                false => "aiai_i64_to_odd_f64",
-            };
-            let odd = self.in_lanes(name, &[wide], &["i64"], "f64");
-            return self.float_to_float(DType::F64, to, odd);
-        }
-        let op = if unsigned {
-            "arith.uitofp"
-        } else {
-            "arith.sitofp"
-        };
-        self.convert(op, &wide, "i64", scalar_type(to))
-    }
-
-    /// Truncates and saturates; NaN is 0.
-    fn float_to_int(&mut self, from: DType, to: DType, x: &str) -> Name {
-        let (float, ty) = (self.ty(from), self.ty(to));
-        if to == DType::Bool {
-            let zero = self.float(from, 0.0);
-            let set = self.is("une", x, &zero, &float);
-            return self.truth(&set);
-        }
-        let sign = if to.is_signed() { "s" } else { "u" };
-        let lanes = self.lanes.map_or(String::new(), |n| format!("v{n}"));
-        let suffix = format!("{lanes}{}.{lanes}{}", scalar_type(to), scalar_type(from));
-        self.w.value(&format!(
-            "llvm.call_intrinsic \"llvm.fpto{sign}i.sat.{suffix}\"({x}) : ({float}) -> {ty}"
-        ))
-    }
-
-    fn float_to_float(&mut self, from: DType, to: DType, x: Name) -> Name {
-        match (from, to) {
-            (DType::F64, DType::F32) => self.convert("arith.truncf", &x, "f64", "f32"),
-            (DType::F64, DType::F16 | DType::BF16) => {
-                let bits = self.half_bits(to, DType::F64, x);
-                self.widen_half(to, bits)
-            }
-            (_, DType::F64) => self.convert("arith.extf", &x, "f32", "f64"),
-            (_, to) => self.rounded(to, x),
-        }
-    }
-
-    /// The bits of an f32 or f64 rounded to a half, as an i32.
-    pub fn half_bits(&mut self, half: DType, from: DType, x: Name) -> Name {
-        let name = match half {
-            DType::F16 => format!("aiai_{}_to_f16", scalar_type(from)),
-            _ => format!("aiai_{}_to_bf16", scalar_type(from)),
-        };
-        self.in_lanes(&name, &[x], &[scalar_type(from)], "i32")
-    }
-
-    /// The f32 of the bits of a half, which are an i32.
-    pub fn widen_half(&mut self, half: DType, bits: Name) -> Name {
-        if half == DType::F16 {
-            return self.in_lanes("aiai_f16_to_f32", &[bits], &["i32"], "f32");
-        }
-        let (places, ty) = (self.constant("16", "i32"), self.lanes_of("i32"));
-        let wide = self.of_two("arith.shli", &bits, &places, &ty);
-        self.convert("arith.bitcast", &wide, "i32", "f32")
-    }
-
-    /// An f32 rounded to a narrower float; other dtypes stay.
-    fn rounded(&mut self, dtype: DType, x: Name) -> Name {
-        match dtype {
-            DType::F16 | DType::BF16 => {
-                let bits = self.half_bits(dtype, DType::F32, x);
-                self.widen_half(dtype, bits)
-            }
-            _ => x,
-        }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
-use aiai_codegen::tables;
+use aiai_codegen::{Target, tables};
 use aiai_ir::{DType, Dim, Function, Loc, Op, OpNode, Region, Value};
 use aiai_runtime::abi::{self, Param};
 use aiai_runtime::program::Site;
@@ -19,6 +19,7 @@ use crate::writer::{Name, Writer};
 /// What the functions of a module share.
 pub struct Unit<'s> {
     pub source: &'s Function,
+    pub target: &'s Target,
     pub sites: Vec<Site>,
     dims: Vec<Dim>,
     positions: HashMap<Dim, usize>,
@@ -35,7 +36,7 @@ pub struct Unit<'s> {
 }
 
 /// Writes functions, each an entry under its name; they share the table of dimensions.
-pub fn module(functions: &[(&Function, String)]) -> Text {
+pub fn module(functions: &[(&Function, String)], target: &Target) -> Text {
     let mut dims: Vec<Dim> = Vec::new();
     for (function, _) in functions {
         for dim in tables::dims_of(function) {
@@ -49,6 +50,7 @@ pub fn module(functions: &[(&Function, String)]) -> Text {
     };
     let mut unit = Unit {
         source,
+        target,
         sites: Vec::new(),
         positions: dims.iter().enumerate().map(|(i, d)| (*d, i)).collect(),
         dims,

@@ -228,6 +228,11 @@ impl Translator<'_, '_> {
             self.dtype(node.operands[0]),
         );
         let x = self.get(node.operands[0]);
+        if matches!(kind, ReduceKind::Max | ReduceKind::Min) && scalar_type(dtype) == "f32" {
+            let lanes = crate::scalars::lanes_of(self.unit.source.ty(node.operands[0]));
+            let value = self.extreme_lane(kind, &x, lanes);
+            return self.define(node, value);
+        }
         let name = match (kind, dtype.is_float()) {
             (ReduceKind::Sum, _) => "add",
             (ReduceKind::Prod, _) => "mul",
@@ -250,6 +255,38 @@ impl Translator<'_, '_> {
             "vector.reduction <{name}>, {x}{any_order} : {ty} into {scalar}"
         ));
         self.define(node, value);
+    }
+
+    /// The largest or smallest lane, through integers that are in the order of the floats, NaN beyond all.
+    fn extreme_lane(&mut self, kind: ReduceKind, x: &str, lanes: Option<i64>) -> Name {
+        let (name, nan) = match kind {
+            ReduceKind::Max => ("maxsi", i32::MAX),
+            _ => ("minsi", i32::MIN),
+        };
+        self.lanes = lanes;
+        let key = self.order_key(x);
+        let is_nan = self.is("uno", x, x, &type_of("f32", lanes));
+        let most = self.constant(&nan.to_string(), "i32");
+        let ty = type_of("i32", lanes);
+        let key = self.select(&is_nan, &most, &key, &ty);
+        self.lanes = None;
+        let best = self
+            .w
+            .value(&format!("vector.reduction <{name}>, {key} : {ty} into i32"));
+        // The same once more gives the bits back.
+        let best = self.w.value(&format!("arith.bitcast {best} : i32 to f32"));
+        let bits = self.order_key(&best);
+        self.w.value(&format!("arith.bitcast {bits} : i32 to f32"))
+    }
+
+    /// The bits of a float, all but the sign turned over where it is negative.
+    fn order_key(&mut self, x: &str) -> Name {
+        let ty = type_of("i32", self.lanes);
+        let bits = self.convert("arith.bitcast", x, "f32", "i32");
+        let [places, rest] = ["31", "2147483647"].map(|n| self.constant(n, "i32"));
+        let sign = self.of_two("arith.shrsi", &bits, &places, &ty);
+        let turned = self.of_two("arith.andi", &sign, &rest, &ty);
+        self.of_two("arith.xori", &bits, &turned, &ty)
     }
 
     pub fn fma(&mut self, node: &OpNode) {

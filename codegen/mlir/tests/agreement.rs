@@ -3,8 +3,8 @@
 #![cfg(feature = "llvm")]
 
 use aiai_fuzz::{Backend, Options, Verdict, check, generate};
-use aiai_ir::DType;
 use aiai_ir::eval::Array;
+use aiai_ir::{BinaryKind, DType, Dim, Function, Module, ReduceKind, Type, UnaryKind};
 use aiai_runtime::{Pool, Tensor};
 
 const PROGRAMS: u64 = 60;
@@ -106,4 +106,130 @@ fn the_stages_can_be_shown() {
     let assembly =
         aiai_mlir::emit(&function, &options, aiai_mlir::Stage::Assembly, &host).expect("assembly");
     assert!(assembly.contains(aiai_mlir::ENTRY), "{assembly}");
+}
+
+type Program = fn(&mut aiai_ir::Builder, aiai_ir::Value) -> aiai_ir::Value;
+
+/// A number for each row, along the rows again.
+fn along(b: &mut aiai_ir::Builder, x: aiai_ir::Value, of: aiai_ir::Value) -> aiai_ir::Value {
+    let shape = b.ty(of).shape().to_vec();
+    b.broadcast(x, &shape, &[0])
+}
+
+/// Programs that reduce rows.
+const OF_ROWS: [(&str, Program); 7] = [
+    ("sum", |b, x| b.reduce(ReduceKind::Sum, x, &[1])),
+    ("max", |b, x| b.reduce(ReduceKind::Max, x, &[1])),
+    ("min", |b, x| b.reduce(ReduceKind::Min, x, &[1])),
+    ("sum of squares", |b, x| {
+        let squares = b.binary(BinaryKind::Mul, x, x);
+        b.reduce(ReduceKind::Sum, squares, &[1])
+    }),
+    ("sum of a function", |b, x| {
+        let y = b.unary(UnaryKind::Tanh, x);
+        let y = b.binary(BinaryKind::Add, y, x);
+        b.reduce(ReduceKind::Sum, y, &[1])
+    }),
+    ("softmax", |b, x| {
+        let largest = b.reduce(ReduceKind::Max, x, &[1]);
+        let largest = along(b, largest, x);
+        let shifted = b.binary(BinaryKind::Sub, x, largest);
+        let e = b.unary(UnaryKind::Exp, shifted);
+        let total = b.reduce(ReduceKind::Sum, e, &[1]);
+        let total = along(b, total, x);
+        b.binary(BinaryKind::Div, e, total)
+    }),
+    ("variance", |b, x| {
+        let total = b.reduce(ReduceKind::Sum, x, &[1]);
+        let total = along(b, total, x);
+        let shape = b.ty(x).shape().to_vec();
+        let small = b.splat(DType::F32, 1.0 / 512.0, &shape);
+        let mean = b.binary(BinaryKind::Mul, total, small);
+        let centred = b.binary(BinaryKind::Sub, x, mean);
+        let squares = b.binary(BinaryKind::Mul, centred, centred);
+        let variance = b.reduce(ReduceKind::Sum, squares, &[1]);
+        let variance = along(b, variance, x);
+        let scale = b.unary(UnaryKind::Rsqrt, variance);
+        b.binary(BinaryKind::Mul, centred, scale)
+    }),
+];
+
+fn run_rows(function: &aiai_ir::Function, x: &Tensor, pool: &Pool) -> [Vec<u8>; 2] {
+    let cranelift = (aiai_fuzz::CRANELIFT.compile)(function).expect("machine code");
+    let options = aiai_codegen::Options::default();
+    let llvm = aiai_mlir::compile(function, &options).expect("machine code");
+    [cranelift, llvm].map(|code| bits(&code.run(&[x], pool).expect("a result")[0]))
+}
+
+#[test]
+fn rows_of_any_length_give_the_same_bits() {
+    let pool = Pool::new(2).expect("a pool");
+    for (name, build) in OF_ROWS {
+        for length in [
+            1, 3, 15, 16, 17, 48, 63, 64, 65, 100, 255, 256, 257, 1000, 9001,
+        ] {
+            for known in [true, false] {
+                let columns = if known {
+                    Dim::from(length)
+                } else {
+                    Dim::sym("N")
+                };
+                let ty = Type::tensor(DType::F32, vec![Dim::sym("B"), columns]);
+                let mut module = Module::default();
+                let mut function = Function::new("apply");
+                let mut b = aiai_ir::Builder::new(&mut function);
+                let x = b.add_param("x", ty, false);
+                let y = build(&mut b, x);
+                b.finish(&[y], &["y"]);
+                let entry = function.name;
+                module.insert(function);
+                let options = aiai_passes::Options::default();
+                aiai_passes::optimize(&mut module, entry, &options).expect("primitives");
+                let function = module.get(entry).expect("the entry");
+                let numbers = (0..3 * length).map(|i| ((i * 37 % 101) as f32 - 50.0) / 8.0);
+                let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+                let dtype = aiai_runtime::DType::F32;
+                let x = Tensor::from_bytes(dtype, &[3, length as usize], &bytes).expect("a tensor");
+                let [a, b] = run_rows(function, &x, &pool);
+                assert_eq!(a, b, "{name} of {length}, known: {known}");
+            }
+        }
+    }
+}
+
+#[test]
+fn extremes_have_the_sign_and_the_nan_that_they_should() {
+    let pool = Pool::new(1).expect("a pool");
+    let specials = [
+        0.0,
+        -0.0,
+        f32::NAN,
+        -f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        -1.0,
+    ];
+    for kind in [ReduceKind::Max, ReduceKind::Min] {
+        let mut function = Function::new("apply");
+        let mut b = aiai_ir::Builder::new(&mut function);
+        let ty = Type::tensor(DType::F32, vec![Dim::sym("B"), Dim::from(20)]);
+        let x = b.add_param("x", ty, false);
+        let y = b.reduce(kind, x, &[1]);
+        b.finish(&[y], &["y"]);
+        let mut rows = Vec::new();
+        for filler in specials {
+            for special in specials {
+                for at in [0, 7, 15, 19] {
+                    let mut row = [filler; 20];
+                    row[at] = special;
+                    rows.extend(row);
+                }
+            }
+        }
+        let bytes: Vec<u8> = rows.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let shape = [rows.len() / 20, 20];
+        let x = Tensor::from_bytes(aiai_runtime::DType::F32, &shape, &bytes).expect("a tensor");
+        let [a, b] = run_rows(&function, &x, &pool);
+        assert_eq!(a, b, "{kind:?}");
+    }
 }

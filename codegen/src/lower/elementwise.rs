@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use aiai_ir::{BinaryKind, DType, Dim, Op, UnaryKind, Value};
 
 use super::usage::is_expensive;
+use super::vectors::LANES;
 use super::{Lowerer, Place};
 
 /// Where the element of a value at an index lies in a scratch buffer.
@@ -22,6 +23,10 @@ pub struct Staged {
 pub const CHUNK: i64 = 256;
 /// Rows to a task, and chunks to a task where a value is one long row.
 const GRAIN: i64 = 8;
+/// Elements that are a task where they are done in vectors.
+const PIECE: i64 = 8192;
+/// What the length of a row is taken for that is known at run time only.
+const TYPICAL: i64 = 512;
 
 impl Lowerer<'_> {
     /// Gives a value that is an expression a buffer, and fills it.
@@ -103,6 +108,10 @@ impl Lowerer<'_> {
             return self.fill_flat(value, buffer, &shape);
         }
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
+        let narrow = last.as_const().is_some_and(|n| n < LANES);
+        if !narrow && self.in_vectors(value) {
+            return self.fill_rows(value, buffer, &shape);
+        }
         if self.stages(value).is_empty() {
             let mut store = |this: &mut Self, index: &[Value]| {
                 let element = this.element(value, index);
@@ -132,6 +141,35 @@ impl Lowerer<'_> {
                 },
                 &index,
             );
+        });
+    }
+
+    /// Fills a buffer in vectors: a task is some rows, or a piece of a long one.
+    fn fill_rows(&mut self, value: Value, buffer: Value, shape: &[Dim]) {
+        let Some((&last, outer)) = shape.split_last() else {
+            return;
+        };
+        let rows = Dim::product(outer.iter().copied());
+        let pieces = match last.as_const() {
+            Some(n) if n <= PIECE => Dim::from(1),
+            _ => last.ceil_div(Dim::from(PIECE)),
+        };
+        let tasks = self.dim(rows * pieces);
+        let grain = PIECE / last.as_const().unwrap_or(TYPICAL).clamp(1, PIECE);
+        self.parallel(tasks, grain, |this, task| {
+            let (mut row, mut low, mut high) = (task, this.int(0), this.dim(last));
+            if !pieces.is_const(1) {
+                let pieces = this.dim(pieces);
+                row = this.b.binary(BinaryKind::Div, task, pieces);
+                let piece = this.b.binary(BinaryKind::Rem, task, pieces);
+                let size = this.int(PIECE);
+                low = this.mul(piece, size);
+                let end = this.add(low, size);
+                high = this.b.binary(BinaryKind::Min, high, end);
+            }
+            let index = this.delinearize(outer, row);
+            let target = [&[buffer], index.as_slice()].concat();
+            this.fill_vectors(value, (low, high), &index, &target);
         });
     }
 
@@ -224,7 +262,19 @@ impl Lowerer<'_> {
     fn fill_flat(&mut self, value: Value, buffer: Value, shape: &[Dim]) {
         let total = Dim::product(shape.iter().copied());
         let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
+        let in_vectors = self.in_vectors(value);
         let views = self.flatten_leaves(value, total);
+        if in_vectors {
+            let chunks = self.dim(total.ceil_div(Dim::from(PIECE)));
+            self.parallel(chunks, 1, |this, chunk| {
+                let size = this.int(PIECE);
+                let low = this.mul(chunk, size);
+                let (end, n) = (this.add(low, size), this.dim(total));
+                let high = this.b.binary(BinaryKind::Min, n, end);
+                this.fill_vectors(value, (low, high), &[], &[flat]);
+            });
+            return self.places.extend(views);
+        }
         let chunks = self.dim(total.ceil_div(Dim::from(CHUNK)));
         self.parallel(chunks, GRAIN, |this, chunk| {
             let stages = this.stages(value);
@@ -237,9 +287,7 @@ impl Lowerer<'_> {
                 this.b.op(Op::Store, &[element, flat, at], Vec::new());
             });
         });
-        for (value, place) in views {
-            self.places.insert(value, place);
-        }
+        self.places.extend(views);
     }
 
     /// Replaces the buffers that a flat value reads by views of one axis. Returns what to put back.
@@ -282,6 +330,17 @@ impl Lowerer<'_> {
         order
     }
 
+    /// Whether a value is a function that a micro-kernel maps rows by.
+    pub fn is_staged(&self, value: Value) -> bool {
+        self.nodes.get(&value).is_some_and(|node| {
+            let is_inlined = match node.op {
+                Op::Unary { kind } => self.inlined.contains(&kind),
+                _ => false,
+            };
+            is_expensive(&node.op) && self.dtype(value) == DType::F32 && !is_inlined
+        })
+    }
+
     fn collect_stages(&self, value: Value, seen: &mut HashSet<Value>, order: &mut Vec<Value>) {
         if !seen.insert(value) || !matches!(self.places.get(&value), Some(Place::Lazy) | None) {
             return;
@@ -299,7 +358,7 @@ impl Lowerer<'_> {
                 for &operand in &node.operands {
                     self.collect_stages(operand, seen, order);
                 }
-                if is_expensive(&node.op) && self.dtype(value) == DType::F32 && order.len() < 8 {
+                if self.is_staged(value) && order.len() < 8 {
                     order.push(value);
                 }
             }

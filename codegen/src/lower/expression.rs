@@ -1,6 +1,6 @@
 //! Elements of values that are computed where they are used.
 
-use aiai_ir::{BinaryKind, DType, Literal, Op, Value};
+use aiai_ir::{BinaryKind, DType, Literal, Op, OpNode, Value};
 
 use super::{Lowerer, Place};
 
@@ -57,38 +57,8 @@ impl Lowerer<'_> {
             }
             Op::DimValue { dim } => self.dim(*dim),
             Op::Iota { dtype, axis, .. } => self.b.cast(index[*axis], *dtype),
-            Op::Broadcast { axes, shape } => {
-                let own = self.shape(x[0]);
-                let mut at = Vec::new();
-                for (k, &axis) in axes.iter().enumerate() {
-                    let repeated = own[k].is_const(1) && !shape[axis].is_const(1);
-                    at.push(if repeated { self.int(0) } else { index[axis] });
-                }
-                self.element(x[0], &at)
-            }
-            Op::Permute { axes } => {
-                let mut at = index.to_vec();
-                for (k, &axis) in axes.iter().enumerate() {
-                    at[axis] = index[k];
-                }
-                self.element(x[0], &at)
-            }
-            Op::Slice {
-                starts, strides, ..
-            } => {
-                let mut at = Vec::new();
-                for k in 0..index.len() {
-                    let mut i = index[k];
-                    if !strides[k].is_const(1) {
-                        let stride = self.dim(strides[k]);
-                        i = self.mul(i, stride);
-                    }
-                    if !starts[k].is_const(0) {
-                        let start = self.dim(starts[k]);
-                        i = self.add(i, start);
-                    }
-                    at.push(i);
-                }
+            Op::Broadcast { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. } => {
+                let at = self.index_of_operand(node, index);
                 self.element(x[0], &at)
             }
             Op::Contract { maps, .. } => {
@@ -103,17 +73,50 @@ impl Lowerer<'_> {
                 let zero = self.number(dtype, 0.0);
                 self.add(zero, element)
             }
-            Op::Reverse { axes } => {
-                let shape = self.shape(x[0]);
-                let mut at = index.to_vec();
-                for &axis in axes {
-                    let last = self.dim(shape[axis] - aiai_ir::Dim::from(1));
-                    at[axis] = self.b.binary(BinaryKind::Sub, last, index[axis]);
-                }
-                self.element(x[0], &at)
-            }
             other => unreachable!("`{}` is not an expression", other.name()),
         }
+    }
+
+    /// Where a view takes the element at an index from.
+    pub fn index_of_operand(&mut self, node: &OpNode, index: &[Value]) -> Vec<Value> {
+        let own = self.shape(node.operands[0]);
+        let mut at = index.to_vec();
+        match &node.op {
+            Op::Broadcast { axes, shape } => {
+                at.clear();
+                for (k, &axis) in axes.iter().enumerate() {
+                    let repeated = own[k].is_const(1) && !shape[axis].is_const(1);
+                    at.push(if repeated { self.int(0) } else { index[axis] });
+                }
+            }
+            Op::Permute { axes } => {
+                for (k, &axis) in axes.iter().enumerate() {
+                    at[axis] = index[k];
+                }
+            }
+            Op::Slice {
+                starts, strides, ..
+            } => {
+                for k in 0..index.len() {
+                    if !strides[k].is_const(1) {
+                        let stride = self.dim(strides[k]);
+                        at[k] = self.mul(at[k], stride);
+                    }
+                    if !starts[k].is_const(0) {
+                        let start = self.dim(starts[k]);
+                        at[k] = self.add(at[k], start);
+                    }
+                }
+            }
+            Op::Reverse { axes } => {
+                for &axis in axes {
+                    let last = self.dim(own[axis] - aiai_ir::Dim::from(1));
+                    at[axis] = self.b.binary(BinaryKind::Sub, last, index[axis]);
+                }
+            }
+            other => unreachable!("`{}` takes no element from a place", other.name()),
+        }
+        at
     }
 
     /// A scalar constant of a dtype.

@@ -4,12 +4,17 @@ use aiai_ir::{
     ArgKind, BinaryKind, CompareKind, DType, Dim, Op, OpNode, ReduceKind, Type, UnaryKind, Value,
 };
 
+use aiai_runtime::kernels::LANES;
+
 use super::elementwise::CHUNK;
 use super::{Lowerer, Place};
 
 /// Elements that are reduced without a micro-kernel.
 const SHORT: i64 = 16;
 const GRAIN: i64 = 8;
+/// Elements to a task, about, and what a length is taken for that is known at run time only.
+const TASK: i64 = 8192;
+const TYPICAL: i64 = 512;
 
 impl<'a> Lowerer<'a> {
     pub fn reduce(&mut self, node: &'a OpNode, kind: ReduceKind, axes: &[usize], acc: DType) {
@@ -25,13 +30,25 @@ impl<'a> Lowerer<'a> {
             return self.reduce_columns(node, kind, (&axes, &kept), acc, out);
         }
         let outer: Vec<Dim> = kept.iter().map(|&k| shape[k]).collect();
-        self.tasks(&outer, &mut |this, at| {
+        let mut store = |this: &mut Self, at: &[Value]| {
             let total = this.reduce_one(x, kind, (&axes, &kept), acc, at);
             let total = this.b.cast(total, this.dtype(x));
             let mut place = vec![total, out];
             place.extend(at);
             this.b.op(Op::Store, &place, Vec::new());
-        });
+        };
+        let size = Dim::product(axes.iter().map(|&a| shape[a]));
+        if !self.vectors || kept.is_empty() || size.as_const().is_some_and(|n| n < SHORT) {
+            self.tasks(&outer, &mut store);
+        } else {
+            // A row is work enough that a task is a few of them.
+            let rows = self.product(&outer);
+            let grain = TASK / size.as_const().unwrap_or(TYPICAL).clamp(1, TASK);
+            self.parallel(rows, grain, |this, row| {
+                let at = this.delinearize(&outer, row);
+                store(this, &at);
+            });
+        }
         self.memo.clear();
     }
 
@@ -91,25 +108,36 @@ impl<'a> Lowerer<'a> {
         let (before, kept) = axes;
         let shape = self.shape(x).to_vec();
         let (rank, last) = (shape.len(), shape[shape.len() - 1]);
-        let result = Type::scalar(DType::F32);
-        if let Some(Place::Buffer { buffer, axes }) = self.places.get(&x).cloned()
-            && axes.iter().copied().eq(0..rank)
+        let result = [Type::scalar(DType::F32)];
+        if let Some(Place::Buffer {
+            buffer,
+            axes: order,
+        }) = self.places.get(&x).cloned()
+            && order.iter().copied().eq(0..rank)
             && kept.iter().copied().eq(0..kept.len())
         {
             let outer: Vec<Dim> = shape[..kept.len()].to_vec();
             let n = self.product(&shape[kept.len()..]);
             let from = self.row_start(&outer, at, n);
-            return self.kernel(kernel, &[buffer, from, n], &[result])[0];
+            if self.vectors && !(before.is_empty() && self.in_vectors(x)) {
+                return self.fold_memory(kind, buffer, from, n);
+            } else if self.vectors {
+                return self.fold_rows(x, kind, axes, at, init);
+            }
+            return self.kernel(kernel, &[buffer, from, n], &result)[0];
+        }
+        if self.in_vectors(x) {
+            return self.fold_rows(x, kind, axes, at, init);
         }
         let n = self.dim(last);
         let zero = self.int(0);
         if before.is_empty() {
             if let Some((buffer, from)) = self.row_in_memory(x, at) {
-                return self.kernel(kernel, &[buffer, from, n], &[result])[0];
+                return self.kernel(kernel, &[buffer, from, n], &result)[0];
             }
             if let (ReduceKind::Sum, Some([a, b])) = (kind, self.factors_in_memory(x, at)) {
                 let operands = [a.0, a.1, b.0, b.1, n];
-                return self.kernel("aiai_row_dot_f32", &operands, &[result])[0];
+                return self.kernel("aiai_row_dot_f32", &operands, &result)[0];
             }
         }
         let sizes: Vec<Dim> = before.iter().map(|&a| shape[a]).collect();
@@ -121,28 +149,62 @@ impl<'a> Lowerer<'a> {
             Some(&stage) if stage == x => None,
             _ => Some(self.alloc(DType::F32, &[Dim::from(CHUNK)])),
         };
+        // A row of several chunks goes on with its partial sums, so that it has the order of one that lies in memory.
+        let several = last.as_const().is_none_or(|n| n > CHUNK);
+        let partial = (several && kind == ReduceKind::Sum).then(|| {
+            let lanes = Dim::from(LANES as i64);
+            self.alloc(DType::F32, &[lanes])
+        });
+        let lanes = self.int(LANES as i64);
         self.fold_loop(rows, &[init], |this, row, carry| {
             let inner = this.delinearize(&sizes, row);
             let prefix = merge(rank - 1, (kept, at), (before, &inner));
-            this.fold_loop(chunks, carry, |this, chunk, carry| {
+            if let Some(partial) = partial {
+                this.for_loop(lanes, 4, |this, lane| {
+                    this.b.op(Op::Store, &[init, partial, lane], Vec::new());
+                });
+            }
+            let done = this.fold_loop(chunks, carry, |this, chunk, carry| {
                 let from = this.mul(chunk, width);
                 let left = this.b.binary(BinaryKind::Sub, n, from);
                 let size = this.b.binary(BinaryKind::Min, left, width);
-                let filled = match scratch {
-                    Some(scratch) => {
-                        let mut sink = |this: &mut Self, place, element| {
-                            let at = this.b.binary(BinaryKind::Sub, place, from);
-                            this.b.op(Op::Store, &[element, scratch, at], Vec::new());
-                        };
-                        this.staged_chunk(x, &stages, from, size, &prefix, &mut sink);
-                        scratch
-                    }
-                    None => this.fill_stages(&stages, from, size, &prefix)[stages.len() - 1].1,
-                };
-                let part = this.kernel(kernel, &[filled, zero, size], &[result])[0];
+                let filled = this.fill_chunk(x, &stages, scratch, (from, size), &prefix);
+                if let Some(partial) = partial {
+                    let operands = [filled, zero, partial, zero, size];
+                    this.kernel("aiai_row_add_lanes_f32", &operands, &[]);
+                    return carry.to_vec();
+                }
+                let part = this.kernel(kernel, &[filled, zero, size], &result)[0];
                 vec![this.combine(kind, carry[0], part)]
-            })
+            });
+            match partial {
+                Some(partial) => {
+                    let part = this.kernel(kernel, &[partial, zero, lanes], &result)[0];
+                    vec![this.combine(kind, done[0], part)]
+                }
+                None => done,
+            }
         })[0]
+    }
+
+    /// Computes a chunk of a row, in the scratch row or in that of its last function.
+    fn fill_chunk(
+        &mut self,
+        x: Value,
+        stages: &[Value],
+        scratch: Option<Value>,
+        (from, size): (Value, Value),
+        prefix: &[Value],
+    ) -> Value {
+        let Some(scratch) = scratch else {
+            return self.fill_stages(stages, from, size, prefix)[stages.len() - 1].1;
+        };
+        let mut sink = |this: &mut Self, place, element| {
+            let at = this.b.binary(BinaryKind::Sub, place, from);
+            this.b.op(Op::Store, &[element, scratch, at], Vec::new());
+        };
+        self.staged_chunk(x, stages, from, size, prefix, &mut sink);
+        scratch
     }
 
     /// The position of a row of `n` elements.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, Region, Value};
 
 use super::elementwise::row_kernel;
-use super::usage::is_expensive;
+use super::vectors::Pending;
 use super::{Lowerer, Place, whole};
 
 /// Rows to a task: they share the scratch rows.
@@ -27,6 +27,8 @@ pub struct Row {
     pub number: Value,
     /// Buffers of that shape, seen as rows and columns.
     matrices: HashMap<Value, Value>,
+    /// Values that several loops over the row read.
+    pub kept: Vec<Value>,
 }
 
 impl Row {
@@ -49,6 +51,16 @@ pub fn reduced(group: &Region) -> Option<Value> {
         matches!(node.op, Op::Reduce { .. }) && !group.yields.contains(&node.results[0])
     };
     group.ops.iter().find(inner).map(|node| node.operands[0])
+}
+
+/// Whether whole rows are read at the place that is computed only.
+fn only_elementwise(group: &Region, lowerer: &Lowerer) -> bool {
+    let repeats = |node: &OpNode| {
+        matches!(node.op, Op::Broadcast { .. })
+            && lowerer.shape(node.operands[0]) != lowerer.shape(node.results[0])
+    };
+    let fits = |node: &OpNode| !node.op.is_view() || node.operands.is_empty() || repeats(node);
+    group.ops.iter().all(fits)
 }
 
 impl<'a> Lowerer<'a> {
@@ -90,14 +102,19 @@ impl<'a> Lowerer<'a> {
             false => buffer,
         };
         let kept = self.kept(group, &shape);
-        let blocks = self.dim(rows.ceil_div(Dim::from(BLOCK)));
-        let grain = TASK / BLOCK / last.as_const().unwrap_or(TASK).clamp(1, TASK);
+        let (scratched, in_target) = self.homes(group, &kept);
+        let block_size = match self.vectors {
+            true => (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK),
+            false => BLOCK,
+        };
+        let blocks = self.dim(rows.ceil_div(Dim::from(block_size)));
+        let grain = TASK / block_size / last.as_const().unwrap_or(TASK).clamp(1, TASK);
         self.parallel(blocks, grain.max(1), |this, block| {
-            let scratch: HashMap<Value, Value> = kept
+            let scratch: HashMap<Value, Value> = scratched
                 .iter()
                 .map(|&value| (value, this.alloc(this.dtype(value), &[last])))
                 .collect();
-            let (size, total) = (this.int(BLOCK), this.dim(rows));
+            let (size, total) = (this.int(block_size), this.dim(rows));
             let from = this.mul(block, size);
             let left = this.b.binary(BinaryKind::Sub, total, from);
             let count = this.b.binary(BinaryKind::Min, left, size);
@@ -109,10 +126,14 @@ impl<'a> Lowerer<'a> {
                     at: at.clone(),
                     number,
                     matrices,
+                    kept,
                 });
+                let in_scratch = scratch.iter().map(|(&v, &buffer)| (v, vec![buffer]));
+                let in_target = in_target.map(|v| (v, vec![target, number]));
+                let targets = in_scratch.chain(in_target).collect();
                 for node in &group.ops {
                     this.b.loc = node.loc;
-                    this.in_group(node, &at, &shape, &scratch);
+                    this.in_group(node, &at, &shape, &targets);
                 }
                 match this.places.get(&result) {
                     Some(Place::Scalar(scalar)) => {
@@ -123,6 +144,7 @@ impl<'a> Lowerer<'a> {
                     _ => this.fill_row(result, &at, last, &[target, number]),
                 }
                 this.row = None;
+                this.pending.clear();
             });
         });
         self.memo.clear();
@@ -134,13 +156,32 @@ impl<'a> Lowerer<'a> {
             .insert(result, whole(buffer, self.shape(result).len()));
     }
 
+    /// Which of the kept values need a scratch row, and which one lies where the result comes.
+    fn homes(&self, group: &Region, kept: &[Value]) -> (Vec<Value>, Option<Value>) {
+        if !self.vectors {
+            return (kept.to_vec(), None);
+        }
+        let mut scratched = kept.to_vec();
+        scratched.retain(|&v| !self.is_cheap(v));
+        // The result is written in the last loop, over what it is computed from.
+        let result = group.yields[0];
+        let fits = |v: &Value| {
+            self.dtype(*v) == self.dtype(result)
+                && self.shape(*v) == self.shape(result)
+                && only_elementwise(group, self)
+        };
+        let in_target = scratched.iter().position(fits);
+        let in_target = in_target.map(|k| scratched.remove(k));
+        (scratched, in_target)
+    }
+
     /// What has to be done for a member of the group once in a row.
     fn in_group(
         &mut self,
         node: &'a OpNode,
         at: &[Value],
         shape: &[Dim],
-        scratch: &HashMap<Value, Value>,
+        targets: &HashMap<Value, Vec<Value>>,
     ) {
         let result = node.results[0];
         if let Op::Reduce { kind, acc, .. } = node.op {
@@ -149,14 +190,66 @@ impl<'a> Lowerer<'a> {
             let total = self.reduce_one(x, kind, (&[at.len()], &kept), acc, at);
             let total = self.b.cast(total, self.dtype(x));
             self.places.insert(result, Place::Scalar(total));
-        } else if let Some(&buffer) = scratch.get(&result) {
-            self.fill_row(result, at, shape[at.len()], &[buffer]);
-            self.places.insert(result, Place::Row(buffer));
+        } else if let Some(target) = targets.get(&result) {
+            let target = target.clone();
+            if self.in_vectors(result) {
+                let is_stored = false;
+                self.pending.insert(result, Pending { target, is_stored });
+            } else {
+                self.fill_row(result, at, shape[at.len()], &target);
+                self.settle_row(result, &target);
+            }
         } else if self.shape(result) != shape && self.is_per_row(node) {
             let index = self.one_per_row(result, at);
             let scalar = self.element(result, &index);
             self.places.insert(result, Place::Scalar(scalar));
         }
+    }
+
+    /// Says that the current row of a value lies in a buffer, which may be of all rows.
+    fn settle_row(&mut self, value: Value, target: &[Value]) {
+        match (target, &mut self.row) {
+            (&[buffer, _], Some(row)) => {
+                row.matrices.insert(value, buffer);
+                let rank = self.shape(value).len();
+                self.places.insert(value, whole(buffer, rank));
+            }
+            _ => {
+                self.places.insert(value, Place::Row(target[0]));
+            }
+        }
+    }
+
+    /// From here on what has been stored on the way is read from memory.
+    pub fn settle_pending(&mut self) {
+        let is_stored =
+            |(value, p): (&Value, &Pending)| p.is_stored.then(|| (*value, p.target.clone()));
+        let stored: Vec<(Value, Vec<Value>)> = self.pending.iter().filter_map(is_stored).collect();
+        for (value, target) in stored {
+            self.pending.remove(&value);
+            self.settle_row(value, &target);
+        }
+    }
+
+    /// Whether a value of a row is sooner computed again than kept: a sum or two of what is in memory.
+    fn is_cheap(&self, value: Value) -> bool {
+        let is_simple = |v: Value| match self.nodes.get(&v) {
+            Some(node) => match node.op {
+                Op::Binary { kind } => {
+                    matches!(kind, BinaryKind::Add | BinaryKind::Sub | BinaryKind::Mul)
+                }
+                _ => false,
+            },
+            None => false,
+        };
+        let is_leaf = |v: &Value| match self.places.get(v) {
+            Some(Place::Buffer { .. } | Place::Scalar(_)) => true,
+            _ => self.nodes.get(v).is_none_or(|n| n.op.is_view()),
+        };
+        let node = self.nodes.get(&value);
+        is_simple(value)
+            && self.in_vectors(value)
+            && node.is_some_and(|n| n.operands.iter().all(is_leaf))
     }
 
     /// Whether an op computes its result from a number of the row.
@@ -179,15 +272,18 @@ impl<'a> Lowerer<'a> {
     /// Computes a row: the target is a buffer and the index of the row in it.
     fn fill_row(&mut self, value: Value, at: &[Value], last: Dim, target: &[Value]) {
         let n = self.dim(last);
+        if self.in_vectors(value) {
+            let zero = self.int(0);
+            self.fill_vectors(value, (zero, n), at, target);
+            return self.settle_pending();
+        }
         if self.with_number(value, at, n, target) {
             return;
         }
         let node = self.nodes[&value];
         // A function of a row that lies in one piece needs no other scratch.
         let (value, kernel) = match (&node.op, target) {
-            (Op::Unary { kind }, [_])
-                if is_expensive(&node.op) && self.dtype(value) == DType::F32 =>
-            {
+            (Op::Unary { kind }, [_]) if self.is_staged(value) => {
                 (node.operands[0], Some(row_kernel(*kind)))
             }
             _ => (value, None),
@@ -264,10 +360,15 @@ impl<'a> Lowerer<'a> {
         })
     }
 
-    pub fn load_in_row(&mut self, value: Value, column: Value) -> Value {
+    /// The buffer of all rows and the number of the current one.
+    pub fn row_of_matrix(&self, value: Value) -> [Value; 2] {
         let row = self.row.as_ref().expect("a row is current");
-        let operands = [row.matrices[&value], row.number, column];
-        self.b.value(Op::Load, &operands)
+        [row.matrices[&value], row.number]
+    }
+
+    pub fn load_in_row(&mut self, value: Value, column: Value) -> Value {
+        let [matrix, row] = self.row_of_matrix(value);
+        self.b.value(Op::Load, &[matrix, row, column])
     }
 
     /// The values of whole rows that several loops over a row read.

@@ -5,6 +5,12 @@ use std::collections::HashMap;
 
 use aiai_ir::{BinaryKind, DType, Dim, Function, Literal, Op, OpNode, Region, Type, Value};
 
+#[cfg(test)]
+mod tests;
+mod vectors;
+
+use vectors::Columns;
+
 /// Replaces buffers by those that they can be computed in.
 pub fn reuse(function: &mut Function) {
     let mut body = std::mem::take(&mut function.body);
@@ -150,6 +156,7 @@ struct Accesses<'a> {
     loops: Vec<usize>,
     reads: Vec<Access>,
     writes: Vec<Access>,
+    columns: Columns,
     /// Something else than a read before all writes happens.
     spoiled: bool,
 }
@@ -197,6 +204,7 @@ impl<'a> Accesses<'a> {
             loops: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            columns: Columns::default(),
             spoiled: false,
         };
         accesses.node(node);
@@ -210,10 +218,16 @@ impl<'a> Accesses<'a> {
         };
         !self.spoiled
             && !self.reads.is_empty()
-            && self.writes.iter().all(|other| other.place == write.place)
-            && self.reads.iter().all(|read| {
-                read.place == write.place || self.writes.iter().all(|w| self.in_row(read, w))
-            })
+            && match self.columns.are_used {
+                true => self.vectors_in_place(),
+                false => {
+                    self.writes.iter().all(|other| other.place == write.place)
+                        && self.reads.iter().all(|read| {
+                            read.place == write.place
+                                || self.writes.iter().all(|w| self.in_row(read, w))
+                        })
+                }
+            }
     }
 
     /// Whether a read is of the row of a matrix that a later write is to, and loops that do both go from
@@ -300,6 +314,20 @@ impl<'a> Accesses<'a> {
                 let access = self.access(node.operands[1], &node.operands[2..]);
                 self.write(access);
             }
+            Op::LoadVector { lanes, stride: 1 } if self.is(node.operands[0], self.donor) => {
+                let index = &node.operands[1..node.operands.len() - 1];
+                let access = self.access(node.operands[0], index);
+                self.read_vector(access, *lanes);
+                self.unlike(node);
+            }
+            // What is read there has been written before.
+            Op::LoadVector { .. } if self.is(node.operands[0], self.target) => self.unlike(node),
+            Op::StoreVector if self.is(node.operands[1], self.target) => {
+                let index = &node.operands[2..node.operands.len() - 1];
+                let access = self.access(node.operands[1], index);
+                self.columns.are_used = true;
+                self.write(access);
+            }
             Op::For { .. } | Op::Parallel { .. } => self.loop_(node),
             Op::If | Op::While { .. } => self.spoiled = true,
             op => {
@@ -316,7 +344,8 @@ impl<'a> Accesses<'a> {
                             .collect();
                         depends.sort_unstable();
                         depends.dedup();
-                        let number = self.number(Key::Op(op.clone(), operands), depends);
+                        let number = self.number(Key::Op(op.clone(), operands.clone()), depends);
+                        self.columns.note(op, &operands, number);
                         self.numbers.insert(*result, number);
                     }
                     _ => self.unlike(node),
@@ -336,12 +365,13 @@ impl<'a> Accesses<'a> {
         let bounds: Vec<usize> = node.operands.iter().map(|&v| self.of_value(v)).collect();
         let region = &node.regions[0];
         let around = self.loops.clone();
-        let index = self.number(Key::Loop(bounds, around.clone()), Vec::new());
+        let index = self.number(Key::Loop(bounds.clone(), around.clone()), Vec::new());
         if !self.depends[index].contains(&index) {
             self.depends[index] = around;
             self.depends[index].push(index);
         }
         self.numbers.insert(region.args[0], index);
+        self.columns.enter(index, &node.op, &bounds, &self.writes);
         for &carry in &region.args[1..] {
             let number = self.number(Key::Unlike(carry), self.loops.clone());
             self.numbers.insert(carry, number);
@@ -402,100 +432,5 @@ impl<'a> Accesses<'a> {
             let access = run(self, x[4]);
             self.write(access);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aiai_ir::{Builder, ReduceKind, UnaryKind};
-
-    use super::*;
-
-    /// How many buffers a function of `x: f32[N, M]` allocates for its intermediate results.
-    fn buffers(build: impl FnOnce(&mut Builder, Value) -> Value) -> usize {
-        let mut source = Function::new("f");
-        let mut b = Builder::new(&mut source);
-        let shape = vec![Dim::sym("N"), Dim::sym("M")];
-        let x = b.add_param("x", Type::tensor(DType::F32, shape), false);
-        let y = build(&mut b, x);
-        b.finish(&[y], &["y"]);
-        let mut loops = crate::lower::lower(&source, false);
-        crate::memory::plan(&mut loops);
-        let mut count = 0;
-        loops
-            .body
-            .walk(&mut |node| count += usize::from(is_large(node)));
-        count
-    }
-
-    #[test]
-    fn a_chain_of_tensors_is_computed_in_one_buffer() {
-        let count = buffers(|b, x| {
-            let a = b.unary(UnaryKind::Neg, x);
-            let c = b.binary(BinaryKind::Mul, a, x);
-            let d = b.unary(UnaryKind::Abs, c);
-            b.reduce(ReduceKind::Sum, d, &[0])
-        });
-        assert_eq!(count, 1);
-    }
-
-    /// The group that softmax of `y` over its last axis makes, with something added of `y`.
-    fn softmax(b: &mut Builder, y: Value, part: impl FnOnce(&mut Builder) -> Value) -> Value {
-        let shape = b.ty(y).shape().to_vec();
-        b.begin_region(&[]);
-        let largest = b.reduce(ReduceKind::Max, y, &[1]);
-        let largest = b.broadcast(largest, &shape, &[0]);
-        let shifted = b.binary(BinaryKind::Sub, y, largest);
-        let e = b.unary(UnaryKind::Exp, shifted);
-        let total = b.reduce(ReduceKind::Sum, e, &[1]);
-        let total = b.broadcast(total, &shape, &[0]);
-        let quotient = b.binary(BinaryKind::Div, e, total);
-        let part = part(b);
-        let result = b.binary(BinaryKind::Add, quotient, part);
-        let region = b.end_region(&[result]);
-        let kind = aiai_ir::FuseKind::Rows;
-        b.op(Op::Fused { kind }, &[], vec![region])[0]
-    }
-
-    #[test]
-    fn rows_are_replaced_where_all_is_read_before() {
-        let in_place = buffers(|b, x| {
-            let y = b.unary(UnaryKind::Neg, x);
-            let s = softmax(b, y, |_| y);
-            b.reduce(ReduceKind::Sum, s, &[0])
-        });
-        // The rows, and one that is kept while a row is done.
-        assert_eq!(in_place, 2);
-        let read_elsewhere = buffers(|b, x| {
-            let y = b.unary(UnaryKind::Neg, x);
-            let s = softmax(b, y, |b| b.value(Op::Reverse { axes: vec![1] }, &[y]));
-            b.reduce(ReduceKind::Sum, s, &[0])
-        });
-        assert_eq!(read_elsewhere, 3);
-        let other_rows = buffers(|b, x| {
-            let y = b.unary(UnaryKind::Neg, x);
-            let s = softmax(b, y, |b| b.value(Op::Reverse { axes: vec![0] }, &[y]));
-            b.reduce(ReduceKind::Sum, s, &[0])
-        });
-        assert_eq!(other_rows, 3);
-    }
-
-    #[test]
-    fn what_is_read_elsewhere_keeps_its_buffer() {
-        let transposed = buffers(|b, x| {
-            let a = b.unary(UnaryKind::Neg, x);
-            let t = b.permute(a, &[1, 0]);
-            let c = b.unary(UnaryKind::Abs, t);
-            b.reduce(ReduceKind::Sum, c, &[0])
-        });
-        assert_eq!(transposed, 2);
-        let used_again = buffers(|b, x| {
-            let a = b.unary(UnaryKind::Neg, x);
-            let c = b.unary(UnaryKind::Abs, a);
-            let d = b.binary(BinaryKind::Add, a, c);
-            b.reduce(ReduceKind::Sum, d, &[0])
-        });
-        // `c` cannot take the place of `a`; `d` takes one of them.
-        assert_eq!(used_again, 2);
     }
 }

@@ -188,6 +188,8 @@ fn loops(
         check_nan: false,
         schedules: &schedules,
         weights: if scheduled { &weights } else { &[] },
+        vectors: scheduled,
+        inlined: if scheduled { aiai_mlir::INLINED } else { &[] },
     };
     let mut lowered = Module::default();
     for function in entry.module.functions.values() {
@@ -218,5 +220,5 @@ fn machine_text(
         return llvm::emit(function, options, form == Form::Asm, processor);
     }
     let loops = aiai_mlir::planned(function, options, processor);
-    Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY).module)
+    Ok(aiai_mlir::text(&loops, aiai_mlir::ENTRY, processor).module)
 }

@@ -4,6 +4,7 @@
 //! - `aiai_row_F_f32(source, destination, n)`: `n` elements; the rows may be the same.
 //! - `aiai_row_A_number_f32(source, number, destination, n)`: the same with one number, A `add sub mul div`.
 //! - `aiai_row_R_f32(x, n)`: a reduction of a row.
+//! - `aiai_row_add_lanes_f32(x, partial, n)`: goes on with the 64 partial results of a sum, to which another sum is the end.
 //!
 //! Here F is `exp expm1 log log1p tanh erf sqrt rsqrt sin cos`. A negative `n` is 0.
 //! Every function is unsafe to call as its kernel is: the rows must have `n` elements.
@@ -156,6 +157,7 @@ macro_rules! export_rows {
 
 export_rows! {
     aiai_row_sum_f32(x: *const f32; n) -> f32 = reduce::sum;
+    aiai_row_add_lanes_f32(x: *const f32, partial: *mut f32; n) = reduce::add_lanes;
     aiai_row_dot_f32(x: *const f32, y: *const f32; n) -> f32 = reduce::dot;
     aiai_row_max_f32(x: *const f32; n) -> f32 = reduce::max;
     aiai_row_min_f32(x: *const f32; n) -> f32 = reduce::min;
@@ -183,6 +185,7 @@ pub static ROWS: &[crate::abi::Symbol] = crate::abi::symbol_table! {
     aiai_i64_to_odd_f64(I64) -> F64;
     aiai_u64_to_odd_f64(I64) -> F64;
     aiai_row_sum_f32(Ptr, I64) -> F32;
+    aiai_row_add_lanes_f32(Ptr, Ptr, I64);
     aiai_row_dot_f32(Ptr, Ptr, I64) -> F32;
     aiai_row_max_f32(Ptr, I64) -> F32;
     aiai_row_min_f32(Ptr, I64) -> F32;

@@ -29,12 +29,6 @@ fn polynomial<T: Number, const N: usize>(x: T, c: [f32; N]) -> T {
     sum
 }
 
-/// 2^n for n in -126..=127.
-#[inline(always)]
-fn power_of_two<B: Bits>(n: B) -> B::Number {
-    (n + n.constant(127)).shift_left(23).number()
-}
-
 /// x = n ln 2 + r with |r| at most ln 2 / 2; returns n as a float and as an integer, and r.
 #[inline(always)]
 fn reduce_exponent<T: Number>(x: T) -> (T, T::Bits, T) {
@@ -58,7 +52,13 @@ fn clamp<T: Number>(x: T, low: f32, high: f32) -> T {
 #[inline(always)]
 pub fn exp<T: Number>(x: T) -> T {
     // Beyond these the result is 0 or infinite.
-    let (_, n, r) = reduce_exponent(clamp(x, -104.0, 89.0));
+    exp_within(clamp(x, -104.0, 89.0))
+}
+
+/// e^x for x in -104..=89.
+#[inline(always)]
+fn exp_within<T: Number>(x: T) -> T {
+    let (n, integer, r) = reduce_exponent(x);
     // e^r = 1 + r + r^2 q(r), error 2^-28.
     let q = polynomial(
         r,
@@ -75,9 +75,7 @@ pub fn exp<T: Number>(x: T) -> T {
     let sum = one + r;
     let lost = (one - sum) + r;
     let y = sum + (r * r).mul_add(q, lost);
-    // In two steps, since 2^n alone may overflow or be subnormal; only the last one rounds.
-    let half = n.shift_right(1);
-    y * power_of_two(half) * power_of_two(n - half)
+    y.scaled(n, integer)
 }
 
 /// e^x - 1, accurate near 0.
@@ -99,7 +97,7 @@ pub fn expm1<T: Number>(x: T) -> T {
     );
     let p = (r * r).mul_add(q, r);
     // 2^n p + (2^n - 1), halved and doubled, since 2^128 overflows.
-    let half = power_of_two(n - n.constant(1));
+    let half = (n - n.constant(1)).power_of_two();
     let scaled = k(2.0) * half.mul_add(p, half - k(0.5));
     let y = p.when(n_float.equals(k(0.0)), scaled);
     x.when(x.equals(k(0.0)), y)
@@ -158,7 +156,7 @@ pub fn log1p<T: Number>(x: T) -> T {
     // What the addition lost; beyond 2^25 it no longer matters.
     let lost = (x - (u - one)).when(x.less(one), one - (u - x));
     let (e, m) = split_exponent(u);
-    let lost = lost * power_of_two(e.constant(0) - e);
+    let lost = lost * (e.constant(0) - e).power_of_two();
     let lost = lost.when(u.less(k(33_554_432.0)), k(0.0));
     let exact = m - one;
     let f = exact + lost;
@@ -229,7 +227,7 @@ pub fn erf<T: Number>(x: T) -> T {
             1.128_567_9,
         ],
     );
-    let large = (k(1.0) - exp(-t * g)).copysign(x);
+    let large = (k(1.0) - exp_within(-t * g)).copysign(x);
     small.when(a.less(k(0.95)), large)
 }
 

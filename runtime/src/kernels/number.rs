@@ -31,6 +31,14 @@ pub trait Number:
     /// `self` where the condition holds, `other` elsewhere. Neither is skipped.
     fn when(self, condition: Self::Truth, other: Self) -> Self;
     fn bits(self) -> Self::Bits;
+
+    /// `self * 2^n`, rounded once, for a number near 1 and a whole n in -150..=150, which is given in both forms.
+    #[inline(always)]
+    fn scaled(self, _n: Self, n: Self::Bits) -> Self {
+        // In two steps, since 2^n alone may overflow or be subnormal; only the last one rounds.
+        let half = n.shift_right(1);
+        self * half.power_of_two() * (n - half).power_of_two()
+    }
 }
 
 /// An i32, or something that stands for one or several. Sums wrap.
@@ -46,6 +54,12 @@ pub trait Bits: Copy + Add<Output = Self> + Sub<Output = Self> {
     fn number(self) -> Self::Number;
     /// The nearest number.
     fn rounded(self) -> Self::Number;
+
+    /// 2^n for n in -126..=127.
+    #[inline(always)]
+    fn power_of_two(self) -> Self::Number {
+        (self + self.constant(127)).shift_left(23).number()
+    }
 }
 
 impl Number for f32 {

@@ -76,6 +76,26 @@ multiversion! {
         fold(x, x, 0.0, 0.0, |a, v, _| a + v, |a, b| a + b)
     }
 
+    /// Goes on with a sum: element i is added to partial result i modulo [`LANES`].
+    ///
+    /// # Safety
+    /// `x` has `n` elements, `partial` has [`LANES`]. They do not overlap.
+    add_lanes / add_lanes_at => fn(x: *const f32, partial: *mut f32, n: usize) {
+        let x = std::slice::from_raw_parts(x, n);
+        let partial = &mut *partial.cast::<[f32; LANES]>();
+        let mut sums = *partial;
+        let (blocks, rest) = x.as_chunks::<LANES>();
+        for block in blocks {
+            for l in 0..LANES {
+                sums[l] += block[l];
+            }
+        }
+        for (sum, v) in sums.iter_mut().zip(rest) {
+            *sum += v;
+        }
+        *partial = sums;
+    }
+
     /// Sum of products.
     ///
     /// # Safety
@@ -197,6 +217,19 @@ mod tests {
 
     fn x_of_nothing() -> *const f32 {
         std::ptr::NonNull::<f32>::dangling().as_ptr()
+    }
+
+    #[test]
+    fn a_sum_in_pieces_is_the_sum() {
+        let x: Vec<f32> = (0..777).map(|i| (i as f32).sin()).collect();
+        for level in levels() {
+            let mut partial = [0.0; LANES];
+            for piece in x.chunks(4 * LANES) {
+                // SAFETY: the piece has this length; the level is the machine's.
+                unsafe { add_lanes_at(level, piece.as_ptr(), partial.as_mut_ptr(), piece.len()) };
+            }
+            assert_eq!(all_levels(sum_at, &partial), all_levels(sum_at, &x));
+        }
     }
 
     proptest! {

@@ -1,0 +1,156 @@
+//! Reductions of rows of f32 in vectors, in the order of the micro-kernels: element i of a row is added to partial result
+//! i modulo 64, and then the upper half of these to the lower half until one is left.
+
+use aiai_ir::{DType, Dim, Op, ReduceKind, Value};
+
+use super::vectors::{ABREAST, At, LANES, place};
+use super::{Lowerer, Place, reduction::merge};
+
+/// What is reduced.
+#[derive(Clone, Copy)]
+enum Terms {
+    Of(Value),
+    /// Products of two values, each rounded with its addition only.
+    Products(Value, Value),
+    /// What lies in a buffer of one axis.
+    In(Value),
+}
+
+impl<'a> Lowerer<'a> {
+    /// The reduction of a value that can be computed in vectors, over its last axis and the axes `before`.
+    pub fn fold_rows(
+        &mut self,
+        x: Value,
+        kind: ReduceKind,
+        (before, kept): (&[usize], &[usize]),
+        at: &[Value],
+        init: Value,
+    ) -> Value {
+        let shape = self.shape(x).to_vec();
+        let n = self.dim(shape[shape.len() - 1]);
+        let zero = self.int(0);
+        if before.is_empty() {
+            let terms = match self.factors(x) {
+                Some((a, b)) if kind == ReduceKind::Sum => Terms::Products(a, b),
+                _ => Terms::Of(x),
+            };
+            return self.fold_vectors(terms, kind, (zero, n), at);
+        }
+        let sizes: Vec<Dim> = before.iter().map(|&a| shape[a]).collect();
+        let rows = self.product(&sizes);
+        self.fold_loop(rows, &[init], |this, row, carry| {
+            let inner = this.delinearize(&sizes, row);
+            let outer = merge(shape.len() - 1, (kept, at), (before, &inner));
+            let part = this.fold_vectors(Terms::Of(x), kind, (zero, n), &outer);
+            vec![this.combine(kind, carry[0], part)]
+        })[0]
+    }
+
+    /// The reduction of `n` elements of a buffer from a position on.
+    pub fn fold_memory(&mut self, kind: ReduceKind, buffer: Value, from: Value, n: Value) -> Value {
+        let total = Dim::product(self.b.ty(buffer).shape().iter().copied());
+        let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
+        let high = self.add(from, n);
+        self.fold_vectors(Terms::In(flat), kind, (from, high), &[])
+    }
+
+    fn fold_vectors(
+        &mut self,
+        terms: Terms,
+        kind: ReduceKind,
+        range: (Value, Value),
+        outer: &[Value],
+    ) -> Value {
+        let (low, high) = range;
+        let (start, low) = match self.first_vectors(terms, kind, low, outer) {
+            Some(first) => (first, self.int(ABREAST * LANES)),
+            None => {
+                let init = self.identity(kind, DType::F32);
+                (vec![self.in_all_lanes(init); ABREAST as usize], low)
+            }
+        };
+        let parts = self.along(
+            (low, high),
+            outer,
+            ABREAST,
+            &start,
+            &mut |this, at, part| {
+                let part = part?;
+                let next = this.fold_step(terms, kind, at, part);
+                Some(this.where_existing(at, next, part))
+            },
+        );
+        self.settle_pending();
+        // In whichever turn the parts come back, these are the same pairs.
+        let mut parts = parts;
+        while parts.len() > 1 {
+            let upper = parts.split_off(parts.len() / 2);
+            let pairs = parts.iter().zip(upper);
+            parts = pairs.map(|(&a, b)| self.combine(kind, a, b)).collect();
+        }
+        let acc = DType::F32;
+        let op = Op::Reduce {
+            kind,
+            axes: vec![0],
+            acc,
+        };
+        self.b.value(op, &parts)
+    }
+
+    /// The first vectors of a row that is known to have as many, for extremes, which need not begin with an identity.
+    fn first_vectors(
+        &mut self,
+        terms: Terms,
+        kind: ReduceKind,
+        low: Value,
+        outer: &[Value],
+    ) -> Option<Vec<Value>> {
+        let Terms::Of(x) = terms else {
+            return None;
+        };
+        let length = self.shape(x).last()?.as_const()?;
+        let is_extreme = matches!(kind, ReduceKind::Max | ReduceKind::Min);
+        if !is_extreme || length < ABREAST * LANES {
+            return None;
+        }
+        let mut first = Vec::new();
+        for k in 0..ABREAST {
+            let offset = self.int(k * LANES);
+            let column = self.add(low, offset);
+            let lanes = self.int(LANES);
+            let mut at = place(outer, column, lanes, true);
+            first.push(self.vector(x, &mut at));
+        }
+        Some(first)
+    }
+
+    fn fold_step(&mut self, terms: Terms, kind: ReduceKind, at: &mut At, part: Value) -> Value {
+        let term = match terms {
+            Terms::Products(a, b) => {
+                let [a, b] = [a, b].map(|v| self.vector(v, at));
+                return self.b.value(Op::Fma, &[a, b, part]);
+            }
+            Terms::Of(x) => self.vector(x, at),
+            Terms::In(buffer) => self.vector_in(buffer, at),
+        };
+        self.combine(kind, part, term)
+    }
+
+    /// The values whose elementwise product a value is, where micro-kernels would find both in memory.
+    fn factors(&self, value: Value) -> Option<(Value, Value)> {
+        let node = *self.nodes.get(&value)?;
+        let product = Op::Binary {
+            kind: aiai_ir::BinaryKind::Mul,
+        };
+        if node.op != product || !matches!(self.places.get(&value), Some(Place::Lazy) | None) {
+            return None;
+        }
+        let is_kept = |v: &Value| match self.places.get(v) {
+            Some(Place::Row(_)) => true,
+            Some(Place::Buffer { axes, .. }) => axes.iter().copied().eq(0..axes.len()),
+            _ => self.row.as_ref().is_some_and(|row| row.kept.contains(v)),
+        };
+        let factors = (node.operands[0], node.operands[1]);
+        (is_kept(&factors.0) && is_kept(&factors.1)).then_some(factors)
+    }
+}
