@@ -155,7 +155,8 @@ const OF_ROWS: [(&str, Program); 7] = [
 ];
 
 fn run_rows(function: &aiai_ir::Function, x: &Tensor, pool: &Pool) -> [Vec<u8>; 2] {
-    let cranelift = (aiai_fuzz::CRANELIFT.compile)(function).expect("machine code");
+    let cranelift = (aiai_fuzz::CRANELIFT.compile)(function, &aiai_codegen::Options::default())
+        .expect("machine code");
     let options = aiai_codegen::Options::default();
     let llvm = aiai_mlir::compile(function, &options).expect("machine code");
     [cranelift, llvm].map(|code| bits(&code.run(&[x], pool).expect("a result")[0]))
