@@ -76,7 +76,9 @@ impl<'a> Lowerer<'a> {
             else {
                 continue;
             };
-            let result = node.results[0];
+            let Some(&result) = node.results.first() else {
+                continue;
+            };
             let is_rows = rows::reduced(&node.regions[0]).is_some();
             if is_rows && uses.get(&result) == Some(&1) && read_by_product(result) {
                 self.waiting.insert(result, node);
