@@ -15,7 +15,7 @@ use super::{Lowerer, Place, whole};
 /// Rows to a task: they share the scratch rows.
 const BLOCK: i64 = 8;
 /// Elements to a task, about.
-const TASK: i64 = 4096;
+const TASK: i64 = 1 << 15;
 
 /// The row that a group is at.
 #[derive(Debug)]
