@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{
     BinaryKind, Builder, CompareKind, DType, Dim, Facts, Function, FuseKind, Literal, Loc, Op,
-    OpNode, Region, Relation, Schedule, Type, UnaryKind, Value,
+    OpNode, Region, Relation, Schedule, Sym, Type, UnaryKind, Value,
 };
 
 mod bounds;
@@ -108,6 +108,12 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
             .iter()
             .map(|&k| source.params()[k])
             .collect(),
+        weight_sizes: options
+            .weights
+            .iter()
+            .flat_map(|&k| source.ty(source.params()[k]).shape())
+            .filter_map(|dim| dim.as_sym())
+            .collect(),
         packed: Vec::new(),
         notes: Vec::new(),
         waiting: HashMap::new(),
@@ -144,8 +150,9 @@ struct Lowerer<'a> {
     /// The function that packs weights.
     prepare: Builder<'a>,
     schedules: &'a [Schedule],
-    /// Parameters that do not change between calls.
+    /// Parameters that do not change between calls, and the dimensions that their shapes bind.
     constants: HashSet<Value>,
+    weight_sizes: HashSet<Sym>,
     packed: Vec<Packed>,
     notes: Vec<Note>,
     /// Groups of rows that are lowered with the product that reads them.

@@ -124,6 +124,30 @@ fn attended(q: f32[B, H, I, K], k: f32[B, H, J, K], v: f32[B, H, J, C], keep: bo
   o
 }
 
+fn two_parts(w: f32[K, 12], x: f32[B, K]) -> (f32[B, 5], f32[B, 5]) {
+  let a[b, j in 0..5] = sum k: x[b, k] * w[k, j]
+  let c[b, j in 0..5] = sum k: x[b, k] * w[k, j + 6]
+  (a, c)
+}
+
+fn place_of_call(w: f32[40, C], x: f32[T, C]) -> f32[T, 6] where T <= 30 {
+  let y[t, j in 0..6] = sum c: x[t, c] * w[j + T, c]
+  y
+}
+
+fn both_rows(a: f32[I, K], b: f32[K, J], c: f32[J, K], d: f32[K, N]) -> f32[I, N] {
+  softmax(a @ b) @ softmax(c @ d)
+}
+
+fn rows_of_rows(a: f32[I, K], b: f32[K, J], c: f32[J, L], d: f32[L, N]) -> f32[I, N] {
+  softmax(softmax(a @ b) @ c) @ d
+}
+
+fn other_quotient(a: f32[I, K], b: f32[K, J], c: f32[J, N]) -> f32[I, N] {
+  let e = tanh(a @ b) + 2.0
+  (e / sum(e, axis = -1, keep = true)) @ c
+}
+
 fn halves(w: f16[K, N], x: f16[M, K]) -> f16[M, N] { x @ w }
 
 fn doubles(w: f64[K, N], x: f64[M, K]) -> f64[M, N] { exp(x @ w) }
@@ -158,7 +182,7 @@ pub fn kernels(seed: u64) -> Vec<Program> {
             }
         }
         let draw = |random: &mut Random| -> Sizes {
-            let size = |random: &mut Random| random.choose([1, 2, 3, 5, 7, 9]);
+            let size = |random: &mut Random| random.choose([0, 1, 2, 3, 5, 7, 9, 13]);
             symbols.iter().map(|&sym| (sym, size(random))).collect()
         };
         programs.push(Program {

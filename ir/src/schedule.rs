@@ -106,7 +106,7 @@ names! {
         /// `parallel axis, axis, ...`: the outermost loops of these axes are shared out among the threads.
         Parallel = "parallel",
         /// `pack part`: copies the operand into panels in the order in which it is read: once when weights
-        /// are loaded where it is constant, otherwise once for each block of the outermost tile.
+        /// are loaded where it is constant, otherwise when the contraction starts.
         Pack = "pack",
         /// `prefetch part by n`: asks for what is read n iterations later.
         Prefetch = "prefetch",

@@ -123,8 +123,7 @@ impl<'a> Lowerer<'a> {
                 return self.unscheduled(node, "its operands are no dense floats");
             };
             problem.stored = self.dtype(result);
-            let constant = |t: &Tensor| t.param.is_some_and(|p| self.constants.contains(&p));
-            match choose(&problem, self.schedules, &constant, &self.facts) {
+            match choose(&problem, self.schedules, &self.facts) {
                 Chosen::Variants(found) => {
                     chosen = Some((found, layout));
                     break;

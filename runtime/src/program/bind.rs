@@ -72,8 +72,11 @@ impl Program {
     /// As for [`Program::bind`], for the arguments that are known.
     pub fn bind_some(&self, args: &[Option<(DType, &[usize])>]) -> Result<Bound, RunError> {
         let mut symbols: Vec<Option<i64>> = vec![None; self.symbols.len()];
-        for (slot, arg) in self.params.iter().zip(args) {
-            let Some((dtype, shape)) = *arg else { continue };
+        let known = || {
+            let given = self.params.iter().zip(args);
+            given.filter_map(|(slot, arg)| Some((slot, (*arg)?)))
+        };
+        for (slot, (dtype, shape)) in known() {
             if slot.dtype != dtype || slot.shape.len() != shape.len() {
                 let name = &slot.name;
                 return Err(RunError::input(format!(
@@ -84,12 +87,26 @@ impl Program {
                 if let Some(value) = size.as_symbol().and_then(|s| symbols.get_mut(s)) {
                     value.get_or_insert(found as i64);
                 }
+            }
+        }
+        for (slot, (_, shape)) in known() {
+            for (size, &found) in slot.shape.iter().zip(shape) {
                 if size.eval(&symbols).is_some_and(|e| e != found as i64) {
                     let (name, text) = (&slot.name, &size.text);
                     return Err(RunError::input(format!(
                         "`{name}`: `{text}` is not {found}"
                     )));
                 }
+            }
+        }
+        for require in &self.requires {
+            let value = require.size.eval(&symbols);
+            if value.is_some_and(|value| !require.relation.holds(value)) {
+                return Err(RunError {
+                    message: require.message.clone(),
+                    place: require.place.clone(),
+                    bad_input: true,
+                });
             }
         }
         let table = self

@@ -112,6 +112,9 @@ impl Executable {
     /// Arguments that do not fit, a broken requirement, an index out of range, a failed assertion, no
     /// memory.
     pub fn run(&self, args: &[&Tensor], pool: &Pool) -> Result<Vec<Tensor>, RunError> {
+        // What does not fit is refused before anything reads it.
+        let shapes: Vec<(DType, &[usize])> = args.iter().map(|t| (t.dtype(), t.shape())).collect();
+        self.program.bind(&shapes)?;
         let known: Vec<Option<&Tensor>> = args.iter().map(|&t| Some(t)).collect();
         let prepared = self.prepare(&known, pool)?;
         self.call(args, &prepared, pool, None)

@@ -8,13 +8,19 @@
 use std::collections::HashMap;
 
 use aiai_ir::schedule::{Axis, Part, Pattern, Step};
-use aiai_ir::{AffineMap, BinaryKind, Dim, FuseKind, Op, OpNode, Region, Schedule, Value};
+use aiai_ir::{
+    AffineMap, BinaryKind, CompareKind, Dim, FuseKind, Op, OpNode, Region, Schedule, Value,
+};
 
 use super::super::{Lowerer, rows, whole};
+use super::choose::guard;
 use super::emit::{At, Nest, Range, Source};
 use super::plan::Plan;
 use super::problem::Problem;
 use super::{Kernel, Shared};
+
+/// Rows of a block, at most: each has a row of scores in the scratch memory of a thread.
+const MOST_ROWS: i64 = 256;
 
 /// Two products and the rows in between.
 struct Attention<'a> {
@@ -95,6 +101,14 @@ impl<'a> Lowerer<'a> {
         let group = &rows_node.regions[0];
         for inner in &group.ops {
             self.nodes.insert(inner.results[0], inner);
+            self.check_sizes(inner);
+        }
+        // Other rows that wait, for the same product or for that of these rows, are lowered on their own.
+        let inner = group.ops.iter().flat_map(|n| &n.operands);
+        for value in node.operands.iter().chain(inner) {
+            if let Some(other) = self.waiting.remove(value) {
+                self.fused(other, FuseKind::Contract);
+            }
         }
         match self.attention_of(rows_node, node, result) {
             Ok((attention, kernel)) => {
@@ -117,12 +131,18 @@ impl<'a> Lowerer<'a> {
         node: &'a OpNode,
         result: Value,
     ) -> Result<(Attention<'a>, OwnKernel), String> {
+        let group = &rows_node.regions[0];
+        let (scores, scaled) = self.scores_of(group)?;
+        let shape = self.shape(scaled).to_vec();
+        self.rows_are_simple(group, scaled, &shape)?;
+        let (first, leaves) = self.first_problem(scores, scaled)?;
         let schedules = self.schedules;
-        let attention = |s: &&Schedule| s.pattern == Pattern::Attention;
-        let schedule = schedules
-            .iter()
-            .find(attention)
-            .ok_or("there is no schedule")?;
+        // What is not known of sizes does not hold.
+        let fits = |s: &&Schedule| {
+            s.pattern == Pattern::Attention
+                && guard(s, &first, &self.facts).is_ok_and(|open| open.is_empty())
+        };
+        let schedule = schedules.iter().find(fits).ok_or("no schedule fits")?;
         let tile = schedule.steps.iter().find_map(|step| match *step {
             Step::Tile {
                 axis: Axis::Rows,
@@ -131,11 +151,9 @@ impl<'a> Lowerer<'a> {
             _ => None,
         });
         let tile = tile.ok_or("the schedule has no tile of rows")?;
-        let group = &rows_node.regions[0];
-        let (scores, scaled) = self.scores_of(group)?;
-        let shape = self.shape(scaled).to_vec();
-        self.rows_are_simple(group, scaled, &shape)?;
-        let (first, leaves) = self.first_problem(scores, scaled)?;
+        if tile > MOST_ROWS {
+            return Err(format!("a tile has at most {MOST_ROWS} rows"));
+        }
         let first_plan = plan_of(schedule, &first, &self.facts)?;
         let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
         let second_plan = plan_of(schedule, &second, &self.facts)?;
@@ -302,7 +320,8 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// The dividend and the divisor of a row, where it is divided by a number.
+    /// The dividend and the divisor of a row, where it is divided by a number and nothing in it is above 1: then
+    /// sums of the dividends are no larger than sums of what they are multiplied with.
     fn row_quotient(&self, value: Value, shape: &[Dim]) -> Option<(Value, Value)> {
         let node = self.nodes.get(&value)?;
         let divides = node.op
@@ -316,7 +335,40 @@ impl<'a> Lowerer<'a> {
         let is_number = matches!(repeated.op, Op::Broadcast { .. })
             && self.shape(repeated.operands[0]) != shape;
         let float = matches!(self.dtype(value), aiai_ir::DType::F32 | aiai_ir::DType::F64);
-        (divides && is_number && float).then(|| (x, repeated.operands[0]))
+        let fits = divides && is_number && float && self.is_below_one(x);
+        fits.then(|| (x, repeated.operands[0]))
+    }
+
+    /// Whether a value is `exp(y - max(y))` over its rows.
+    fn is_below_one(&self, value: Value) -> bool {
+        let shifted = |value: Value| -> Option<bool> {
+            let exp = self.nodes.get(&value)?;
+            let minus = self.nodes.get(exp.operands.first()?)?;
+            let &[y, most] = minus.operands.as_slice() else {
+                return None;
+            };
+            let mut largest = self.nodes.get(&most)?;
+            while matches!(largest.op, Op::Broadcast { .. } | Op::Reshape { .. }) {
+                largest = self.nodes.get(&largest.operands[0])?;
+            }
+            let is_max = matches!(
+                largest.op,
+                Op::Reduce {
+                    kind: aiai_ir::ReduceKind::Max,
+                    ..
+                }
+            );
+            let is_exp = exp.op
+                == Op::Unary {
+                    kind: aiai_ir::UnaryKind::Exp,
+                };
+            let is_minus = minus.op
+                == Op::Binary {
+                    kind: BinaryKind::Sub,
+                };
+            Some(is_exp && is_minus && is_max && largest.operands == [y])
+        };
+        shifted(value) == Some(true)
     }
 
     fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
@@ -468,7 +520,11 @@ impl<'a> Lowerer<'a> {
             }
             this.store_rows(&rows, attention.rows);
             if let (Some(value), Some(buffer)) = (attention.divisor, divisors) {
+                // Of no elements the sum is 0, and so is what it would divide.
+                let (zero, one) = (this.int(0), this.number(this.dtype(value), 1.0));
+                let empty = this.b.compare(CompareKind::Eq, width, zero);
                 let number = this.row_number(&rows, value);
+                let number = this.b.select(empty, one, number);
                 this.b.op(Op::Store, &[number, buffer, row], Vec::new());
             }
         });

@@ -27,19 +27,15 @@ pub enum Chosen {
 }
 
 /// The schedules for a problem: guarded ones, then one that always fits.
-pub fn choose(
-    problem: &Problem,
-    schedules: &[Schedule],
-    constant: &dyn Fn(&super::problem::Tensor) -> bool,
-    facts: &Facts,
-) -> Chosen {
+pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts) -> Chosen {
     let both = [false, true].map(|exchanged| Rc::new(problem.oriented(exchanged)));
     let mut found: Vec<Choice> = Vec::new();
     let mut reasons = Vec::new();
     for schedule in schedules.iter().filter(|s| s.pattern == Pattern::Contract) {
+        let before = found.len();
         for problem in &both {
             let name = schedule.name;
-            let conditions = match guard(schedule, problem, constant, facts) {
+            let conditions = match guard(schedule, problem, facts) {
                 Ok(conditions) => conditions,
                 Err(reason) => {
                     reasons.push(format!("`{name}`: {reason}"));
@@ -54,7 +50,7 @@ pub fn choose(
                 }
             };
             // A second orientation of the same schedule under the same conditions is never reached.
-            if found.iter().any(|c| c.name == name) {
+            if found[before..].iter().any(|c| c.conditions == conditions) {
                 continue;
             }
             let last = conditions.is_empty();
@@ -81,10 +77,9 @@ pub fn choose(
 }
 
 /// The conditions of a guard that are open until the code runs; an error says which one does not hold.
-fn guard(
+pub fn guard(
     schedule: &Schedule,
     problem: &Problem,
-    constant: &dyn Fn(&super::problem::Tensor) -> bool,
     facts: &Facts,
 ) -> Result<Vec<(Relation, Dim)>, String> {
     let mut open = Vec::new();
@@ -95,11 +90,14 @@ fn guard(
                 match facts.check(relation, size) {
                     Truth::True => {}
                     Truth::False => return Err(format!("`{dim}` is `{size}`")),
+                    Truth::Unknown if size.is_overflow() || !is_small(dim) => {
+                        return Err(format!("`{dim}` may be too large to compare"));
+                    }
                     Truth::Unknown => open.push((relation, size)),
                 }
             }
             Condition::Fact { fact, part, holds } => {
-                if fact_holds(problem, fact, part, constant) != holds {
+                if fact_holds(problem, fact, part) != holds {
                     let not = if holds { "not " } else { "" };
                     return Err(format!("{} is {not}{}", part.name(), fact.name()));
                 }
@@ -107,6 +105,15 @@ fn guard(
         }
     }
     Ok(open)
+}
+
+/// Whether a condition has a value for all sizes of tensors that fit in memory: sums of sizes with small factors.
+fn is_small(dim: Dim) -> bool {
+    dim.terms().iter().all(|(factors, coefficient)| {
+        let degree: u32 = factors.iter().map(|f| f.1).sum();
+        degree <= 1 && coefficient.unsigned_abs() <= 1 << 12
+            || degree == 0 && coefficient.unsigned_abs() <= 1 << 48
+    })
 }
 
 /// What the names of axes stand for in a guard: the last index of rows and columns, all of the others.
@@ -123,15 +130,10 @@ pub fn guarded_size(problem: &Problem, axis: Axis) -> Dim {
     }
 }
 
-fn fact_holds(
-    problem: &Problem,
-    fact: Fact,
-    part: Part,
-    constant: &dyn Fn(&super::problem::Tensor) -> bool,
-) -> bool {
+fn fact_holds(problem: &Problem, fact: Fact, part: Part) -> bool {
     let tensor = problem.tensor(part);
     match fact {
-        Fact::Constant => tensor.is_some_and(constant),
+        Fact::Constant => tensor.is_some_and(|t| t.constant),
         Fact::Bare => tensor.is_none_or(|t| t.bare),
         Fact::Dense => match tensor {
             Some(t) if part == Part::Left => problem.stride(&t.strides, Axis::Summed).is_const(1),

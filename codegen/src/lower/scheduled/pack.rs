@@ -17,7 +17,7 @@ pub struct Packed {
     pub param: Value,
     pub dtype: DType,
     pub shape: Vec<Dim>,
-    /// How it is read: equal readings share it.
+    /// How it is read (shape, strides with the offset, width): equal readings share it.
     key: (Vec<Dim>, Vec<Dim>, i64),
     buffer: Value,
 }
@@ -61,7 +61,7 @@ impl<'a> Lowerer<'a> {
         shape.push(panels);
         shape.extend(summed.iter().map(size));
         shape.push(Dim::from(width));
-        let constant = tensor.param.filter(|p| self.constants.contains(p));
+        let constant = tensor.param.filter(|_| tensor.constant);
         let Some(param) = constant else {
             let buffer = self.alloc(tensor.dtype, &shape);
             let from = self.flat(tensor.buffer);
@@ -78,6 +78,7 @@ impl<'a> Lowerer<'a> {
             Part::Left => Iterator::chain(strides, parts).collect(),
             _ => strides.collect(),
         };
+        let strides = [&strides[..], &[tensor.offset]].concat();
         let key = (shape.clone(), strides, width);
         let known = self
             .packed

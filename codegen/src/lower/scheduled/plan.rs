@@ -7,6 +7,8 @@ use super::problem::Problem;
 
 /// Accumulators of a register block, at most: more only fill the stack.
 const MOST_ACCUMULATORS: i64 = 64;
+/// Lanes of a vector, at most.
+const MOST_LANES: i64 = 64;
 /// Iterations that are written out, at most.
 const MOST_UNROLLED: i64 = 16;
 
@@ -67,6 +69,9 @@ impl Plan {
 
     fn step(&mut self, step: Step, wide: i64) -> Result<(), String> {
         match step {
+            Step::Tile {
+                axis: Axis::Batch, ..
+            } => return Err("batches are not cut into blocks".into()),
             Step::Tile { axis, by } => self.tiles.push((axis, by)),
             Step::Register { axis, by } => match axis {
                 Axis::Rows => self.rows = by,
@@ -106,6 +111,9 @@ impl Plan {
         if self.lanes < 2 || self.lanes % 2 != 0 || self.columns % self.lanes != 0 {
             return Err("a register block is a whole number of vectors".into());
         }
+        if self.lanes > MOST_LANES {
+            return Err(format!("a vector has at most {MOST_LANES} lanes"));
+        }
         if self.rows * (self.columns / self.lanes) > MOST_ACCUMULATORS {
             return Err("the register block is too large".into());
         }
@@ -113,6 +121,14 @@ impl Plan {
             // Sums over several indices are gone through whole.
             axis != Axis::Batch && (axis != Axis::Summed || problem.summed.len() == 1)
         });
+        if self.tiles.iter().filter(|t| t.0 == Axis::Summed).count() > 1 {
+            return Err("sums are cut into blocks once".into());
+        }
+        match self.prefetch {
+            Some((Part::Right, _)) if self.pack_right => {}
+            Some((part, _)) => return Err(format!("{} is prefetched from no panels", part.name())),
+            None => {}
+        }
         for &(axis, by) in &self.tiles {
             let block = self.block(axis);
             if by % block != 0 {

@@ -21,6 +21,8 @@ pub struct Tensor {
     pub param: Option<Value>,
     /// Every axis is addressed by an index of its own.
     pub bare: bool,
+    /// What is read, and where, depends on weights alone.
+    pub constant: bool,
 }
 
 /// A contraction of two operands.
@@ -205,6 +207,10 @@ impl<'a> Lowerer<'a> {
         };
         let mut summed = roles.summed;
         summed.sort_by_key(first_use);
+        let [mut left, mut right] = [left, right];
+        for tensor in [&mut left, &mut right] {
+            tensor.constant = self.is_constant(tensor, space, &summed);
+        }
         Some(Problem {
             sizes: space.clone(),
             batch: in_out(roles.batch),
@@ -254,7 +260,22 @@ impl<'a> Lowerer<'a> {
             dtype: self.dtype(value),
             param: self.source.params().contains(&value).then_some(value),
             bare,
+            constant: false,
         })
+    }
+
+    /// Whether a tensor is a weight of which all that is read is known when weights are loaded.
+    fn is_constant(&self, tensor: &Tensor, space: &[Dim], summed: &[usize]) -> bool {
+        let is_read = |i: &usize| summed.contains(i) || !tensor.strides[*i].is_const(0);
+        let sizes = (0..space.len()).filter(is_read).map(|i| space[i]);
+        let mut known = tensor.param.is_some_and(|p| self.constants.contains(&p));
+        for dim in sizes
+            .chain(tensor.strides.iter().copied())
+            .chain([tensor.offset])
+        {
+            dim.for_each_sym(&mut |sym| known &= self.weight_sizes.contains(&sym));
+        }
+        known
     }
 
     /// Looks through views that are computed where they are used: what they show, and at which place.

@@ -351,6 +351,7 @@ impl<'a> Lowerer<'a> {
             dtype: problem.acc,
             param: None,
             bare: true,
+            constant: false,
         };
         let others = [
             (problem.rows.last().copied(), row),
