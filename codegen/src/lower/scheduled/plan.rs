@@ -107,7 +107,8 @@ impl Plan {
         Ok(())
     }
 
-    fn fits(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
+    /// Whether registers can hold a block.
+    fn block_fits(&self) -> Result<(), String> {
         if self.lanes < 2 || self.lanes % 2 != 0 || self.columns % self.lanes != 0 {
             return Err("a register block is a whole number of vectors".into());
         }
@@ -117,6 +118,11 @@ impl Plan {
         if self.rows * (self.columns / self.lanes) > MOST_ACCUMULATORS {
             return Err("the register block is too large".into());
         }
+        Ok(())
+    }
+
+    fn fits(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
+        self.block_fits()?;
         self.tiles.retain(|&(axis, _)| {
             // Sums over several indices are gone through whole.
             axis != Axis::Batch && (axis != Axis::Summed || problem.summed.len() == 1)
