@@ -25,7 +25,10 @@ pub use dtype::DType;
 pub use literal::{Literal, Scalar};
 pub use module::{Function, Library, Loc, Module, OpNode, Region, Require, Value};
 pub use ops::{ArgKind, BinaryKind, CompareKind, FuseKind, Op, ReduceKind, ScatterKind, UnaryKind};
-pub use rule::{FloatClass, Rule};
+pub use rule::{
+    Attribute as RuleAttribute, AttributeKind, DTypeBound, FloatClass, Instance, Rule, RuleInfo,
+    RuleParam, RuleSet,
+};
 pub use schedule::Schedule;
 pub use sym::Sym;
 pub use text::{PrintOptions, parse_module, print_function, print_module};

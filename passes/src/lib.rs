@@ -10,6 +10,7 @@ pub mod fuse;
 pub mod inline;
 pub mod pipeline;
 mod requires;
+pub mod rewrite;
 pub mod simplify;
 
 pub use pipeline::{Options, PASSES, PassError, optimize};

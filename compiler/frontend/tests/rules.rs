@@ -1,7 +1,7 @@
 //! Rules: both sides become functions of the same parameters.
 
-use aiai_frontend::elaborate::{Loader, Program, RuleSet, check};
-use aiai_ir::{FloatClass, print_function};
+use aiai_frontend::elaborate::{Loader, Program, check};
+use aiai_ir::{AttributeKind, DType, FloatClass, Instance, RuleSet, Sym, print_function};
 
 struct NoFiles;
 
@@ -37,10 +37,16 @@ fn program() -> Program {
     program
 }
 
+/// The instances of one rank over f32.
 fn rules(rank: usize) -> RuleSet {
-    program()
-        .rules(rank)
-        .unwrap_or_else(|found| panic!("{found:?}"))
+    let program = program();
+    let infos = program.rule_infos();
+    let mut wanted = Vec::new();
+    for (index, info) in infos.iter().enumerate() {
+        let instances = info.instances(rank..=rank, &[DType::F32], 100);
+        wanted.extend(instances.into_iter().map(|instance| (index, instance)));
+    }
+    program.instantiate(&wanted)
 }
 
 #[test]
@@ -81,7 +87,12 @@ fn both_sides_have_the_same_parameters_and_results() {
         );
     }
     // With two row axes on the left of `@`, the batch axes of the right do not align.
-    assert!(program().rules(2).is_err());
+    let names: Vec<&str> = rules(2)
+        .rules
+        .iter()
+        .map(|rule| rule.name.as_str())
+        .collect();
+    assert!(!names.contains(&"scale_through_matmul"));
 }
 
 #[test]
@@ -122,4 +133,53 @@ fn product(x: f32[N, K], y: f32[K, M]) -> f32[N, M] {
     let other = print_function(function, Default::default());
     assert!(contract(&text).is_some(), "{text}");
     assert_eq!(contract(&text), contract(&other));
+}
+
+const OPEN: &str = "\
+rules open {
+  rule reverse_twice(x: T[..S], const k: axis) exact { reverse(reverse(x, axis = k), axis = k) => x }
+
+  rule permute_reverse(x: T[..S], const p: permutation) exact { permute(permute(x, p), p) => permute(permute(x, p), p) }
+
+  rule sum_scaled<T: float>(x: T[..S], const c: T[] in 0.0..inf, const ks: axes) real {
+    sum(x * c, axes = ks) => sum(x, axes = ks) * c
+  }
+
+  rule pad_twice<A, B>(x: f32[N]) exact {
+    pad(pad(x, axis = 0, before = A), axis = 0, before = B) => pad(x, axis = 0, before = A + B)
+  }
+}
+";
+
+#[test]
+fn attributes_constants_and_dtypes_are_filled_in() {
+    let program = check("open.aiai", OPEN, &NoFiles);
+    let first = program.diagnostics.iter().next();
+    assert!(first.is_none(), "{first:?}");
+    let infos = program.rule_infos();
+    assert_eq!(infos[0].attributes, [(Sym::new("k"), AttributeKind::Axis)]);
+    assert!(infos[2].params[1].constant);
+    assert_eq!(infos[2].params[1].domain, Some((0.0, f64::INFINITY)));
+    let wanted: Vec<(usize, Instance)> = infos
+        .iter()
+        .enumerate()
+        .flat_map(|(index, info)| {
+            let dtypes = [DType::F32, DType::I32];
+            let instances = info.instances(0..=3, &dtypes, 10_000);
+            instances.into_iter().map(move |instance| (index, instance))
+        })
+        .collect();
+    let set = program.instantiate(&wanted);
+    let count = |name: &str| {
+        set.rules
+            .iter()
+            .filter(|rule| rule.name.as_str() == name)
+            .count()
+    };
+    // Axes 0..rank for ranks 1 to 3, two dtypes.
+    assert_eq!(count("reverse_twice"), 2 * (1 + 2 + 3));
+    assert_eq!(count("permute_reverse"), 2 * (1 + 1 + 2 + 6));
+    // Non-empty sets of axes, floats only.
+    assert_eq!(count("sum_scaled"), 1 + 3 + 7);
+    assert_eq!(count("pad_twice"), 1);
 }

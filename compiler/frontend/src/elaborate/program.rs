@@ -92,7 +92,7 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
         }
         elaborator.check_all();
         for file in program.own_files() {
-            elaborator.rules_of(&file.items, 1);
+            elaborator.check_rules(&file.items);
             elaborator.check_tests(file);
         }
     });

@@ -1,80 +1,219 @@
-//! Rules: both sides as functions of the same parameters, for one rank of packs and one dtype.
+//! Rules: both sides as functions of the same parameters, for one instance: ranks, dtypes, attributes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use aiai_ir::{Builder, Dim, FloatClass, Function, Module, Relation, Rule, Sym};
+use aiai_ir::{
+    AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
+    Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
+};
 
 use super::Elaborator;
 use super::context::{Cx, Env};
-use super::entries::pack_env;
 use super::program::Program;
-use super::value::{Ty, Val};
-use crate::ast::{self, Expr, ExprKind, Item, RuleClassKind};
-use crate::diagnostics::{Diagnostic, Diagnostics};
-use crate::span::Span;
-
-/// Rules with the functions that their sides call.
-#[derive(Clone, Debug, Default)]
-pub struct RuleSet {
-    /// In the order of the text.
-    pub rules: Vec<Rule>,
-    pub module: Module,
-}
+use super::value::{GArg, Ty, Val};
+use crate::ast::{self, Expr, Item, RuleClassKind, TypeKind};
+use crate::diagnostics::Diagnostic;
 
 /// One side, built.
 struct Side {
     function: Function,
     ty: Ty,
+    params: Vec<RuleParam>,
     guard: Vec<(Dim, Relation)>,
 }
 
 impl Program {
-    /// The rules of the root file. Packs of dimensions stand for `rank` dimensions each; rules are
-    /// checked with one, and may not have a type with others (`@` with several row axes).
-    pub fn rules(&self, rank: usize) -> Result<RuleSet, Diagnostics> {
+    /// What the rules of the root file claim and leave open, in the order of the text. The program has been
+    /// checked.
+    pub fn rule_infos(&self) -> Vec<RuleInfo> {
+        let mut infos = Vec::new();
+        self.elaborated(|e| {
+            if let Some(root) = self.own_files().next() {
+                let rules = rules_in(&root.items);
+                infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
+            }
+        });
+        infos
+    }
+
+    /// Instances of the rules of the root file, each given by the number of its rule in
+    /// [`Program::rule_infos`]. Instances that do not elaborate (an axis that a tensor does not have) are
+    /// left out.
+    pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         let mut set = RuleSet::default();
-        let found = self.elaborated(|e| {
+        self.elaborated(|e| {
             let Some(root) = self.own_files().next() else {
                 return;
             };
-            set.rules = e.rules_of(&root.items, rank);
+            let rules: Vec<&ast::Rule> = rules_in(&root.items).map(|found| found.1).collect();
+            for (index, instance) in wanted {
+                let Some(rule) = rules.get(*index) else {
+                    continue;
+                };
+                set.rules.extend(e.quietly(|e| e.rule(rule, instance)));
+            }
             set.module = std::mem::take(&mut e.module);
         });
-        if found.is_empty() {
-            Ok(set)
-        } else {
-            Err(found)
-        }
+        set
     }
 }
 
+/// The rules among the items, with the names of the groups around them.
+fn rules_in(items: &[Item]) -> impl Iterator<Item = (Option<Sym>, &ast::Rule)> {
+    items.iter().flat_map(|item| {
+        let (family, group) = match item {
+            Item::Rule(rule) => (None, std::slice::from_ref(rule)),
+            Item::Rules(group) => (Some(group.name.name), group.rules.as_slice()),
+            Item::Use(_)
+            | Item::Module(_)
+            | Item::Fn(_)
+            | Item::Schedule(_)
+            | Item::Test(_)
+            | Item::Prop(_)
+            | Item::Bench(_) => (None, &[][..]),
+        };
+        group.iter().map(move |rule| (family, rule))
+    })
+}
+
 impl Elaborator<'_> {
-    /// Every rule among the items that elaborates.
-    pub(crate) fn rules_of(&mut self, items: &[Item], rank: usize) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        for item in items {
-            let group = match item {
-                Item::Rule(rule) => std::slice::from_ref(rule),
-                Item::Rules(group) => group.rules.as_slice(),
-                Item::Use(_)
-                | Item::Module(_)
-                | Item::Fn(_)
-                | Item::Schedule(_)
-                | Item::Test(_)
-                | Item::Prop(_)
-                | Item::Bench(_) => &[],
-            };
-            rules.extend(group.iter().filter_map(|rule| self.rule(rule, rank)));
+    /// Checks every rule among the items on one instance of it: the first that elaborates.
+    pub(crate) fn check_rules(&mut self, items: &[Item]) {
+        for (family, rule) in rules_in(items) {
+            let info = self.info(family, rule);
+            let instances = info.instances(1..=1, &[DType::F32, DType::I32], MOST_TRIED);
+            let fits = |e: &mut Self, instance| e.quietly(|e| e.rule(rule, instance)).is_some();
+            if !instances.iter().any(|instance| fits(self, instance))
+                && let Some(first) = instances.first()
+            {
+                self.rule(rule, first);
+            }
         }
-        rules
     }
 
-    fn rule(&mut self, rule: &ast::Rule, rank: usize) -> Option<Rule> {
-        let lhs = self.side(rule, &rule.lhs, "lhs", rank)?;
-        if !self.all_bound(rule) {
+    /// Does work whose findings are not kept; gives nothing where there were any.
+    fn quietly<T>(&mut self, work: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let outer = std::mem::take(&mut self.diagnostics);
+        let done = work(self);
+        let found = std::mem::replace(&mut self.diagnostics, outer);
+        done.filter(|_| found.is_empty())
+    }
+
+    /// What a rule says of itself. Parameters that cannot be are reported.
+    fn info(&mut self, family: Option<Sym>, rule: &ast::Rule) -> RuleInfo {
+        let mut info = RuleInfo {
+            name: rule.name.name,
+            family,
+            class: class_of(&rule.class),
+            packs: Vec::new(),
+            dtypes: Vec::new(),
+            attributes: Vec::new(),
+            params: Vec::new(),
+            doc: rule.doc.text(),
+            loc: Some(self.sources.loc(rule.name.span)),
+        };
+        for generic in &rule.generics {
+            match generic.bound.map(|bound| bound.name.as_str()) {
+                Some("float") => info.dtypes.push((generic.name.name, DTypeBound::Float)),
+                Some("int") => info.dtypes.push((generic.name.name, DTypeBound::Int)),
+                Some(_) | None if generic.pack => info.packs.push(generic.name.name),
+                Some(_) | None => {}
+            }
+        }
+        for param in &rule.params {
+            if let Some(kind) = self.attribute_kind(param) {
+                info.attributes.push((param.name.name, kind));
+                continue;
+            }
+            self.open_names(param, &mut info);
+            info.params.push(self.rule_param(param));
+        }
+        info
+    }
+
+    /// The packs and dtypes that a type of a parameter leaves open.
+    fn open_names(&mut self, param: &ast::Param, info: &mut RuleInfo) {
+        let (elem, dims) = match &param.ty.kind {
+            TypeKind::Tensor { elem, dims } => (elem.name, dims.as_slice()),
+            TypeKind::Named { name, args } if args.is_empty() => (name.name, &[][..]),
+            _ => return,
+        };
+        let known = info.dtypes.iter().any(|found| found.0 == elem);
+        if elem.as_str().parse::<DType>().is_err() && !known && elem.as_str() != "Key" {
+            info.dtypes.push((elem, DTypeBound::Any));
+        }
+        for dim in dims {
+            let pack = match dim {
+                ast::TypeDim::Pack(name) => name.name,
+                ast::TypeDim::Rest(_) => Sym::new("_"),
+                ast::TypeDim::Dim(_) => continue,
+            };
+            if !info.packs.contains(&pack) {
+                info.packs.push(pack);
+            }
+        }
+    }
+
+    /// The kind of a `const` parameter that is an attribute.
+    fn attribute_kind(&mut self, param: &ast::Param) -> Option<AttributeKind> {
+        let TypeKind::Named { name, args } = &param.ty.kind else {
+            return None;
+        };
+        if !param.constant || !args.is_empty() {
             return None;
         }
-        let rhs = self.side(rule, &rule.rhs, "rhs", rank)?;
+        match name.name.as_str() {
+            "axis" => Some(AttributeKind::Axis),
+            "axes" => Some(AttributeKind::Axes),
+            "permutation" => Some(AttributeKind::Permutation),
+            "bool" => Some(AttributeKind::Bool),
+            "i64" => {
+                let (low, end) = self.domain_of(param)?;
+                let high = (end as i64 - 1).min(low as i64 + MOST_VALUES);
+                let low = low as i64;
+                Some(AttributeKind::Int { low, high })
+            }
+            _ => None,
+        }
+    }
+
+    fn rule_param(&mut self, param: &ast::Param) -> RuleParam {
+        RuleParam {
+            name: param.name.name,
+            constant: param.constant,
+            domain: self.domain_of(param),
+        }
+    }
+
+    fn domain_of(&mut self, param: &ast::Param) -> Option<(f64, f64)> {
+        let domain = param.domain.as_ref()?;
+        Some((self.number(&domain.lo)?, self.number(&domain.hi)?))
+    }
+
+    /// What is wrong with a `const` parameter that is neither a scalar nor an attribute, or with a domain where
+    /// there can be none.
+    fn rule_param_fault(&mut self, param: &ast::Param) -> Option<Diagnostic> {
+        let attribute = self.attribute_kind(param);
+        let scalar = match &param.ty.kind {
+            TypeKind::Tensor { dims, .. } => dims.is_empty(),
+            _ => false,
+        };
+        if param.constant && attribute.is_none() && !scalar {
+            let message = format!("`{}` is no constant of a rule", param.name.name);
+            let help = "constants are scalars, `const c: T[]`; attributes are `axis`, `axes`, \
+                        `permutation`, `bool`, or `i64 in 0..4`";
+            return Some(Diagnostic::new("E0308", param.span, message).help(help));
+        }
+        if !param.constant && param.domain.is_some() {
+            let message = "only a constant of a rule has a domain: other values are not known";
+            return Some(Diagnostic::new("E0308", param.span, message));
+        }
+        None
+    }
+
+    fn rule(&mut self, rule: &ast::Rule, instance: &Instance) -> Option<Rule> {
+        let lhs = self.side(rule, &rule.lhs, "lhs", instance)?;
+        let rhs = self.side(rule, &rule.rhs, "rhs", instance)?;
         if lhs.ty != rhs.ty {
             let (left, right) = (self.show(&lhs.ty), self.show(&rhs.ty));
             let message = format!("the left side is `{left}`, the right side `{right}`");
@@ -84,16 +223,14 @@ impl Elaborator<'_> {
             self.report(diagnostic.help("both sides of a rule have the same type"));
             return None;
         }
-        let class = match rule.class.kind {
-            RuleClassKind::Exact => FloatClass::Exact,
-            RuleClassKind::Real => FloatClass::Real {
-                finite: rule.class.finite,
-            },
-            RuleClassKind::Approx(ulp) => FloatClass::Approx { ulp },
-        };
+        if !self.all_bound(rule, &lhs, &rhs) {
+            return None;
+        }
         Some(Rule {
             name: rule.name.name,
-            class,
+            class: class_of(&rule.class),
+            instance: instance.clone(),
+            params: lhs.params,
             guard: lhs.guard,
             lhs: lhs.function,
             rhs: rhs.function,
@@ -103,17 +240,31 @@ impl Elaborator<'_> {
     }
 
     /// One side as a function of all parameters of the rule.
-    fn side(&mut self, rule: &ast::Rule, expr: &Expr, side: &str, rank: usize) -> Option<Side> {
-        let mut env = pack_env(&rule.params, rank);
+    fn side(
+        &mut self,
+        rule: &ast::Rule,
+        expr: &Expr,
+        side: &str,
+        instance: &Instance,
+    ) -> Option<Side> {
+        let mut env = instance_env(instance);
         self.open_generics(&rule.generics, &mut env);
         let mut function = Function::new(format!("{}.{side}", rule.name.name).as_str());
         function.loc = Some(self.sources.loc(expr.span));
         let mut cx = Cx::new(Builder::new(&mut function), Env::default());
+        let mut params = Vec::new();
         for param in &rule.params {
-            if param.constant {
-                let message = "a rule for every value of an attribute is not part of this version";
-                self.report(Diagnostic::new("E0308", param.span, message));
+            if let Some(found) = self.rule_param_fault(param) {
+                self.report(found);
                 return None;
+            }
+            if let Some(value) = instance.attributes.get(&param.name.name) {
+                let val = attribute_val(value);
+                if let Val::Dim(dim) = val {
+                    env.bound.insert(param.name.name, GArg::Dim(dim));
+                }
+                cx.bind(param.name.name, val, param.name.span);
+                continue;
             }
             let ty = self.resolve(&param.ty, &mut env);
             if ty == Ty::Error {
@@ -121,6 +272,7 @@ impl Elaborator<'_> {
             }
             let val = self.add_param(&mut cx, param.name.name.as_str(), &ty, false);
             cx.bind(param.name.name, val, param.name.span);
+            params.push(self.rule_param(param));
         }
         let mut guard = Vec::new();
         for constraint in &rule.constraints {
@@ -145,67 +297,129 @@ impl Elaborator<'_> {
         Some(Side {
             function,
             ty,
+            params,
             guard,
         })
     }
 
-    /// Whether the left side has every parameter that the right side uses.
-    fn all_bound(&mut self, rule: &ast::Rule) -> bool {
-        let mut left = HashSet::new();
-        names(&rule.lhs, &mut |name, _| {
-            left.insert(name);
-        });
-        let mut unbound: Option<(Sym, Span)> = None;
-        names(&rule.rhs, &mut |name, span| {
-            let is_param = rule.params.iter().any(|param| param.name.name == name);
-            if is_param && !left.contains(&name) && unbound.is_none() {
-                unbound = Some((name, span));
+    /// Whether a match of the left side says what every parameter and every dimension of the right side is,
+    /// and the right side asks for nothing more than the left one and the guard.
+    fn all_bound(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
+        let used = |side: &Side| -> HashSet<Value> {
+            let mut values: HashSet<Value> = side.function.body.yields.iter().copied().collect();
+            side.function
+                .body
+                .walk(&mut |node| values.extend(node.operands.iter().copied()));
+            for node in &side.function.body.ops {
+                let regions = node.regions.iter();
+                values.extend(regions.flat_map(|region| region.yields.iter().copied()));
             }
-        });
-        let Some((name, span)) = unbound else {
-            return true;
+            values
         };
-        let message = format!("`{name}` does not stand on the left side");
-        let diagnostic =
-            Diagnostic::new("E0702", span, message).related(rule.lhs.span, "the left side");
-        self.report(diagnostic.help("a match of the left side must say what every parameter is"));
-        false
+        let (left, right) = (used(lhs), used(rhs));
+        let params = lhs.function.params().iter();
+        let unbound = params
+            .zip(&lhs.params)
+            .find(|(value, _)| right.contains(value) && !left.contains(value));
+        let unbound = unbound.map(|(_, param)| param.name).or_else(|| {
+            let bound = dims_of(&lhs.function, &left);
+            let mut needed = dims_of(&rhs.function, &right).into_iter();
+            needed.find(|dim| !bound.contains(dim))
+        });
+        if let Some(name) = unbound {
+            let message = format!("`{name}` does not stand on the left side");
+            let diagnostic = Diagnostic::new("E0702", rule.rhs.span, message)
+                .related(rule.lhs.span, "the left side");
+            let help = "a match of the left side must say what every parameter is";
+            self.report(diagnostic.help(help));
+            return false;
+        }
+        let mut facts = Facts::default();
+        for (dim, relation) in &lhs.guard {
+            facts.assume(*relation, *dim);
+        }
+        for require in &lhs.function.requires {
+            facts.assume(require.relation, require.dim);
+        }
+        let asks = rhs.function.requires.iter();
+        let more = asks
+            .clone()
+            .find(|r| facts.check(r.relation, r.dim) != Truth::True);
+        if let Some(require) = more {
+            let message = format!("the right side holds only where {}", require.message);
+            let diagnostic = Diagnostic::new("E0701", rule.rhs.span, message);
+            self.report(diagnostic.help("say so in the guard: a `where` of the rule"));
+            return false;
+        }
+        true
     }
 }
 
-/// Calls `visit` on every name that stands for a value in an expression without blocks.
-fn names(expr: &Expr, visit: &mut impl FnMut(Sym, Span)) {
-    match &expr.kind {
-        ExprKind::Name(name) => visit(name.name, name.span),
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| names(&arg.value, visit)),
-        ExprKind::Method { receiver, args, .. } => {
-            names(receiver, visit);
-            args.iter().for_each(|arg| names(&arg.value, visit));
+/// The names of dimensions in the types of the values in use and in the attributes of ops.
+fn dims_of(function: &Function, used: &HashSet<Value>) -> BTreeSet<Sym> {
+    let mut dims = BTreeSet::new();
+    for param in function.params().iter().filter(|v| used.contains(v)) {
+        for dim in function.ty(*param).shape() {
+            dim.for_each_sym(&mut |sym| {
+                dims.insert(sym);
+            });
         }
-        ExprKind::Field { base, .. } => names(base, visit),
-        ExprKind::Index { base, args } => {
-            names(base, visit);
-            for arg in args {
-                match arg {
-                    ast::IndexArg::At(at) => names(at, visit),
-                    ast::IndexArg::Range { lo, hi, .. } => {
-                        names(lo, visit);
-                        names(hi, visit);
-                    }
-                    ast::IndexArg::All(_) | ast::IndexArg::Rest(_) => {}
-                }
-            }
-        }
-        ExprKind::Unary { operand, .. } => names(operand, visit),
-        ExprKind::Binary { lhs, rhs, .. } => {
-            names(lhs, visit);
-            names(rhs, visit);
-        }
-        ExprKind::Tuple(parts) | ExprKind::Array(parts) => {
-            parts.iter().for_each(|part| names(part, visit))
-        }
-        ExprKind::Paren(inner) => names(inner, visit),
-        ExprKind::Reduce(reduce) => names(&reduce.body, visit),
-        _ => {}
+    }
+    function.body.walk(&mut |node| {
+        node.op.clone().map_dims(&mut |dim| {
+            dim.for_each_sym(&mut |sym| {
+                dims.insert(sym);
+            });
+            dim
+        });
+    });
+    dims
+}
+
+fn class_of(class: &ast::RuleClass) -> FloatClass {
+    match class.kind {
+        RuleClassKind::Exact => FloatClass::Exact,
+        RuleClassKind::Real => FloatClass::Real {
+            finite: class.finite,
+        },
+        RuleClassKind::Approx(ulp) => FloatClass::Approx { ulp },
     }
 }
+
+fn attribute_val(value: &Attribute) -> Val {
+    match value {
+        Attribute::Int(value) => Val::Dim(Dim::from(*value)),
+        Attribute::Bool(value) => Val::Bool(*value),
+        Attribute::Axes(axes) => {
+            let axes = axes.iter().map(|&axis| Val::Dim(Dim::from(axis as i64)));
+            Val::Tuple(axes.collect())
+        }
+    }
+}
+
+/// An open environment with the packs and dtypes of an instance.
+fn instance_env(instance: &Instance) -> Env {
+    let mut env = Env {
+        open: true,
+        ..Env::default()
+    };
+    for (pack, &rank) in &instance.ranks {
+        let names = (0..rank).map(|i| format!("{pack}{i}"));
+        let dims: Vec<Dim> = names.map(|name| Dim::sym(name.as_str())).collect();
+        if pack.as_str() == "_" {
+            env.rest = Some(dims);
+        } else {
+            env.bound.insert(*pack, GArg::Pack(dims));
+        }
+    }
+    for (name, dtype) in &instance.dtypes {
+        env.bound.insert(*name, GArg::DType(*dtype));
+    }
+    env
+}
+
+/// Instances of a rule that are tried until one fits, when it is checked.
+const MOST_TRIED: usize = 512;
+
+/// Values of an integer attribute, at most.
+const MOST_VALUES: i64 = 64;

@@ -1,0 +1,1 @@
+//! The gate: what a proposed rule must pass before it becomes part of the compiler.

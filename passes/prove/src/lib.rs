@@ -1,0 +1,4 @@
+//! Evidence for rewrite rules: proofs for all shapes, exhaustive checks, property tests.
+//!
+//! Works on instances of rules ([`aiai_ir::Rule`]) whose sides hold primitives only; does no input or output but
+//! for the solver, which is a process of its own.
