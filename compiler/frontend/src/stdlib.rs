@@ -31,5 +31,12 @@ files![
     /// The rules of the library, a family to a file. They are no part of programs.
     RULES:
     "rules/algebra.aiai",
+    "rules/bits.aiai",
+    "rules/casts.aiai",
+    "rules/comparison.aiai",
     "rules/functions.aiai",
+    "rules/index.aiai",
+    "rules/logic.aiai",
+    "rules/select.aiai",
+    "rules/strength.aiai",
 ];
