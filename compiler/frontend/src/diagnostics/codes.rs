@@ -82,6 +82,7 @@ codes! {
     "E0705" "steps that do not go together";
     "E0706" "a guard of another form";
     "E0707" "a guard that never holds";
+    "E0708" "a rule that says nothing";
     "E0801" "nested too deeply";
     "E0802" "too large";
     "E0803" "a name that is too long";

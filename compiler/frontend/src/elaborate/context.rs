@@ -30,6 +30,8 @@ pub struct Cx<'f> {
     pub env: Env,
     pub facts: Facts,
     pub requires: Vec<Require>,
+    /// Sides of rules: a reshape asks that both shapes have as many elements, where that is not known.
+    pub asks: bool,
     vars: HashMap<Sym, Vec<Variable>>,
     log: Vec<Sym>,
     /// Per open loop, the first value that is defined inside it.
@@ -51,6 +53,7 @@ impl<'f> Cx<'f> {
             env,
             facts: Facts::default(),
             requires: Vec::new(),
+            asks: false,
             vars: HashMap::new(),
             log: Vec::new(),
             floors: Vec::new(),

@@ -140,7 +140,7 @@ fn differs(l: &Array, r: &Array, exact: bool, style: Style, special: bool) -> Op
             if (x - y).abs() > error {
                 return Some(format!("element {at}: {x:e} and {y:e}, within {error:e}"));
             }
-            let lost = |p: f64, q: f64| p == 0.0 && q.abs() > 1e-30 && r.error_at(at) > q.abs();
+            let lost = |p: f64, q: f64| p == 0.0 && 2.0 * l.error_at(at) < q.abs();
             if style == Style::Wide && lost(y, x) {
                 return Some(format!("element {at}: {x:e} becomes 0"));
             }
