@@ -330,13 +330,11 @@ impl Elaborator<'_> {
     fn all_bound(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
         let used = |side: &Side| -> HashSet<Value> {
             let mut values: HashSet<Value> = side.function.body.yields.iter().copied().collect();
-            side.function
-                .body
-                .walk(&mut |node| values.extend(node.operands.iter().copied()));
-            for node in &side.function.body.ops {
+            side.function.body.walk(&mut |node| {
+                values.extend(node.operands.iter().copied());
                 let regions = node.regions.iter();
                 values.extend(regions.flat_map(|region| region.yields.iter().copied()));
-            }
+            });
             values
         };
         let (left, right) = (used(lhs), used(rhs));
