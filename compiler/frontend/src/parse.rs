@@ -16,6 +16,7 @@ mod control;
 mod errors;
 mod exprs;
 mod items;
+mod passes;
 mod schedules;
 mod types;
 

@@ -93,6 +93,7 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
         elaborator.check_all();
         for file in program.own_files() {
             elaborator.check_rules(&file.items);
+            elaborator.policies_of(&file.items);
             elaborator.check_tests(file);
         }
     });
@@ -360,7 +361,11 @@ pub(super) fn test_name(item: &Item) -> Option<(TestKind, String)> {
         | Item::Fn(_)
         | Item::Rule(_)
         | Item::Rules(_)
-        | Item::Schedule(_) => None,
+        | Item::Schedule(_)
+        | Item::Fuse(_)
+        | Item::Layout(_)
+        | Item::Cost(_)
+        | Item::Derivative(_) => None,
     }
 }
 

@@ -82,6 +82,10 @@ impl Parser<'_> {
             "rule" => Item::Rule(self.rule(doc)?),
             "rules" => Item::Rules(self.rules(doc)?),
             "schedule" => Item::Schedule(self.schedule(doc)?),
+            "fuse" => Item::Fuse(self.fuse(doc)?),
+            "layout" => Item::Layout(self.layout(doc)?),
+            "cost" => Item::Cost(self.function(doc)?),
+            "derivative" => Item::Derivative(self.function(doc)?),
             _ => return Err(self.not_an_item()),
         };
         if !matches!(
@@ -126,7 +130,7 @@ impl Parser<'_> {
     }
 
     /// The conditions of a `where`; bounds among them go to the generic parameters.
-    fn constraints(&mut self, generics: &mut [GenericParam]) -> Parsed<Vec<Constraint>> {
+    pub(super) fn constraints(&mut self, generics: &mut [GenericParam]) -> Parsed<Vec<Constraint>> {
         let mut constraints = Vec::new();
         if !self.accept_word("where") {
             return Ok(constraints);
@@ -315,8 +319,12 @@ impl Parser<'_> {
         })
     }
 
+    /// A function, or what is written as one behind another word.
     fn function(&mut self, doc: Doc) -> Parsed<Function> {
-        let start = self.expect_word("fn")?;
+        let start = match self.word() {
+            "cost" | "derivative" => self.advance(),
+            _ => self.expect_word("fn")?,
+        };
         let name = self.ident("the name of the function")?;
         let mut generics = self.generic_params()?;
         let params = self.params()?;
