@@ -3,7 +3,7 @@
 //! None of these can change what a program computes but a derivative, which is checked as rules are.
 
 use crate::dim::Relation;
-use crate::module::{Function, Loc};
+use crate::module::{Function, Loc, Module};
 use crate::{DType, Dim, Facts, Sym, Truth};
 
 /// A class of operations, as fusion and layouts name them.
@@ -128,6 +128,8 @@ pub struct Policies {
     pub layouts: Vec<LayoutChoice>,
     pub costs: Vec<CostChoice>,
     pub derivatives: Vec<Derivative>,
+    /// What costs and derivatives call.
+    pub module: Module,
 }
 
 impl FuseChoice {

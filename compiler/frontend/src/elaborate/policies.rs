@@ -21,24 +21,34 @@ use crate::suggest::nearest;
 const MOST_AXES: usize = 8;
 
 impl Program {
-    /// What the program's own files choose, then what the library does, each in the order of the text.
+    /// What the program's own files choose, in the order of the text.
     pub fn policies(&self) -> Result<Policies, Diagnostics> {
         let mut all = Policies::default();
+        if !self.own_files().any(|file| file.items.iter().any(chooses)) {
+            return Ok(all);
+        }
         let found = self.elaborated(|e| {
-            let library = &self.files[..self.library_files];
-            for file in self.own_files().chain(library) {
+            for file in self.own_files() {
                 let mut more = e.policies_of(&file.items);
                 all.fuse.append(&mut more.fuse);
                 all.layouts.append(&mut more.layouts);
                 all.costs.append(&mut more.costs);
                 all.derivatives.append(&mut more.derivatives);
             }
+            all.module = std::mem::take(&mut e.module);
         });
         match found.is_empty() {
             true => Ok(all),
             false => Err(found),
         }
     }
+}
+
+fn chooses(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::Fuse(_) | Item::Layout(_) | Item::Cost(_) | Item::Derivative(_)
+    )
 }
 
 impl<'p> Elaborator<'p> {
