@@ -17,6 +17,7 @@ mod errors;
 mod exprs;
 mod items;
 mod passes;
+mod rules;
 mod schedules;
 mod types;
 
