@@ -30,8 +30,8 @@ pub struct Cx<'f> {
     pub env: Env,
     pub facts: Facts,
     pub requires: Vec<Require>,
-    /// Sides of rules: a reshape asks that both shapes have as many elements, where that is not known.
-    pub asks: bool,
+    /// Inside a side of a rule, where a reshape asks that both shapes have as many elements if that is not known.
+    pub in_rule: bool,
     vars: HashMap<Sym, Vec<Variable>>,
     log: Vec<Sym>,
     /// Per open loop, the first value that is defined inside it.
@@ -53,7 +53,7 @@ impl<'f> Cx<'f> {
             env,
             facts: Facts::default(),
             requires: Vec::new(),
-            asks: false,
+            in_rule: false,
             vars: HashMap::new(),
             log: Vec::new(),
             floors: Vec::new(),

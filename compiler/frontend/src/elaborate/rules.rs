@@ -264,7 +264,7 @@ impl Elaborator<'_> {
         let mut function = Function::new(format!("{}.{side}", rule.name.name).as_str());
         function.loc = Some(self.sources.loc(expr.span));
         let mut cx = Cx::new(Builder::new(&mut function), Env::default());
-        cx.asks = true;
+        cx.in_rule = true;
         let mut params = Vec::new();
         for param in &rule.params {
             if let Some(found) = self.rule_param_fault(param) {

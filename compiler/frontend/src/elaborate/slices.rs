@@ -26,7 +26,9 @@ impl Elaborator<'_> {
         if let Val::List(items) = &base_val {
             return self.list_item(cx, items, args, span);
         }
+        // Attributes of rules are tuples of numbers, and their elements numbers.
         if let (Val::Tuple(parts), [IndexArg::At(place)]) = (&base_val, args)
+            && cx.in_rule
             && let Val::Dim(at) = self.expr(cx, place, None)
             && let Some(part) = at.as_const().and_then(|n| parts.get(usize::try_from(n).ok()?))
         {

@@ -15,7 +15,7 @@ pub(super) fn reshape(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Op
     let loc = this.sources.loc(at);
     let same = "both shapes have as many elements";
     let equal = cx.equal(have, want)
-        || (cx.asks && cx.require(aiai_ir::Relation::Zero, have - want, same, loc));
+        || (cx.in_rule && cx.require(aiai_ir::Relation::Zero, have - want, same, loc));
     if !equal {
         let ty = cx.b.ty(x).clone();
         let message = format!("`{ty}` has `{have}` elements, the shape `{want}`");
