@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
-    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
+    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym,
+    Truth, Value,
 };
 
 use super::Elaborator;
@@ -24,15 +25,13 @@ struct Side {
 }
 
 impl Program {
-    /// What the rules of the root file claim and leave open, in the order of the text. The program has been
+    /// What the rules of the root files claim and leave open, in the order of the text. The program has been
     /// checked.
     pub fn rule_infos(&self) -> Vec<RuleInfo> {
         let mut infos = Vec::new();
         self.elaborated(|e| {
-            if let Some(root) = self.own_files().next() {
-                let rules = rules_in(&root.items);
-                infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
-            }
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
         });
         infos
     }
@@ -43,10 +42,8 @@ impl Program {
     pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         let mut set = RuleSet::default();
         self.elaborated(|e| {
-            let Some(root) = self.own_files().next() else {
-                return;
-            };
-            let rules: Vec<&ast::Rule> = rules_in(&root.items).map(|found| found.1).collect();
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            let rules: Vec<&ast::Rule> = rules.map(|found| found.1).collect();
             for (index, instance) in wanted {
                 let Some(rule) = rules.get(*index) else {
                     continue;
