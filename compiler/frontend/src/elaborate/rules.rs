@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
-    Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
+    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym,
+    Truth, Value,
 };
 
 use super::Elaborator;
@@ -24,15 +25,13 @@ struct Side {
 }
 
 impl Program {
-    /// What the rules of the root file claim and leave open, in the order of the text. The program has been
+    /// What the rules of the root files claim and leave open, in the order of the text. The program has been
     /// checked.
     pub fn rule_infos(&self) -> Vec<RuleInfo> {
         let mut infos = Vec::new();
         self.elaborated(|e| {
-            if let Some(root) = self.own_files().next() {
-                let rules = rules_in(&root.items);
-                infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
-            }
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
         });
         infos
     }
@@ -43,10 +42,8 @@ impl Program {
     pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         let mut set = RuleSet::default();
         self.elaborated(|e| {
-            let Some(root) = self.own_files().next() else {
-                return;
-            };
-            let rules: Vec<&ast::Rule> = rules_in(&root.items).map(|found| found.1).collect();
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            let rules: Vec<&ast::Rule> = rules.map(|found| found.1).collect();
             for (index, instance) in wanted {
                 let Some(rule) = rules.get(*index) else {
                     continue;
@@ -118,6 +115,7 @@ impl Elaborator<'_> {
             dtypes: Vec::new(),
             attributes: Vec::new(),
             params: Vec::new(),
+            types: Vec::new(),
             doc: rule.doc.text(),
             loc: Some(self.sources.loc(rule.name.span)),
         };
@@ -135,6 +133,7 @@ impl Elaborator<'_> {
                 continue;
             }
             self.open_names(param, &mut info);
+            info.types.push(param_type(param));
             info.params.push(self.rule_param(param));
         }
         info
@@ -406,6 +405,28 @@ fn dims_of(function: &Function, used: &HashSet<Value>) -> BTreeSet<Sym> {
         });
     });
     dims
+}
+
+/// The type of a parameter as written; what is no tensor counts as a scalar of its name.
+fn param_type(param: &ast::Param) -> ParamType {
+    let (dtype, dims) = match &param.ty.kind {
+        TypeKind::Tensor { elem, dims } => (elem.name, dims.as_slice()),
+        TypeKind::Named { name, .. } => (name.name, &[][..]),
+        _ => (Sym::new("_"), &[][..]),
+    };
+    let mut ty = ParamType {
+        dtype,
+        packs: Vec::new(),
+        named: 0,
+    };
+    for dim in dims {
+        match dim {
+            ast::TypeDim::Pack(name) => ty.packs.push(name.name),
+            ast::TypeDim::Rest(_) => ty.packs.push(Sym::new("_")),
+            ast::TypeDim::Dim(_) => ty.named += 1,
+        }
+    }
+    ty
 }
 
 fn class_of(class: &ast::RuleClass) -> FloatClass {
