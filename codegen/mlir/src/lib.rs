@@ -22,7 +22,6 @@ use aiai_ir::{Dim, Function, Schedule};
 use aiai_runtime::abi;
 
 pub use aiai_runtime::program::Site;
-pub use functions::MADE as INLINED;
 #[cfg(feature = "llvm")]
 pub use machine::{CompileError, Stage, compile, emit, load, object};
 
@@ -55,8 +54,7 @@ pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered
             check_nan: options.check_nan,
             schedules: &schedules,
             weights: &options.weights,
-            vectors: true,
-            inlined: INLINED,
+            inlined: aiai_codegen::lower::INLINED,
         },
     );
     aiai_codegen::memory::plan(&mut loops.main);

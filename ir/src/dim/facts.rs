@@ -182,9 +182,7 @@ impl Facts {
             for (atom, power) in monomial {
                 let Atom::Div(a, b) = *atom else { continue };
                 // A divisor is never zero.
-                if *power != 1
-                    || !budget.spend(dim)
-                    || !self.proves_non_negative(b, effort, budget)
+                if *power != 1 || !budget.spend(dim) || !self.proves_non_negative(b, effort, budget)
                 {
                     continue;
                 }
