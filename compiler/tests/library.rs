@@ -176,7 +176,11 @@ mod cache {
 
     /// Runs with a cache in this folder; gives standard output and standard error.
     fn cached(cache: &Path) -> (String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiai"));
+        cached_by(Command::new(env!("CARGO_BIN_EXE_aiai")), cache)
+    }
+
+    /// The same by a command that passes its arguments on.
+    fn cached_by(mut command: Command, cache: &Path) -> (String, String) {
         command
             .env("AIAI_CACHE", cache)
             .args(["run", PICK, "--random", "3"]);
@@ -259,6 +263,58 @@ mod cache {
             assert!(said.contains("the compile cache is not written"), "{said}");
         }
         assert_eq!(cached(Path::new("")).1, "");
+    }
+
+    /// A folder in which no file can be made: its mode says so, or for a user whom modes do not stop, its system.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_said() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (expected, _) = cached(&folder.path().join("cache"));
+        let closed = folder.path().join("closed");
+        std::fs::create_dir(&closed).expect("a folder");
+        let mode = std::fs::Permissions::from_mode(0o555);
+        std::fs::set_permissions(&closed, mode).expect("its mode");
+        let modes_count = tempfile::tempfile_in(&closed).is_err();
+        let folders = [Path::new("/proc"), &closed];
+        for cache in &folders[..1 + usize::from(modes_count)] {
+            let (out, said) = cached(cache);
+            assert_eq!(out, expected, "{}", cache.display());
+            assert!(said.contains("the compile cache is not written"), "{said}");
+        }
+        assert_eq!(entries(&closed), [] as [PathBuf; 0]);
+    }
+
+    /// A limit on the size of files stands for a full disk: what is written ends in the middle of an entry.
+    #[cfg(unix)]
+    #[test]
+    fn an_entry_that_finds_no_room_is_not_left_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (expected, _) = cached(&folder.path().join("first"));
+        let cache = folder.path().join("cache");
+        let limited = || {
+            let mut shell = Command::new("sh");
+            // The signal would end the process, which no full disk does.
+            let limit = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+            shell.args(["-c", limit, env!("CARGO_BIN_EXE_aiai")]);
+            shell
+        };
+        for _ in 0..2 {
+            let (out, said) = cached_by(limited(), &cache);
+            assert_eq!(out, expected);
+            assert!(said.contains("the compile cache is not written"), "{said}");
+            assert_eq!(entries(&cache), [] as [PathBuf; 0]);
+        }
+        // With room it is written, and what is there is read where there is none.
+        assert_eq!(cached(&cache), (expected.clone(), String::new()));
+        let [entry] = &entries(&cache)[..] else {
+            panic!("one entry: {:?}", entries(&cache));
+        };
+        let whole = std::fs::read(entry).expect("the entry");
+        assert!(whole.len() > 1024, "{} bytes", whole.len());
+        assert_eq!(cached_by(limited(), &cache), (expected, String::new()));
+        assert!(std::fs::read(entry).expect("the entry") == whole);
     }
 
     #[test]

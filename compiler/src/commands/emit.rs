@@ -189,8 +189,11 @@ fn loops(
         check_nan: false,
         schedules: &schedules,
         weights: if scheduled { &weights } else { &[] },
-        vectors: scheduled,
-        inlined: if scheduled { aiai_mlir::INLINED } else { &[] },
+        inlined: if scheduled {
+            aiai_codegen::lower::INLINED
+        } else {
+            &[]
+        },
     };
     let mut lowered = Module::default();
     for function in entry.module.functions.values() {

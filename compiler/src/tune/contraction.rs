@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use aiai_codegen::lower::{Alone, Fit, Note};
 use aiai_codegen::{Options, Target};
-use aiai_ir::schedule::{Axis, Condition};
+use aiai_ir::schedule::{Axis, Condition, Pattern};
 use aiai_ir::{Dim, Facts, Function, Loc, Op, Relation, Schedule, Sym, Truth};
 
 use crate::{Failure, driver};
@@ -49,6 +49,10 @@ pub fn find(function: &Function, options: &Options, target: &Target) -> Result<F
         others: Vec::new(),
     };
     for note in plan(function, options)?.notes {
+        // Rows and maps are left as they are.
+        if matches!(note.pattern, Pattern::Rows | Pattern::Map) {
+            continue;
+        }
         let place = note.loc.map_or(String::new(), |l| {
             format!("{}:{}:{}: ", l.file, l.line, l.column)
         });

@@ -341,8 +341,8 @@ fn grain(problem: &Problem, sizes: &[Dim]) -> i64 {
 }
 
 impl<'a> Lowerer<'a> {
-    /// A scalar of the accumulator's dtype in every lane.
-    pub(super) fn splat(&mut self, value: Value, lanes: i64) -> Value {
+    /// A scalar in every lane.
+    pub fn splat(&mut self, value: Value, lanes: i64) -> Value {
         let op = Op::Broadcast {
             shape: vec![Dim::from(lanes)],
             axes: Vec::new(),
