@@ -4,7 +4,8 @@ use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, OpNode, Type, Value};
 
 use super::{Lowerer, Place};
 
-/// Lanes of a vector.
+/// Lanes of a vector. Where registers have fewer LLVM makes several of one: on AVX2 sums, norms and exponentials were as fast
+/// so as with vectors of 8 lanes, or up to a tenth faster.
 pub const LANES: i64 = 16;
 /// Vectors of a row that are done side by side: a sum of them has a part each.
 pub const ABREAST: i64 = 4;
