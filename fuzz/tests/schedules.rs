@@ -33,11 +33,12 @@ fn scheduled_loops_agree_with_the_tensor_level() {
 
 #[test]
 fn every_kind_of_contraction_agrees_under_every_set_of_schedules() {
-    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 4] = [
+    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 5] = [
         |function| schedules::options_of(function, 0),
         |function| schedules::options_of(function, 1),
         |function| schedules::options_of(function, 2),
         |function| schedules::options_of(function, 3),
+        |function| schedules::options_of(function, 4),
     ];
     assert_eq!(schedules::SETS.len(), SETS.len());
     let pools = [aiai_runtime::Pool::new(1).unwrap()];
