@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use aiai_codegen::Options;
 use aiai_codegen::lower::{INLINED, Lowering};
+use aiai_codegen::{Options, Target};
 use aiai_frontend::elaborate::{Loader, check, library_schedules, read_schedules};
 use aiai_ir::schedule::Pattern;
 use aiai_ir::{Function, Schedule};
@@ -118,14 +118,23 @@ schedule sums for contract on cpu where summed >= 2 {
 ",
 ];
 
-/// The library's schedules, then every small set.
+/// The library's schedules of every level that has some, then every small set.
 pub static SETS: LazyLock<Vec<Vec<Schedule>>> = LazyLock::new(|| {
     let small = SMALL.iter().map(|text| {
         let file = read_schedules("small", text);
         assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
         file.schedules
     });
-    std::iter::once(library_schedules()).chain(small).collect()
+    let levels = ["cpu:x86-64-v4", "cpu:x86-64-v3"].map(|level| {
+        let target = Target::parse(level).expect("a level");
+        let mut schedules = library_schedules();
+        schedules.retain(|s| s.is_for(|feature| target.has(feature)));
+        // Processors that have more can run them too, and must, for what follows is tried on one machine.
+        schedules.iter_mut().for_each(|s| s.without.clear());
+        assert!(!schedules.is_empty(), "{level}");
+        schedules
+    });
+    levels.into_iter().chain(small).collect()
 });
 
 /// Programs whose contractions, rows and maps are of every kind that schedules are for; in generated ones most are

@@ -147,11 +147,21 @@ pub struct Schedule {
     pub pattern: Pattern,
     /// Features that the processor must have; see `aiai_runtime::cpu`.
     pub features: Vec<Sym>,
+    /// Features that it must not have: another schedule is for those that have them.
+    pub without: Vec<Sym>,
     /// All must hold.
     pub guard: Vec<Condition>,
     pub steps: Vec<Step>,
     pub doc: String,
     pub loc: Option<Loc>,
+}
+
+impl Schedule {
+    /// Whether the schedule is for a processor of which one can ask what it has.
+    pub fn is_for(&self, has: impl Fn(&str) -> bool) -> bool {
+        self.features.iter().all(|f| has(f.as_str()))
+            && !self.without.iter().any(|f| has(f.as_str()))
+    }
 }
 
 /// The devices that schedules can be written for.

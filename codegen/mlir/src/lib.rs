@@ -46,7 +46,7 @@ pub fn text(loops: &Lowered, symbol: &str, target: &Target) -> Text {
 
 /// The loops of a function for a target, with their memory planned.
 pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered {
-    let fits = |s: &&Schedule| s.features.iter().all(|f| target.has(f.as_str()));
+    let fits = |s: &&Schedule| s.is_for(|feature| target.has(feature));
     let schedules: Vec<Schedule> = options.schedules.iter().filter(fits).cloned().collect();
     let mut loops = aiai_codegen::lower::lower_with(
         source,

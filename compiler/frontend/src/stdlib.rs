@@ -23,4 +23,5 @@ files![
     "prelude.aiai",
     "random.aiai",
     "schedules/cpu.aiai",
+    "schedules/cpu_avx2.aiai",
 ];

@@ -289,12 +289,33 @@ fn the_programs_own_come_before_those_of_the_library() {
 #[test]
 fn features_are_checked_against_those_that_are_known() {
     let program = check("own.aiai", PRODUCT, &NoFiles);
-    assert!(program.check_features(&["avx2", "avx512f"]).is_empty());
+    assert!(
+        program
+            .check_features(&["avx2", "avx512f", "fma"])
+            .is_empty()
+    );
     let found = read_schedules("tuning.aiai", PRODUCT).check_features(&["avx2", "avx512"]);
     let first = found.iter().next().expect("a finding");
     assert_eq!(first.code, "E0703");
     assert_eq!(first.help.as_deref(), Some("did you mean `avx512`?"));
     assert_eq!(found.count(), 1);
+}
+
+#[test]
+fn features_may_be_unwanted() {
+    let text = "schedule s for contract on cpu(avx2, not avx512f) {\n  fuse epilogue\n}\n";
+    let file = read_schedules("s.aiai", text);
+    assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
+    let [schedule] = &file.schedules[..] else {
+        panic!("one schedule")
+    };
+    let fits = |has: &[&str]| schedule.is_for(|feature| has.contains(&feature));
+    assert!(fits(&["avx2", "fma"]));
+    assert!(!fits(&["fma"]) && !fits(&["avx2", "avx512f"]));
+    let found = file.check_features(&["avx2", "avx512"]);
+    assert_eq!(found.count(), 1);
+    let formatted = format(text, FileId::default());
+    assert_eq!(formatted.ok().as_deref(), Some(text));
 }
 
 #[test]

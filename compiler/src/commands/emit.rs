@@ -184,6 +184,11 @@ fn loops(
         true => driver::schedules(&project.program, global)?,
         false => Vec::new(),
     };
+    let target = aiai_codegen::Target::host();
+    let schedules: Vec<_> = schedules
+        .into_iter()
+        .filter(|s| s.is_for(|feature| target.has(feature)))
+        .collect();
     let weights = driver::weights(entry);
     let lowering = aiai_codegen::lower::Lowering {
         check_nan: false,

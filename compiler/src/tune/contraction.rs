@@ -71,9 +71,8 @@ pub fn find(function: &Function, options: &Options, target: &Target) -> Result<F
             known.uses += 1;
             continue;
         }
-        let named = |s: &&Schedule| {
-            s.name == fit.schedule && s.features.iter().all(|f| target.has(f.as_str()))
-        };
+        let named =
+            |s: &&Schedule| s.name == fit.schedule && s.is_for(|feature| target.has(feature));
         let base = options.schedules.iter().find(named);
         let own_options = Options {
             weights: alone.weights.clone(),

@@ -526,7 +526,7 @@ impl<'a> Lowerer<'a> {
         match plan.pack_right {
             true => {
                 let part = Part::Right;
-                Source::Panels(self.packed(problem, &problem.right, part, plan.columns))
+                Source::Panels(self.packed(problem, &problem.right, part, plan))
             }
             false => Source::Strided(self.flat(problem.right.buffer)),
         }
