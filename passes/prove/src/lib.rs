@@ -5,4 +5,4 @@
 
 pub mod test;
 
-pub use test::{Counterexample, TestOptions, TestReport, test};
+pub use test::{Counterexample, ExhaustiveReport, TestOptions, TestReport, exhaustive, test};
