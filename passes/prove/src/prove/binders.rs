@@ -16,7 +16,12 @@ pub fn bound_name(base: u32, place: usize) -> Sym {
     Sym::new(&format!("${}", base as usize + place))
 }
 
-type Replacements<'a> = &'a [(Sym, Dim)];
+/// What stands for what: symbols in sizes and indices, and whole atoms.
+#[derive(Clone, Copy)]
+pub struct Replacements<'a> {
+    syms: &'a [(Sym, Dim)],
+    atoms: &'a [(AtomId, Poly)],
+}
 
 impl Terms {
     /// Assumes `0 <= sym < range`.
@@ -27,8 +32,46 @@ impl Terms {
     }
 
     /// Replaces symbols, all at once, with every law applied again.
-    pub fn substitute(&mut self, poly: &Poly, map: Replacements) -> Outcome<Poly> {
+    pub fn substitute(&mut self, poly: &Poly, syms: &[(Sym, Dim)]) -> Outcome<Poly> {
+        let map = Replacements { syms, atoms: &[] };
+        self.replace(poly, map)
+    }
+
+    /// Replaces atoms wherever they stand, within functions too.
+    pub fn replace_within(&mut self, poly: &Poly, atoms: &[(AtomId, Poly)]) -> Outcome<Poly> {
+        let map = Replacements { syms: &[], atoms };
+        self.replace(poly, map)
+    }
+
+    fn replace(&mut self, poly: &Poly, map: Replacements) -> Outcome<Poly> {
         self.substitute_cached(poly, map, &mut HashMap::new())
+    }
+
+    /// Whether an atom is, or has within, one of those replaced.
+    pub fn holds_atom(&self, id: AtomId, wanted: AtomId) -> bool {
+        let mut left = vec![id];
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(id) = left.pop() {
+            if id == wanted {
+                return true;
+            }
+            // Atoms are numbered after those within them.
+            if id > wanted && seen.insert(id) {
+                let atom = self.atom(id);
+                self.for_each_part(&atom, &mut |part| left.push(part));
+            }
+        }
+        false
+    }
+
+    fn touched(&self, id: AtomId, map: Replacements) -> bool {
+        let syms = &self.info(id).syms;
+        map.syms.iter().any(|m| syms.contains(&m.0))
+            || map.atoms.iter().any(|m| self.holds_atom(id, m.0))
+    }
+
+    pub fn mentions_atom(&self, poly: &Poly, wanted: AtomId) -> bool {
+        poly.atoms().any(|id| self.holds_atom(id, wanted))
     }
 
     fn substitute_cached(
@@ -37,18 +80,14 @@ impl Terms {
         map: Replacements,
         cache: &mut HashMap<(Ring, AtomId), Poly>,
     ) -> Outcome<Poly> {
-        let touched = |t: &Terms, id: AtomId| {
-            let syms = &t.info(id).syms;
-            map.iter().any(|m| syms.contains(&m.0))
-        };
-        if !poly.atoms().any(|id| touched(self, id)) {
+        if !poly.atoms().any(|id| self.touched(id, map)) {
             return Ok(poly.clone());
         }
         let mut total = Poly::zero(poly.ring);
         for (mono, value) in &poly.terms {
             let mut product = Poly::constant(poly.ring, *value);
             for (id, power) in mono {
-                if !touched(self, *id) {
+                if !self.touched(*id, map) {
                     let factor = Poly {
                         ring: poly.ring,
                         terms: vec![(
@@ -94,17 +133,28 @@ impl Terms {
     ) -> Outcome<Poly> {
         match &*self.atom(id) {
             Atom::Size(dim) => {
-                let dim = self.substitute_dim(*dim, map)?;
+                let dim = self.replace_dim(*dim, map)?;
                 self.of_dim(ring, dim)
             }
             _ => self.in_ring(replaced, ring),
         }
     }
 
-    pub fn substitute_dim(&mut self, dim: Dim, map: Replacements) -> Outcome<Dim> {
+    pub fn substitute_dim(&mut self, dim: Dim, syms: &[(Sym, Dim)]) -> Outcome<Dim> {
+        let map = Replacements { syms, atoms: &[] };
+        self.replace_dim(dim, map)
+    }
+
+    fn replace_dim(&mut self, dim: Dim, map: Replacements) -> Outcome<Dim> {
         let mut syms = std::collections::BTreeSet::new();
         self.dim_syms(dim, &mut syms);
-        if !map.iter().any(|m| syms.contains(&m.0)) {
+        let terms = syms.iter().filter_map(|s| self.index_term(*s));
+        let touched = map.syms.iter().any(|m| syms.contains(&m.0))
+            || map
+                .atoms
+                .iter()
+                .any(|m| terms.clone().any(|t| self.mentions_atom(t, m.0)));
+        if !touched {
             return Ok(dim);
         }
         let mut total = Dim::from(0);
@@ -114,7 +164,7 @@ impl Terms {
                 let factor = match *atom {
                     DimAtom::Sym(sym) => self.substitute_sym(sym, map)?,
                     DimAtom::Div(a, b) => {
-                        let (a, b) = (self.substitute_dim(a, map)?, self.substitute_dim(b, map)?);
+                        let (a, b) = (self.replace_dim(a, map)?, self.replace_dim(b, map)?);
                         self.known.quotient(a, b)
                     }
                 };
@@ -128,22 +178,25 @@ impl Terms {
     }
 
     fn substitute_sym(&mut self, sym: Sym, map: Replacements) -> Outcome<Dim> {
-        if let Some((_, by)) = map.iter().find(|m| m.0 == sym) {
+        if let Some((_, by)) = map.syms.iter().find(|m| m.0 == sym) {
             return Ok(*by);
         }
         let Some(term) = self.index_term(sym).cloned() else {
             return Ok(Dim::sym(sym));
         };
-        let replaced = self.substitute(&term, map)?;
+        let replaced = self.replace(&term, map)?;
         let bound = self.index_bound(sym);
         self.index_of(&replaced, bound)
     }
 
     fn substitute_dims(&mut self, dims: &[Dim], map: Replacements) -> Outcome<Vec<Dim>> {
-        dims.iter().map(|d| self.substitute_dim(*d, map)).collect()
+        dims.iter().map(|d| self.replace_dim(*d, map)).collect()
     }
 
     fn substitute_atom(&mut self, id: AtomId, map: Replacements) -> Outcome<Poly> {
+        if let Some((_, by)) = map.atoms.iter().find(|m| m.0 == id) {
+            return Ok(by.clone());
+        }
         let atom = self.atom(id);
         match &*atom {
             Atom::Read {
@@ -160,48 +213,48 @@ impl Terms {
                 Ok(Poly::atom(Ring::of(*dtype), read))
             }
             Atom::Size(dim) => {
-                let dim = self.substitute_dim(*dim, map)?;
+                let dim = self.replace_dim(*dim, map)?;
                 self.of_dim(Ring::Real, dim)
             }
             Atom::Inverse(p) => {
-                let p = self.substitute(p, map)?;
+                let p = self.replace(p, map)?;
                 self.inverse(&p)
             }
             Atom::Exp(p) => {
-                let p = self.substitute(p, map)?;
+                let p = self.replace(p, map)?;
                 self.exp(&p)
             }
             Atom::Apply(fun, args) => {
                 let fun = match fun {
-                    Fun::DimPower(n) => Fun::DimPower(self.substitute_dim(*n, map)?),
-                    Fun::InRange(n) => Fun::InRange(self.substitute_dim(*n, map)?),
+                    Fun::DimPower(n) => Fun::DimPower(self.replace_dim(*n, map)?),
+                    Fun::InRange(n) => Fun::InRange(self.replace_dim(*n, map)?),
                     other => other.clone(),
                 };
                 let args: Outcome<Vec<Poly>> =
-                    args.iter().map(|p| self.substitute(p, map)).collect();
+                    args.iter().map(|p| self.replace(p, map)).collect();
                 self.rebuild(fun, args?)
             }
             Atom::AtLeast(p) => {
-                let p = self.substitute(p, map)?;
+                let p = self.replace(p, map)?;
                 self.at_least(&p)
             }
             Atom::Equal(p) => {
-                let p = self.substitute(p, map)?;
+                let p = self.replace(p, map)?;
                 self.equal(&p)
             }
             Atom::IntAtLeast(a, b) => {
-                let (a, b) = (self.substitute(a, map)?, self.substitute(b, map)?);
+                let (a, b) = (self.replace(a, map)?, self.replace(b, map)?);
                 let Ring::Int(dtype) = a.ring else {
                     return Err(super::Stop::limit("an integer comparison of reals"));
                 };
                 self.compare(aiai_ir::CompareKind::Ge, &a, &b, dtype.is_signed())
             }
             Atom::SizeAtLeast(dim) => {
-                let dim = self.substitute_dim(*dim, map)?;
+                let dim = self.replace_dim(*dim, map)?;
                 self.size_at_least(dim)
             }
             Atom::SizeEqual(dim) => {
-                let dim = self.substitute_dim(*dim, map)?;
+                let dim = self.replace_dim(*dim, map)?;
                 self.size_equal(dim)
             }
             Atom::Big {
@@ -246,7 +299,7 @@ impl Terms {
         &mut self,
         base: u32,
         ranges: &[Dim],
-        map: Replacements,
+        map: &[(Sym, Dim)],
     ) -> Outcome<(Vec<(Sym, Dim)>, Vec<(Sym, Dim)>)> {
         let mut inner = map.to_vec();
         let mut vars = Vec::new();
@@ -269,8 +322,12 @@ impl Terms {
         map: Replacements,
     ) -> Outcome<Poly> {
         let mark = self.known.mark();
-        let (vars, inner) = self.open(base, ranges, map)?;
-        let body = self.substitute(body, &inner)?;
+        let (vars, inner) = self.open(base, ranges, map.syms)?;
+        let inner = Replacements {
+            syms: &inner,
+            atoms: map.atoms,
+        };
+        let body = self.replace(body, inner)?;
         let result = self.big(op, &vars, body);
         self.known.release(mark);
         result
@@ -295,14 +352,18 @@ impl Terms {
         let outer: Outcome<Vec<Poly>> = lambda
             .outer
             .iter()
-            .map(|p| self.substitute(p, map))
+            .map(|p| self.replace(p, map))
             .collect();
         let mark = self.known.mark();
-        let (vars, inner) = self.open(lambda.base, &lambda.ranges, map)?;
+        let (vars, inner) = self.open(lambda.base, &lambda.ranges, map.syms)?;
+        let inner = Replacements {
+            syms: &inner,
+            atoms: map.atoms,
+        };
         let bodies: Outcome<Vec<Poly>> = lambda
             .bodies
             .iter()
-            .map(|p| self.substitute(p, &inner))
+            .map(|p| self.replace(p, inner))
             .collect();
         let result = self.lambda(&lambda.name, &vars, bodies?, at, outer?, lambda.dtype);
         self.known.release(mark);

@@ -320,6 +320,11 @@ fn differs(
     decider: &mut Decider,
     lines: &mut Vec<String>,
 ) -> Outcome<Option<String>> {
+    let nowhere = |side: &Element| side.clauses.iter().any(Poly::is_zero);
+    if nowhere(left) && nowhere(right) {
+        lines.push("  neither side is defined".into());
+        return Ok(None);
+    }
     let difference = terms.sub(&left.term, &right.term)?;
     let (shown_left, shown_right) = (terms.show(&left.term), terms.show(&right.term));
     if !difference.is_zero() && !decider.is_zero(terms, &difference)? {

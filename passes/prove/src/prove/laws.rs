@@ -189,7 +189,7 @@ impl Terms {
         }
     }
 
-    /// Where p == 0 stands beside a power of the last atom of p that p is linear in, the atom is replaced.
+    /// Where p == 0 stands beside what mentions the last atom that p is linear in, the atom is replaced.
     fn by_equality(
         &mut self,
         p: &Poly,
@@ -198,32 +198,33 @@ impl Terms {
         at: usize,
         value: Rational,
     ) -> Outcome<Option<Poly>> {
-        if p.ring != ring {
-            return Ok(None);
-        }
         let Some((atom, coefficient)) = self.linear_atom(p) else {
             return Ok(None);
         };
-        let Some(place) = mono.iter().position(|f| f.0 == atom) else {
-            return Ok(None);
-        };
-        let power = mono[place].1;
-        if power < 1 || place == at {
+        let others = without(mono, at);
+        if !others.iter().any(|f| {
+            let other = Poly::atom(ring, f.0);
+            self.mentions_atom(&other, atom)
+        }) {
             return Ok(None);
         }
         let bare = Poly {
-            ring,
+            ring: p.ring,
             terms: vec![(vec![(atom, 1)], coefficient)],
         };
         let rest = self.sub(&bare, p)?;
-        let by = match ring {
+        let by = match p.ring {
             Ring::Real => self.scale(&rest, coefficient.inverse())?,
             // The coefficient is 1 or -1.
             Ring::Int(_) => self.scale(&rest, coefficient)?,
         };
-        let outer = self.simplify(ring, without(mono, place), value)?;
-        let factor = self.power(&by, power.unsigned_abs())?;
-        self.mul(&outer, &factor).map(Some)
+        if self.mentions_atom(&by, atom) {
+            return Ok(None);
+        }
+        let own = Poly::atom(ring, mono[at].0);
+        let others = self.raw(ring, others, value);
+        let replaced = self.replace_within(&others, &[(atom, by)])?;
+        self.mul(&own, &replaced).map(Some)
     }
 
     /// The last atom that stands alone in one term of p and in no other.
@@ -233,8 +234,9 @@ impl Terms {
                 return None;
             };
             let unit = p.ring == Ring::Real || value.abs() == Rational::ONE;
-            let once = p.atoms().filter(|a| a == atom).count() == 1;
-            (unit && once && !self.info(*atom).boolean).then_some((*atom, *value))
+            let once = p.atoms().filter(|a| self.holds_atom(*a, *atom)).count() == 1;
+            let read = matches!(&*self.atom(*atom), Atom::Read { .. });
+            (unit && once && read && !self.info(*atom).boolean).then_some((*atom, *value))
         })
     }
 
