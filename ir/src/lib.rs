@@ -11,6 +11,7 @@ pub mod literal;
 pub mod mlir;
 pub mod module;
 pub mod ops;
+pub mod policy;
 pub mod rule;
 pub mod schedule;
 pub mod sym;
@@ -26,8 +27,8 @@ pub use literal::{Literal, Scalar};
 pub use module::{Function, Library, Loc, Module, OpNode, Region, Require, Value};
 pub use ops::{ArgKind, BinaryKind, CompareKind, FuseKind, Op, ReduceKind, ScatterKind, UnaryKind};
 pub use rule::{
-    Attribute as RuleAttribute, AttributeKind, DTypeBound, FloatClass, Instance, Rule, RuleInfo,
-    RuleParam, RuleSet,
+    Attribute as RuleAttribute, AttributeKind, DTypeBound, FloatClass, Instance, ParamType, Rule,
+    RuleInfo, RuleParam, RuleSet,
 };
 pub use schedule::Schedule;
 pub use sym::Sym;

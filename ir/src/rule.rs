@@ -32,6 +32,12 @@ pub enum DTypeBound {
     Float,
     /// Integers; not `bool`.
     Int,
+    /// Floats and integers; not `bool`.
+    Number,
+    /// Floats and integers with a sign.
+    Signed,
+    /// Integers without a sign; not `bool`.
+    Unsigned,
 }
 
 /// What values an attribute of a rule takes.
@@ -82,8 +88,21 @@ pub struct RuleInfo {
     pub dtypes: Vec<(Sym, DTypeBound)>,
     pub attributes: Vec<(Sym, AttributeKind)>,
     pub params: Vec<RuleParam>,
+    /// The types of the parameters, as many.
+    pub types: Vec<ParamType>,
     pub doc: String,
     pub loc: Option<Loc>,
+}
+
+/// The type of a parameter of a rule as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamType {
+    /// A dtype, or the name of a generic one.
+    pub dtype: Sym,
+    /// The packs among its dimensions.
+    pub packs: Vec<Sym>,
+    /// How many dimensions it has beside them.
+    pub named: usize,
 }
 
 /// What fills in what a rule leaves open. Sizes stay symbolic.
@@ -185,7 +204,22 @@ impl DTypeBound {
         match self {
             DTypeBound::Any => true,
             DTypeBound::Float => dtype.is_float(),
-            DTypeBound::Int => !dtype.is_float() && dtype != DType::Bool,
+            DTypeBound::Int => dtype.is_integer(),
+            DTypeBound::Number => dtype.is_numeric(),
+            DTypeBound::Signed => dtype.is_float() || dtype.is_signed(),
+            DTypeBound::Unsigned => dtype.is_integer() && !dtype.is_signed(),
+        }
+    }
+
+    /// The bound that the language calls so.
+    pub fn from_name(name: &str) -> Option<DTypeBound> {
+        match name {
+            "float" => Some(DTypeBound::Float),
+            "int" => Some(DTypeBound::Int),
+            "number" => Some(DTypeBound::Number),
+            "signed" => Some(DTypeBound::Signed),
+            "unsigned" => Some(DTypeBound::Unsigned),
+            _ => None,
         }
     }
 }

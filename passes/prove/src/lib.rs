@@ -5,7 +5,9 @@
 
 mod prove;
 pub mod solver;
+pub mod test;
 
 pub use prove::{
     Algebra, InstanceProof, Proof, Ranks, RuleProof, SolverUse, Stop, prove, prove_all,
 };
+pub use test::{Counterexample, TestOptions, TestReport, test};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use aiai_ir::policy::Policies;
 use aiai_ir::{Dim, Function, Module, Sym};
 
 use super::context::Env;
@@ -27,6 +28,8 @@ pub struct Program {
     pub files: Vec<ast::File>,
     /// Files of the standard library come first.
     pub(super) library_files: usize,
+    /// How many files after those are what the program is about: one, or the files of a library of rules.
+    pub(super) roots: usize,
     /// Per file, the files that it uses, with the names where not all.
     uses: Vec<Vec<(usize, Option<Vec<ast::UseName>>)>>,
     pub diagnostics: Diagnostics,
@@ -46,6 +49,8 @@ pub struct Entry {
     pub module: Module,
     pub name: Sym,
     pub signature: Signature,
+    /// What the program chooses of passes.
+    pub policies: Policies,
 }
 
 /// Parameters and result of an entry, as leaves and as structure.
@@ -93,6 +98,7 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
         elaborator.check_all();
         for file in program.own_files() {
             elaborator.check_rules(&file.items);
+            elaborator.policies_of(&file.items);
             elaborator.check_tests(file);
         }
     });
@@ -105,12 +111,34 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
     program
 }
 
+/// Parses files of rules, given by name and text, as one library. They use no other files and are not checked
+/// beyond their syntax: for files that were checked before.
+pub fn rule_library(files: &[(&str, &str)]) -> Program {
+    let mut program = Program {
+        sources: SourceMap::default(),
+        files: Vec::new(),
+        library_files: 0,
+        roots: files.len(),
+        uses: Vec::new(),
+        diagnostics: Diagnostics::default(),
+    };
+    for (name, text) in stdlib::FILES {
+        program.add(name, text);
+    }
+    program.library_files = program.files.len();
+    for (name, text) in files {
+        program.add(name, text);
+    }
+    program
+}
+
 impl Program {
     pub(super) fn parse(name: &str, text: &str, loader: &dyn Loader) -> Program {
         let mut program = Program {
             sources: SourceMap::default(),
             files: Vec::new(),
             library_files: 0,
+            roots: 1,
             uses: Vec::new(),
             diagnostics: Diagnostics::default(),
         };
@@ -223,6 +251,11 @@ impl Program {
         self.files[self.library_files..].iter()
     }
 
+    /// The files that the program is about.
+    pub(crate) fn root_files(&self) -> impl Iterator<Item = &ast::File> {
+        self.own_files().take(self.roots)
+    }
+
     /// Runs `work` on a fresh elaborator, on a stack that nested programs fit on.
     pub(crate) fn elaborated<'p>(
         &'p self,
@@ -330,6 +363,7 @@ impl Program {
         &self,
         work: impl FnOnce(&mut Elaborator<'_>) -> Option<(Function, Signature)> + Send,
     ) -> Result<Entry, Diagnostics> {
+        let policies = self.policies()?;
         let mut built = None;
         let found = self.elaborated(|e| {
             if let Some((function, signature)) = work(e) {
@@ -340,6 +374,7 @@ impl Program {
                     module,
                     name,
                     signature,
+                    policies,
                 });
             }
         });
@@ -360,7 +395,11 @@ pub(super) fn test_name(item: &Item) -> Option<(TestKind, String)> {
         | Item::Fn(_)
         | Item::Rule(_)
         | Item::Rules(_)
-        | Item::Schedule(_) => None,
+        | Item::Schedule(_)
+        | Item::Fuse(_)
+        | Item::Layout(_)
+        | Item::Cost(_)
+        | Item::Derivative(_) => None,
     }
 }
 

@@ -4,15 +4,17 @@ use std::collections::{BTreeSet, HashSet};
 
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
-    Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
+    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym,
+    Truth, Value,
 };
 
 use super::Elaborator;
 use super::context::{Cx, Env};
 use super::program::Program;
 use super::value::{GArg, Ty, Val};
-use crate::ast::{self, Expr, Item, RuleClassKind, TypeKind};
+use crate::ast::{self, Expr, ExprKind, Item, RuleClassKind, TypeKind};
 use crate::diagnostics::Diagnostic;
+use crate::span::Span;
 
 /// One side, built.
 struct Side {
@@ -23,15 +25,13 @@ struct Side {
 }
 
 impl Program {
-    /// What the rules of the root file claim and leave open, in the order of the text. The program has been
+    /// What the rules of the root files claim and leave open, in the order of the text. The program has been
     /// checked.
     pub fn rule_infos(&self) -> Vec<RuleInfo> {
         let mut infos = Vec::new();
         self.elaborated(|e| {
-            if let Some(root) = self.own_files().next() {
-                let rules = rules_in(&root.items);
-                infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
-            }
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
         });
         infos
     }
@@ -42,10 +42,8 @@ impl Program {
     pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         let mut set = RuleSet::default();
         self.elaborated(|e| {
-            let Some(root) = self.own_files().next() else {
-                return;
-            };
-            let rules: Vec<&ast::Rule> = rules_in(&root.items).map(|found| found.1).collect();
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            let rules: Vec<&ast::Rule> = rules.map(|found| found.1).collect();
             for (index, instance) in wanted {
                 let Some(rule) = rules.get(*index) else {
                     continue;
@@ -68,6 +66,10 @@ fn rules_in(items: &[Item]) -> impl Iterator<Item = (Option<Sym>, &ast::Rule)> {
             | Item::Module(_)
             | Item::Fn(_)
             | Item::Schedule(_)
+            | Item::Fuse(_)
+            | Item::Layout(_)
+            | Item::Cost(_)
+            | Item::Derivative(_)
             | Item::Test(_)
             | Item::Prop(_)
             | Item::Bench(_) => (None, &[][..]),
@@ -80,8 +82,12 @@ impl Elaborator<'_> {
     /// Checks every rule among the items on one instance of it: the first that elaborates.
     pub(crate) fn check_rules(&mut self, items: &[Item]) {
         for (family, rule) in rules_in(items) {
+            self.check_bounds(&rule.generics);
             let info = self.info(family, rule);
-            let instances = info.instances(1..=1, &[DType::F32, DType::I32], MOST_TRIED);
+            // Rank 1 first: it is what findings are best told about.
+            let of_rank =
+                |rank| info.instances(rank..=rank, &[DType::F32, DType::I32, DType::U32], MOST_TRIED);
+            let instances: Vec<Instance> = [1, 2, 0].into_iter().flat_map(of_rank).collect();
             let fits = |e: &mut Self, instance| e.quietly(|e| e.rule(rule, instance)).is_some();
             if !instances.iter().any(|instance| fits(self, instance))
                 && let Some(first) = instances.first()
@@ -109,15 +115,16 @@ impl Elaborator<'_> {
             dtypes: Vec::new(),
             attributes: Vec::new(),
             params: Vec::new(),
+            types: Vec::new(),
             doc: rule.doc.text(),
             loc: Some(self.sources.loc(rule.name.span)),
         };
         for generic in &rule.generics {
-            match generic.bound.map(|bound| bound.name.as_str()) {
-                Some("float") => info.dtypes.push((generic.name.name, DTypeBound::Float)),
-                Some("int") => info.dtypes.push((generic.name.name, DTypeBound::Int)),
-                Some(_) | None if generic.pack => info.packs.push(generic.name.name),
-                Some(_) | None => {}
+            let bound = generic.bound.map(|bound| bound.name.as_str());
+            match bound.and_then(DTypeBound::from_name) {
+                Some(bound) => info.dtypes.push((generic.name.name, bound)),
+                None if generic.pack => info.packs.push(generic.name.name),
+                None => {}
             }
         }
         for param in &rule.params {
@@ -126,6 +133,7 @@ impl Elaborator<'_> {
                 continue;
             }
             self.open_names(param, &mut info);
+            info.types.push(param_type(param));
             info.params.push(self.rule_param(param));
         }
         info
@@ -226,6 +234,9 @@ impl Elaborator<'_> {
         if !self.all_bound(rule, &lhs, &rhs) {
             return None;
         }
+        if !self.says_something(rule, &lhs, &rhs) {
+            return None;
+        }
         Some(Rule {
             name: rule.name.name,
             class: class_of(&rule.class),
@@ -252,6 +263,7 @@ impl Elaborator<'_> {
         let mut function = Function::new(format!("{}.{side}", rule.name.name).as_str());
         function.loc = Some(self.sources.loc(expr.span));
         let mut cx = Cx::new(Builder::new(&mut function), Env::default());
+        cx.in_rule = true;
         let mut params = Vec::new();
         for param in &rule.params {
             if let Some(found) = self.rule_param_fault(param) {
@@ -302,18 +314,31 @@ impl Elaborator<'_> {
         })
     }
 
+    /// Whether the left side is an op at least, and another program than the right one. (`U(T(x))` is neither
+    /// where both are the dtype of x.)
+    fn says_something(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
+        let message = if lhs.function.body.ops.is_empty() {
+            "the left side is a parameter, which everything is an instance of"
+        } else if lhs.function.body == rhs.function.body {
+            "both sides are the same program"
+        } else {
+            return true;
+        };
+        let diagnostic = Diagnostic::new("E0710", rule.lhs.span, message);
+        self.report(diagnostic.related(rule.rhs.span, "the right side"));
+        false
+    }
+
     /// Whether a match of the left side says what every parameter and every dimension of the right side is,
     /// and the right side asks for nothing more than the left one and the guard.
     fn all_bound(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
         let used = |side: &Side| -> HashSet<Value> {
             let mut values: HashSet<Value> = side.function.body.yields.iter().copied().collect();
-            side.function
-                .body
-                .walk(&mut |node| values.extend(node.operands.iter().copied()));
-            for node in &side.function.body.ops {
+            side.function.body.walk(&mut |node| {
+                values.extend(node.operands.iter().copied());
                 let regions = node.regions.iter();
                 values.extend(regions.flat_map(|region| region.yields.iter().copied()));
-            }
+            });
             values
         };
         let (left, right) = (used(lhs), used(rhs));
@@ -328,7 +353,13 @@ impl Elaborator<'_> {
         });
         if let Some(name) = unbound {
             let message = format!("`{name}` does not stand on the left side");
-            let diagnostic = Diagnostic::new("E0702", rule.rhs.span, message)
+            let mut at = None;
+            names(&rule.rhs, &mut |found, span| {
+                if found == name {
+                    at = at.or(Some(span));
+                }
+            });
+            let diagnostic = Diagnostic::new("E0702", at.unwrap_or(rule.rhs.span), message)
                 .related(rule.lhs.span, "the left side");
             let help = "a match of the left side must say what every parameter is";
             self.report(diagnostic.help(help));
@@ -376,6 +407,28 @@ fn dims_of(function: &Function, used: &HashSet<Value>) -> BTreeSet<Sym> {
     dims
 }
 
+/// The type of a parameter as written; what is no tensor counts as a scalar of its name.
+fn param_type(param: &ast::Param) -> ParamType {
+    let (dtype, dims) = match &param.ty.kind {
+        TypeKind::Tensor { elem, dims } => (elem.name, dims.as_slice()),
+        TypeKind::Named { name, .. } => (name.name, &[][..]),
+        _ => (Sym::new("_"), &[][..]),
+    };
+    let mut ty = ParamType {
+        dtype,
+        packs: Vec::new(),
+        named: 0,
+    };
+    for dim in dims {
+        match dim {
+            ast::TypeDim::Pack(name) => ty.packs.push(name.name),
+            ast::TypeDim::Rest(_) => ty.packs.push(Sym::new("_")),
+            ast::TypeDim::Dim(_) => ty.named += 1,
+        }
+    }
+    ty
+}
+
 fn class_of(class: &ast::RuleClass) -> FloatClass {
     match class.kind {
         RuleClassKind::Exact => FloatClass::Exact,
@@ -398,7 +451,7 @@ fn attribute_val(value: &Attribute) -> Val {
 }
 
 /// An open environment with the packs and dtypes of an instance.
-fn instance_env(instance: &Instance) -> Env {
+pub(super) fn instance_env(instance: &Instance) -> Env {
     let mut env = Env {
         open: true,
         ..Env::default()
@@ -418,8 +471,45 @@ fn instance_env(instance: &Instance) -> Env {
     env
 }
 
-/// Instances of a rule that are tried until one fits, when it is checked.
+/// Instances of a rule of each rank that are tried until one fits, when it is checked.
 const MOST_TRIED: usize = 512;
 
 /// Values of an integer attribute, at most.
 const MOST_VALUES: i64 = 64;
+
+/// Calls `visit` on every name that stands for a value in an expression without blocks.
+fn names(expr: &Expr, visit: &mut impl FnMut(Sym, Span)) {
+    match &expr.kind {
+        ExprKind::Name(name) => visit(name.name, name.span),
+        ExprKind::Call { args, .. } => args.iter().for_each(|arg| names(&arg.value, visit)),
+        ExprKind::Method { receiver, args, .. } => {
+            names(receiver, visit);
+            args.iter().for_each(|arg| names(&arg.value, visit));
+        }
+        ExprKind::Field { base, .. } => names(base, visit),
+        ExprKind::Index { base, args } => {
+            names(base, visit);
+            for arg in args {
+                match arg {
+                    ast::IndexArg::At(at) => names(at, visit),
+                    ast::IndexArg::Range { lo, hi, .. } => {
+                        names(lo, visit);
+                        names(hi, visit);
+                    }
+                    ast::IndexArg::All(_) | ast::IndexArg::Rest(_) => {}
+                }
+            }
+        }
+        ExprKind::Unary { operand, .. } => names(operand, visit),
+        ExprKind::Binary { lhs, rhs, .. } => {
+            names(lhs, visit);
+            names(rhs, visit);
+        }
+        ExprKind::Tuple(parts) | ExprKind::Array(parts) => {
+            parts.iter().for_each(|part| names(part, visit))
+        }
+        ExprKind::Paren(inner) => names(inner, visit),
+        ExprKind::Reduce(reduce) => names(&reduce.body, visit),
+        _ => {}
+    }
+}
