@@ -119,6 +119,19 @@ fn the_library_is_well_kept() {
 }
 
 #[test]
+fn every_file_of_the_library_is_embedded() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../stdlib/rules");
+    let mut found: Vec<String> = std::fs::read_dir(folder)
+        .expect("the folder of rules")
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| format!("std/rules/{}", name.to_string_lossy()))
+        .collect();
+    found.sort();
+    let embedded: Vec<&str> = RULES.iter().map(|file| file.0).collect();
+    assert_eq!(found, embedded);
+}
+
+#[test]
 fn right_rules_are_well_kept() {
     let mut names = BTreeSet::new();
     let mut count = 0;
