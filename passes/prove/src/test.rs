@@ -8,6 +8,7 @@ use aiai_ir::eval::Array;
 
 mod compare;
 mod counterexample;
+mod element;
 mod exhaustive;
 mod random;
 mod shrink;
@@ -150,7 +151,7 @@ pub fn test(rule: &Rule, options: &TestOptions) -> TestReport {
                 let failing = Failing {
                     sizes: sizes_at.clone(),
                     inputs,
-                    difference,
+                    difference: *difference,
                 };
                 if convicts(&judge, &values, &failing, theme, &mut random) {
                     let small = Shrinker::new(&judge, &sizes, &values).shrink(failing, theme);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use aiai_ir::eval::{Array, Data};
 use aiai_ir::{DType, Instance, Sym};
 
-use super::compare::shown;
+use super::element::shown;
 use super::source::RuleText;
 
 /// Arguments on which the sides of a rule differ by more than its class allows.
