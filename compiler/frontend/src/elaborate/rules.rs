@@ -85,8 +85,13 @@ impl Elaborator<'_> {
             self.check_bounds(&rule.generics);
             let info = self.info(family, rule);
             // Rank 1 first: it is what findings are best told about.
-            let of_rank =
-                |rank| info.instances(rank..=rank, &[DType::F32, DType::I32, DType::U32], MOST_TRIED);
+            let of_rank = |rank| {
+                info.instances(
+                    rank..=rank,
+                    &[DType::F32, DType::I32, DType::U32],
+                    MOST_TRIED,
+                )
+            };
             let instances: Vec<Instance> = [1, 2, 0].into_iter().flat_map(of_rank).collect();
             let fits = |e: &mut Self, instance| e.quietly(|e| e.rule(rule, instance)).is_some();
             if !instances.iter().any(|instance| fits(self, instance))
