@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aiai_ir::{Function, Op, OpNode, Region, Scalar, Value};
 
-mod constants;
+pub(crate) mod constants;
 mod contractions;
 mod elementwise;
 mod movement;

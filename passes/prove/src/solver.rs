@@ -148,7 +148,13 @@ impl Solver for Process {
             "sat" => Answer::Satisfiable,
             "unknown" => Answer::Unknown,
             other => {
-                let first: String = other.lines().next().unwrap_or("nothing").chars().take(120).collect();
+                let first: String = other
+                    .lines()
+                    .next()
+                    .unwrap_or("nothing")
+                    .chars()
+                    .take(120)
+                    .collect();
                 Answer::NotAttempted(format!("the solver answered `{first}`"))
             }
         }

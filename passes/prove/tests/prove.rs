@@ -19,7 +19,11 @@ impl Loader for NoFiles {
 /// The rules of a text with their prepared instances of ranks 0 to `rank`.
 fn rules(name: &str, text: &str, rank: usize, dtypes: &[DType]) -> Vec<(RuleInfo, Vec<Rule>)> {
     let program = check(name, text, &NoFiles);
-    let problems: Vec<String> = program.diagnostics.iter().map(|d| format!("{d:?}")).collect();
+    let problems: Vec<String> = program
+        .diagnostics
+        .iter()
+        .map(|d| format!("{d:?}"))
+        .collect();
     assert!(problems.is_empty(), "{name}: {}", problems.join("\n"));
     let infos = program.rule_infos();
     let mut wanted = Vec::new();
@@ -42,7 +46,9 @@ fn rules(name: &str, text: &str, rank: usize, dtypes: &[DType]) -> Vec<(RuleInfo
 }
 
 fn files(folder: &str) -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(folder);
     let mut found: Vec<_> = std::fs::read_dir(&folder)
         .expect("the folder of rules")
         .map(|entry| entry.expect("an entry").path())

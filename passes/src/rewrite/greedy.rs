@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use aiai_ir::ops::Effect;
-use aiai_ir::{Facts, Function, Op, OpNode, Region, Rule, Scalar, Type, Value};
+use aiai_ir::{Function, Op, OpNode, Region, Rule, Scalar, Type, Value};
 use rustc_hash::FxHashMap;
 
 use super::build::{Built, build};
@@ -16,10 +16,11 @@ use super::cost::Costs;
 use super::single::Single;
 use super::text;
 use super::tree::{Assigned, Graph, Maker};
-use super::unify::{Bindings, Match};
+use super::unify::{Bindings, Known, Match};
 use super::uses::{Uses, for_each_use};
 use super::{Firing, Limit, Limits, Rules, Trace, measure};
 use crate::dce;
+use crate::simplify::constants;
 
 /// Rewrites a function; see the module.
 pub fn rewrite(rules: &Rules, function: &mut Function, limits: &Limits) -> Trace {
@@ -31,12 +32,21 @@ pub fn rewrite(rules: &Rules, function: &mut Function, limits: &Limits) -> Trace
         let before = trace.firings.len();
         sweep(rules, function, limits, &mut trace);
         dce::eliminate_dead_code(function);
-        if trace.firings.len() == before || trace.limit_hit.is_some() {
+        if trace.firings.len() == before || ends(trace.limit_hit) {
             return trace;
         }
     }
     trace.limit_hit = Some(Limit::Sweeps(limits.sweeps));
     trace
+}
+
+/// Whether nothing fires any more once the limit is reached.
+fn ends(limit: Option<Limit>) -> bool {
+    match limit {
+        Some(Limit::Firings(_) | Limit::Created(_) | Limit::Sweeps(_)) => true,
+        Some(Limit::Tests(_) | Limit::Nodes(_) | Limit::Iterations(_) | Limit::Rounds(_))
+        | None => false,
+    }
 }
 
 fn sweep(rules: &Rules, function: &mut Function, limits: &Limits, trace: &mut Trace) {
@@ -62,12 +72,8 @@ fn sweep(rules: &Rules, function: &mut Function, limits: &Limits, trace: &mut Tr
 }
 
 /// What the requirements of a function say of its dimensions.
-pub fn facts_of(function: &Function) -> Facts {
-    let mut facts = Facts::default();
-    for require in &function.requires {
-        facts.assume(require.relation, require.dim);
-    }
-    facts
+pub fn facts_of(function: &Function) -> Known {
+    Known::new(function.requires.iter().map(|r| (r.dim, r.relation)))
 }
 
 /// The values in sight, as the graph that patterns are matched against.
@@ -161,7 +167,7 @@ type Key = (Op, Vec<Value>);
 struct Walk<'a> {
     rules: &'a Rules,
     limits: &'a Limits,
-    facts: Facts,
+    facts: Known,
     costs: Costs,
     scope: Scope,
     uses: Uses,
@@ -194,6 +200,7 @@ impl Walk<'_> {
             for region in &mut node.regions {
                 self.region(region, inner);
             }
+            self.fold(&mut node);
             if self.merged(&node) {
                 continue;
             }
@@ -227,6 +234,21 @@ impl Walk<'_> {
         region.ops = owned.collect();
     }
 
+    /// Makes a constant of an op on constants: rules compute with the constants that they match.
+    fn fold(&mut self, node: &mut OpNode) {
+        if node.results.len() != 1 || !node.regions.is_empty() {
+            return;
+        }
+        let scope = &self.scope;
+        let maker = |value| scope.made(value).map(|made| &*made.node);
+        let Some(value) = constants::folded(&scope.function, node, &maker) else {
+            return;
+        };
+        for_each_use(node, &mut |value| self.uses.drop_one(value));
+        node.op = Op::Constant { value };
+        node.operands.clear();
+    }
+
     /// Whether an op is one that is in sight already, which then takes its place.
     fn merged(&mut self, node: &OpNode) -> bool {
         let Some(key) = key_of(&node.op, &node.operands, !node.regions.is_empty()) else {
@@ -253,7 +275,8 @@ impl Walk<'_> {
     /// Tries the rules that fit an op. Where one fires, gives the ops that take the place of the old one,
     /// and whether the old one stays, for results that still have uses.
     fn fire(&mut self, node: &OpNode, times: u64) -> Option<(Vec<OpNode>, bool)> {
-        if node.results.iter().all(|&v| self.uses.count(v) == 0) {
+        let unused = node.results.iter().all(|&v| self.uses.count(v) == 0);
+        if unused || ends(self.trace.limit_hit) {
             return None;
         }
         for &result in &node.results {

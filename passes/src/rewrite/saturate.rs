@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aiai_ir::ops::Effect;
-use aiai_ir::{Facts, Function, Literal, Op, OpNode, Region, Scalar, Type, Value};
+use aiai_ir::{Function, Literal, Op, OpNode, Region, Scalar, Type, Value};
 use egg::Id;
 
 use super::cost::Costs;
@@ -16,7 +16,7 @@ use super::egraph::{Forms, Kind, Node};
 use super::extract::{Choice, extract};
 use super::greedy::facts_of;
 use super::text;
-use super::unify::{Bindings, Bound, Match};
+use super::unify::{Bindings, Bound, Known, Match};
 use super::{Firing, Limit, Limits, Rules, Trace};
 use crate::clone::captured;
 use crate::{cse, dce};
@@ -50,7 +50,7 @@ pub fn rewrite(rules: &Rules, function: &mut Function, limits: &Limits) -> Trace
 struct Work<'a> {
     rules: &'a Rules,
     limits: &'a Limits,
-    facts: &'a Facts,
+    facts: &'a Known,
     costs: &'a Costs,
     trace: &'a mut Trace,
     /// Values of regions around whose elements are all equal and known.

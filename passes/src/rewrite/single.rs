@@ -4,12 +4,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aiai_ir::{Facts, OpNode, Region, Rule, Scalar, Value};
+use aiai_ir::{OpNode, Region, Rule, Scalar, Value};
 
 use super::keys::{Keys, dims_of};
 use super::pattern::{Kind, NodeId, Pattern, PatternOp, bits, effects_in};
 use super::tree::{Graph, same};
-use super::unify::{Bindings, Match, Miss};
+use super::unify::{Bindings, Known, Match, Miss};
 
 /// Values of patterns that are looked at for one match, at most.
 pub const STEPS: usize = 4096;
@@ -49,7 +49,7 @@ pub enum Failure {
 pub struct Single<'a, G: Graph<Id = Value>> {
     pub graph: &'a G,
     pub keys: &'a Keys,
-    pub facts: &'a Facts,
+    pub facts: &'a Known,
     pub rule: &'a Rule,
     pub pattern: &'a Pattern,
     number: usize,
@@ -79,7 +79,7 @@ impl<'a, G: Graph<Id = Value>> Single<'a, G> {
     pub fn new(
         graph: &'a G,
         keys: &'a Keys,
-        facts: &'a Facts,
+        facts: &'a Known,
         (rule, pattern, number): (&'a Rule, &'a Pattern, usize),
     ) -> Single<'a, G> {
         Single {

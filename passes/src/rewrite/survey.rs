@@ -5,18 +5,18 @@
 
 use std::rc::Rc;
 
-use aiai_ir::{Facts, Function, OpNode, Region, Value};
+use aiai_ir::{Function, OpNode, Region, Value};
 
 use super::greedy::{Scope, facts_of};
 use super::single::{Nearest, Single};
 use super::tree::Graph;
-use super::unify::Bindings;
+use super::unify::{Bindings, Known};
 use super::{Limits, Rules};
 
 /// A function, ready to be asked about.
 pub struct Survey<'a> {
     rules: &'a Rules,
-    facts: Facts,
+    facts: Known,
     scope: Scope,
     nodes: Vec<Rc<OpNode>>,
 }

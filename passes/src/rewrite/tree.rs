@@ -66,6 +66,7 @@ pub struct Search<'t, G: Graph> {
     assigned: Assigned<G::Id>,
     /// Tests that may still be made.
     budget: usize,
+    exhausted: bool,
     found: Vec<(usize, Assigned<G::Id>)>,
 }
 
@@ -108,10 +109,11 @@ impl Tree {
             agenda: vec![root],
             assigned: Vec::new(),
             budget,
+            exhausted: false,
             found: Vec::new(),
         };
         search.descend(0);
-        let enough = search.budget > 0;
+        let enough = !search.exhausted;
         let mut found = search.found;
         // Stable: of one pattern, the order of operands as written comes first.
         found.sort_by_key(|candidate| candidate.0);
@@ -122,6 +124,7 @@ impl Tree {
 impl<G: Graph> Search<'_, G> {
     fn descend(&mut self, at: usize) {
         if self.budget == 0 {
+            self.exhausted = true;
             return;
         }
         self.budget -= 1;

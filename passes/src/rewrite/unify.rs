@@ -4,13 +4,50 @@
 //! are bound, under what the function requires. A name that stands in compound expressions only is solved for
 //! where it occurs once and bare. What is not known to hold does not match.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use aiai_ir::{Dim, Facts, Relation, Rule, Scalar, Sym, Truth, Type};
 
+use rustc_hash::FxHashMap;
+
 use super::keys::dims_of;
 use super::pattern::{Kind, Pattern, Test, bits};
 use super::tree::Graph;
+
+/// What is known of the dimensions of a program. Answers are kept: some take long, and are asked for often.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    facts: Facts,
+    /// Without requirements only what is written alike is equal.
+    any: bool,
+    equal: RefCell<FxHashMap<(Dim, Dim), bool>>,
+}
+
+impl Known {
+    pub fn new(requires: impl Iterator<Item = (Dim, Relation)>) -> Known {
+        let mut known = Known::default();
+        for (dim, relation) in requires {
+            known.facts.assume(relation, dim);
+            known.any = true;
+        }
+        known
+    }
+
+    pub fn check(&self, relation: Relation, dim: Dim) -> Truth {
+        self.facts.check(relation, dim)
+    }
+
+    /// Whether the two are known to be equal.
+    fn equal(&self, a: Dim, b: Dim) -> bool {
+        if a == b || !self.any || (a.as_const().is_some() && b.as_const().is_some()) {
+            return a == b;
+        }
+        let mut known = self.equal.borrow_mut();
+        let answer = known.entry((a, b));
+        *answer.or_insert_with(|| self.facts.equal(a, b) == Truth::True)
+    }
+}
 
 /// What a parameter of a rule stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +107,7 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
     /// The match that values at the places of a pattern without regions make, or why they make none.
     pub fn of_spine<G: Graph<Id = Id>>(
         graph: &G,
-        facts: &Facts,
+        facts: &Known,
         (rule, pattern, number): (&Rule, &Pattern, usize),
         assigned: &[(Id, usize)],
     ) -> Result<Match<Id>, Miss> {
@@ -104,7 +141,7 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
 
     pub fn dim(
         &mut self,
-        facts: &Facts,
+        facts: &Known,
         pattern: Dim,
         found: Dim,
         extent: bool,
@@ -126,7 +163,7 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
         Ok(())
     }
 
-    pub fn ty(&mut self, facts: &Facts, pattern: &Type, found: &Type) -> Result<(), Miss> {
+    pub fn ty(&mut self, facts: &Known, pattern: &Type, found: &Type) -> Result<(), Miss> {
         let pairs = pattern.shape().iter().zip(found.shape());
         for (&pattern, &found) in pairs {
             self.dim(facts, pattern, found, true)?;
@@ -134,7 +171,7 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
         Ok(())
     }
 
-    pub fn dims(&mut self, facts: &Facts, pattern: &[Dim], found: &[Dim]) -> Result<(), Miss> {
+    pub fn dims(&mut self, facts: &Known, pattern: &[Dim], found: &[Dim]) -> Result<(), Miss> {
         let mut pairs = pattern.iter().zip(found);
         pairs.try_for_each(|(&pattern, &found)| self.dim(facts, pattern, found, false))
     }
@@ -173,7 +210,7 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
     }
 
     /// Compares what was put off, and asks the guards.
-    pub fn finish(mut self, facts: &Facts, number: usize, rule: &Rule) -> Result<Match<Id>, Miss> {
+    pub fn finish(mut self, facts: &Known, number: usize, rule: &Rule) -> Result<Match<Id>, Miss> {
         self.solve()?;
         for &(pattern, found) in &self.compound {
             equal(facts, pattern, self.bound(pattern)?, found)?;
@@ -261,12 +298,8 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
     }
 }
 
-fn equal(facts: &Facts, pattern: Dim, bound: Dim, found: Dim) -> Result<(), Miss> {
-    if bound == found {
-        return Ok(());
-    }
-    let both_known = bound.as_const().is_some() && found.as_const().is_some();
-    if !both_known && facts.equal(bound, found) == Truth::True {
+fn equal(facts: &Known, pattern: Dim, bound: Dim, found: Dim) -> Result<(), Miss> {
+    if facts.equal(bound, found) {
         return Ok(());
     }
     Err(Miss::Dim {

@@ -185,3 +185,35 @@ fn growth_ends() {
     assert_eq!(trace.limit_hit, Some(Limit::Created(500)));
     valid(&f);
 }
+
+#[test]
+fn constants_that_rules_compute_are_constants_to_rules() {
+    let rule = "rule scaled_twice(x: f32[..S], const c: f32[] in 0.0..9.0, const d: f32[] in 0.0..9.0) real {
+  x * c * d => x * (c * d)
+}
+rule times_six(x: f32[..S]) real { x * 6.0 => -x }";
+    let text = "fn f(x: f32[N]) -> f32[N] { x * 1.5 * 2.0 * 2.0 }";
+    let (f, trace) = rewritten(rule, text);
+    assert_eq!(trace.firings.len(), 3, "{f}");
+    assert_eq!(ops(&f), ["neg"]);
+}
+
+#[test]
+fn too_many_orders_are_said_and_the_rest_goes_on() {
+    let rule = "rule negate_twice(x: f32[..S]) exact { --x => x }";
+    let mut f = function("fn f(x: f32[N]) -> f32[N] { --(--x * 2.0) }", "f");
+    let limits = Limits {
+        tests: 4,
+        ..Limits::default()
+    };
+    let trace = rules(rule).greedy(&mut f, &limits);
+    assert_eq!(trace.limit_hit, None);
+    let limits = Limits {
+        tests: 2,
+        ..Limits::default()
+    };
+    let mut f = function("fn f(x: f32[N]) -> f32[N] { --(--x * 2.0) }", "f");
+    let trace = rules(rule).greedy(&mut f, &limits);
+    assert_eq!(trace.limit_hit, Some(Limit::Tests(2)));
+    assert!(trace.firings.is_empty());
+}

@@ -3,6 +3,7 @@
 mod greedy;
 mod library;
 mod saturate;
+mod simplifier;
 mod why;
 
 use aiai_frontend::elaborate::{Loader, Program, check};

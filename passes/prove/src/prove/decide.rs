@@ -127,12 +127,7 @@ impl Decider<'_> {
     }
 
     /// Whether a condition follows from others.
-    pub fn follows(
-        &mut self,
-        terms: &mut Terms,
-        condition: &Poly,
-        from: &[Poly],
-    ) -> Outcome<bool> {
+    pub fn follows(&mut self, terms: &mut Terms, condition: &Poly, from: &[Poly]) -> Outcome<bool> {
         if condition.is_one() || from.contains(condition) {
             return Ok(true);
         }

@@ -50,11 +50,7 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub fn new(
-        terms: &'a mut Terms,
-        function: &'a Function,
-        uniform: Vec<bool>,
-    ) -> Evaluator<'a> {
+    pub fn new(terms: &'a mut Terms, function: &'a Function, uniform: Vec<bool>) -> Evaluator<'a> {
         let mut definitions = HashMap::new();
         define(&function.body, &mut definitions);
         let params = function.params().iter().enumerate();
@@ -276,7 +272,12 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn comparison(&mut self, node: &'a OpNode, kind: CompareKind, index: &[Dim]) -> Outcome<Element> {
+    fn comparison(
+        &mut self,
+        node: &'a OpNode,
+        kind: CompareKind,
+        index: &[Dim],
+    ) -> Outcome<Element> {
         let a = self.element(node.operands[0], index)?;
         let b = self.element(node.operands[1], index)?;
         let dtype = self.function.ty(node.operands[0]).dtype();

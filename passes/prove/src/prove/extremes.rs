@@ -59,13 +59,7 @@ impl Terms {
     }
 
     /// Short constant ranges, element by element.
-    fn written_out(
-        &mut self,
-        j: Sym,
-        n: Dim,
-        body: &Poly,
-        op: BigOp,
-    ) -> Outcome<Option<Poly>> {
+    fn written_out(&mut self, j: Sym, n: Dim, body: &Poly, op: BigOp) -> Outcome<Option<Poly>> {
         let Some(count) = n.as_const() else {
             return Ok(None);
         };

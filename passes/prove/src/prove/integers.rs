@@ -132,7 +132,10 @@ impl Terms {
                 } else {
                     value
                 };
-                return Ok(Poly::constant(ring, value.wrapped(ring.bits().unwrap_or(64))?));
+                return Ok(Poly::constant(
+                    ring,
+                    value.wrapped(ring.bits().unwrap_or(64))?,
+                ));
             }
             t.apply(Fun::Extend { from, to }, vec![x.clone()])
         })

@@ -102,7 +102,9 @@ impl<'a> Evaluator<'a> {
         let mut chosen: Option<Element> = None;
         for (operand, start, size) in parts.into_iter().rev() {
             let before = self.terms.size_at_least(index[axis] - start - size)?;
-            let beyond = self.terms.size_at_least(start - Dim::from(1) - index[axis])?;
+            let beyond = self
+                .terms
+                .size_at_least(start - Dim::from(1) - index[axis])?;
             if beyond.is_one() || before.is_one() {
                 // Never in this part; parts before are read where it ends.
                 if let Some(rest) = &chosen {
@@ -326,7 +328,11 @@ impl<'a> Evaluator<'a> {
             here = self.terms.mul(&here, &same)?;
         }
         let rest = (0..shape.len()).filter(|k| !axes.contains(k));
-        let place: Vec<Dim> = point.iter().copied().chain(rest.map(|k| index[k])).collect();
+        let place: Vec<Dim> = point
+            .iter()
+            .copied()
+            .chain(rest.map(|k| index[k]))
+            .collect();
         let update = self.element(updates, &place)?;
         let one = Poly::one(Ring::Real);
         for clause in update.clauses.iter() {
@@ -379,21 +385,22 @@ impl<'a> Evaluator<'a> {
     /// Whether a position lies in `0..range`, without taking it for granted.
     pub fn in_range(&mut self, position: &Poly, range: Dim) -> Outcome<Poly> {
         let Some(dim) = self.terms.as_index(position) else {
-            return self.terms.in_cases(&[position.clone()], &mut |t, args| {
-                match t.as_index(&args[0]) {
-                    Some(dim) => {
-                        let above = t.size_at_least(dim)?;
-                        let below = t.size_at_least(range - Dim::from(1) - dim)?;
-                        t.mul(&above, &below)
-                    }
-                    None => t.apply(Fun::InRange(range), args.to_vec()),
-                }
-            });
+            return self
+                .terms
+                .in_cases(
+                    &[position.clone()],
+                    &mut |t, args| match t.as_index(&args[0]) {
+                        Some(dim) => {
+                            let above = t.size_at_least(dim)?;
+                            let below = t.size_at_least(range - Dim::from(1) - dim)?;
+                            t.mul(&above, &below)
+                        }
+                        None => t.apply(Fun::InRange(range), args.to_vec()),
+                    },
+                );
         };
         let above = self.terms.size_at_least(dim)?;
-        let below = self
-            .terms
-            .size_at_least(range - Dim::from(1) - dim)?;
+        let below = self.terms.size_at_least(range - Dim::from(1) - dim)?;
         self.terms.mul(&above, &below)
     }
 }

@@ -57,8 +57,16 @@ pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -
 }
 
 fn describe(rule: &Rule) -> String {
-    let ranks = rule.instance.ranks.iter().map(|(k, v)| format!("..{k}: {v}"));
-    let dtypes = rule.instance.dtypes.iter().map(|(k, v)| format!("{k}: {v}"));
+    let ranks = rule
+        .instance
+        .ranks
+        .iter()
+        .map(|(k, v)| format!("..{k}: {v}"));
+    let dtypes = rule
+        .instance
+        .dtypes
+        .iter()
+        .map(|(k, v)| format!("{k}: {v}"));
     let attributes = rule
         .instance
         .attributes

@@ -372,9 +372,11 @@ impl Evaluator<'_> {
                     self.narrow(to, &x.term)?
                 }
             }
-            (true, _) => self.terms.in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
-                t.apply(Fun::IntOfReal { from, to }, args.to_vec())
-            })?,
+            (true, _) => self
+                .terms
+                .in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
+                    t.apply(Fun::IntOfReal { from, to }, args.to_vec())
+                })?,
             (false, DType::Bool) => {
                 let equal = self.terms.equal(&x.term)?;
                 self.terms.not(&equal)?
@@ -392,16 +394,17 @@ impl Evaluator<'_> {
 
     /// Rounded to a narrower float: what is a small whole number stays.
     fn narrow(&mut self, to: DType, x: &Poly) -> Outcome<Poly> {
-        self.terms.in_cases(std::slice::from_ref(x), &mut |t, args| {
-            if let Some(value) = args[0].as_constant().and_then(|c| c.as_whole())
-                && value.abs() <= 256
-            {
-                return Ok(args[0].clone());
-            }
-            if t.wild(&args[0]) {
-                return t.apply(Fun::Free("cast", to), args.to_vec());
-            }
-            t.apply(Fun::Narrow(to), args.to_vec())
-        })
+        self.terms
+            .in_cases(std::slice::from_ref(x), &mut |t, args| {
+                if let Some(value) = args[0].as_constant().and_then(|c| c.as_whole())
+                    && value.abs() <= 256
+                {
+                    return Ok(args[0].clone());
+                }
+                if t.wild(&args[0]) {
+                    return t.apply(Fun::Free("cast", to), args.to_vec());
+                }
+                t.apply(Fun::Narrow(to), args.to_vec())
+            })
     }
 }

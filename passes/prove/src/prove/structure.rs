@@ -21,12 +21,7 @@ pub fn demands(function: &Function, within: bool) -> Vec<(Relation, Dim)> {
     found
 }
 
-fn in_region(
-    function: &Function,
-    region: &Region,
-    within: bool,
-    found: &mut Vec<(Relation, Dim)>,
-) {
+fn in_region(function: &Function, region: &Region, within: bool, found: &mut Vec<(Relation, Dim)>) {
     for node in &region.ops {
         of_node(function, node, found);
         if within || matches!(node.op, Op::Fused { .. }) {
@@ -220,7 +215,9 @@ impl<'a> Evaluator<'a> {
     fn checks_of_loop(&mut self, node: &'a OpNode, clauses: &mut Vec<Poly>) -> Outcome<()> {
         let mut checked = false;
         for region in &node.regions {
-            region.walk(&mut |inner| checked |= inner.op.info().effect == aiai_ir::ops::Effect::Check);
+            region.walk(&mut |inner| {
+                checked |= inner.op.info().effect == aiai_ir::ops::Effect::Check
+            });
         }
         let endless = matches!(node.op, Op::While { .. });
         if !checked && !endless {
@@ -236,10 +233,13 @@ impl<'a> Evaluator<'a> {
             return Err(super::Stop::unsupported("a loop with checks inside"));
         };
         let element = self.element(node.results[place], &zero)?;
-        let opaque = element.term.as_atom().and_then(|id| match &*self.terms.atom(id) {
-            super::term::Atom::Opaque(lambda) => Some(lambda.clone()),
-            _ => None,
-        });
+        let opaque = element
+            .term
+            .as_atom()
+            .and_then(|id| match &*self.terms.atom(id) {
+                super::term::Atom::Opaque(lambda) => Some(lambda.clone()),
+                _ => None,
+            });
         let Some(mut lambda) = opaque else {
             return Err(super::Stop::unsupported("a loop with checks inside"));
         };
