@@ -280,7 +280,6 @@ impl Terms {
                 self.function(fun, &args[0])
             }
             Fun::Narrow(_)
-            | Fun::Rem
             | Fun::DimPower(_)
             | Fun::Integer(..)
             | Fun::RealOfInt(_)

@@ -165,6 +165,13 @@ impl Decider<'_> {
                 return Ok(true);
             }
         }
+        let sizes = |p: &Poly| {
+            p.atoms()
+                .any(|id| matches!(&*terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_)))
+        };
+        if sizes(&fails) && self.is_zero(terms, &fails)? {
+            return Ok(true);
+        }
         for fact in from {
             if self.is_instance(terms, condition, fact)? {
                 return Ok(true);

@@ -16,6 +16,11 @@ impl Terms {
         let [(mono, value)] = body.terms.as_slice() else {
             return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
         };
+        if *value == Rational::ONE && mono.iter().all(|f| self.info(f.0).boolean) {
+            let truth = self.from_terms(Ring::Real, body.terms.clone())?;
+            let all = self.all(j, n, &truth)?;
+            return self.in_ring(&all, body.ring);
+        }
         if body.ring != Ring::Real {
             return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
         }

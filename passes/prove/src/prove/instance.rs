@@ -1,6 +1,6 @@
 //! The proof of one instance: cases by which sizes are 0, both sides, and their comparison.
 
-use aiai_ir::{DType, Dim, Function, Relation, Rule, Sym};
+use aiai_ir::{Dim, Function, Relation, Rule, Sym};
 
 use super::decide::{Decider, Usage};
 use super::eval::{Element, Evaluator};
@@ -247,9 +247,7 @@ fn sides(
     decider: &mut Decider,
     lines: &mut Vec<String>,
 ) -> Outcome<Verdict> {
-    let types = rule.lhs.result_types();
     let mut compared = 0;
-    let mut all_left: Vec<Poly> = Vec::new();
     for (place, index) in places.iter().enumerate() {
         let mark = terms.known.mark();
         for (sym, range) in index {
@@ -271,12 +269,16 @@ fn sides(
         let left = one_side(terms, rule, &rule.lhs, place, &dims)?;
         let right = one_side(terms, rule, &rule.rhs, place, &dims)?;
         compared += 1;
-        if let Some(why) = differs(terms, &left, &right, types[place].dtype(), decider, lines)? {
+        if left.1.iter().any(Poly::is_zero) {
+            terms.known.release(mark);
+            lines.push("  the left side stops".into());
+            continue;
+        }
+        if let Some(why) = differs(terms, &left, &right, decider, lines)? {
             return Ok(Verdict::Unknown(why));
         }
-        all_left = left.1;
         for check in &right.1 {
-            if !decider.follows(terms, check, &all_left)? {
+            if !decider.follows(terms, check, &left.1)? {
                 return Ok(Verdict::Unknown(format!(
                     "the right side stops unless {}",
                     terms.show(check)
@@ -297,7 +299,6 @@ fn sides(
         }
         return Ok(Verdict::Nothing("there are no elements".into()));
     }
-    let _ = all_left;
     Ok(Verdict::Equal)
 }
 
@@ -321,9 +322,8 @@ fn one_side(
 /// Why the two elements are not shown equal.
 fn differs(
     terms: &mut Terms,
-    (left, _): &(Element, Vec<Poly>),
+    (left, checks): &(Element, Vec<Poly>),
     (right, _): &(Element, Vec<Poly>),
-    _: DType,
     decider: &mut Decider,
     lines: &mut Vec<String>,
 ) -> Outcome<Option<String>> {
@@ -337,12 +337,15 @@ fn differs(
     // Both are defined at the same inputs, as is shown below: elsewhere they need not be equal.
     let mut where_defined = difference.clone();
     if !difference.is_zero() && difference.terms.len() <= 40 {
-        for clause in left.clauses.iter().take(4) {
+        for clause in left.clauses.iter().chain(checks).take(5) {
             let clause = terms.in_ring(clause, difference.ring)?;
             where_defined = terms.mul(&where_defined, &clause)?;
         }
     }
-    if !where_defined.is_zero() && !decider.is_zero(terms, &difference)? {
+    if !where_defined.is_zero()
+        && !decider.is_zero(terms, &difference)?
+        && (where_defined == difference || !decider.is_zero(terms, &where_defined)?)
+    {
         return Ok(Some(format!(
             "the left side is {shown_left}, the right side {shown_right}"
         )));

@@ -120,11 +120,6 @@ impl Known {
         }
     }
 
-    /// Every fact of the list, as something that is at least 0.
-    pub fn facts(&self) -> &[Dim] {
-        &self.non_negative
-    }
-
     /// The canonical form under the known equalities.
     pub fn normal(&self, dim: Dim) -> Dim {
         self.equalities.normalize(dim)

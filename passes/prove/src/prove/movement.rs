@@ -377,6 +377,9 @@ impl<'a> Evaluator<'a> {
 
     /// Whether a position lies in `0..range`, without taking it for granted.
     pub fn in_range(&mut self, position: &Poly, range: Dim) -> Outcome<Poly> {
+        if self.terms.known.proves(-range) {
+            return Ok(Poly::zero(Ring::Real));
+        }
         let Some(dim) = self.terms.as_index(position) else {
             return self.terms.in_cases(&[position.clone()], &mut |t, args| {
                 match t.as_index(&args[0]) {

@@ -191,6 +191,7 @@ impl Evaluator<'_> {
     ) -> Outcome<Element> {
         let mut clauses = (*joined(&[a, b])).clone();
         let (x, y) = (&a.term, &b.term);
+        let mut forgiven = Vec::new();
         let term = if dtype == DType::Bool {
             self.logic(kind, x, y)?
         } else if !dtype.is_float() {
@@ -202,11 +203,13 @@ impl Evaluator<'_> {
         } else {
             if kind == BinaryKind::Div {
                 // Divided by a quotient whose divisor is 0, finite numbers give 0, as they do here.
-                for forgiven in self.infinite_divisors(y)? {
-                    clauses.retain(|c| *c != forgiven || a.clauses.contains(c));
-                }
+                forgiven = self.infinite_divisors(y)?;
+                clauses.retain(|c| !forgiven.contains(c) || a.clauses.contains(c));
             }
             for clause in self.binary_clauses(kind, x, y)? {
+                if forgiven.contains(&clause) {
+                    continue;
+                }
                 add_clause(&mut clauses, clause);
             }
             let term = self.real_binary(kind, x, y)?;
@@ -237,6 +240,8 @@ impl Evaluator<'_> {
             if let super::term::Atom::Apply(Fun::Sqrt, args) = (*self.terms.atom(inner)).clone()
                 && let Some(under) = args[0].as_atom()
             {
+                let root = self.terms.equal(&Poly::atom(Ring::Real, inner))?;
+                found.push(self.terms.not(&root)?);
                 inner = under;
             }
             let others = mono.iter().enumerate().filter(|(k, _)| *k != at);

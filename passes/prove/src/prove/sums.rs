@@ -464,19 +464,10 @@ impl Terms {
                     return;
                 }
                 some = true;
-                let at = |a: i64, b: i64| {
-                    dim.substitute(&|s| {
-                        if s == u {
-                            Some(Dim::from(a))
-                        } else {
-                            (s == v).then(|| Dim::from(b))
-                        }
-                    })
-                };
-                // Linear in both, the coefficient of v that of u times n.
-                let (origin, by_u, by_v) = (at(0, 0), at(1, 0) - at(0, 0), at(0, 1) - at(0, 0));
-                let linear = origin + by_u * Dim::sym(u) + by_v * Dim::sym(v) == dim;
-                all &= linear && by_v == by_u * n && !by_u.is_const(0);
+                // Written in w = u + n*v, v falls out.
+                let other = Dim::sym(u) - n * Dim::sym(v);
+                let turned = dim.substitute(&|s| (s == u).then_some(other));
+                all &= has_u && has_v && !turned.mentions(v);
             });
         }
         some && all

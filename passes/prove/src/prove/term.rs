@@ -146,8 +146,6 @@ pub enum Fun {
     Round,
     /// a to the power b.
     Pow,
-    /// Floor modulo of reals.
-    Rem,
     /// Rounded to a narrower float.
     Narrow(DType),
     /// A product of as many factors as the dimension says.
