@@ -274,7 +274,6 @@ impl Terms {
                 self.function(fun, &args[0])
             }
             Fun::Narrow(_)
-            | Fun::Rem
             | Fun::DimPower(_)
             | Fun::Integer(..)
             | Fun::RealOfInt(_)
@@ -419,6 +418,26 @@ impl Terms {
             let atom = self.atom(id);
             if let Atom::Read { source, .. } = &*atom {
                 visit(*source);
+            }
+            self.for_each_part(&atom, &mut |part| left.push(part));
+        }
+    }
+
+    /// Calls `visit` with the source and the index of every read within.
+    pub fn for_each_element(
+        &self,
+        poly: &Poly,
+        visit: &mut dyn FnMut(super::term::Source, &[Dim]),
+    ) {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut left: Vec<AtomId> = poly.atoms().collect();
+        while let Some(id) = left.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let atom = self.atom(id);
+            if let Atom::Read { source, index, .. } = &*atom {
+                visit(*source, index);
             }
             self.for_each_part(&atom, &mut |part| left.push(part));
         }
