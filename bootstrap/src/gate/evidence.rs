@@ -1,0 +1,118 @@
+//! Steps 6 to 8: proof, exhaustive check, property tests; what they find is the evidence of the rule.
+
+use std::collections::BTreeSet;
+
+use aiai_ir::FloatClass;
+use aiai_prove::{Algebra, Solver, TestOptions, prove_all};
+
+use super::report::{AlgebraKind, FloatKind, Report};
+use super::{Bench, Outcome};
+use crate::random::derive;
+
+/// Instances that are checked exhaustively, at most.
+const EXHAUSTIVE: usize = 6;
+
+/// Cases of one instance, at least.
+const LEAST_CASES: u64 = 12;
+
+/// Step 6.
+pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Outcome {
+    let candidate = bench.candidate;
+    let proof = prove_all(candidate.info, &candidate.instances, solver);
+    let steps = proof.steps.len() as u64;
+    if proof.float_proved {
+        report.float = FloatKind::Proved;
+        report.float_detail = "both sides round the same numbers in the same way".to_owned();
+    }
+    let detail = match &proof.algebra {
+        Algebra::Proved { ranks } => {
+            report.algebra = AlgebraKind::Proved;
+            report.algebra_detail = format!("for all sizes, {ranks}");
+            report.algebra_detail.clone()
+        }
+        Algebra::Bounded { sizes } => {
+            report.algebra = AlgebraKind::Bounded;
+            report.algebra_detail = format!("bounded: {sizes}");
+            report.algebra_detail.clone()
+        }
+        Algebra::None { why } => {
+            report.algebra_detail = why.clone();
+            return Outcome::skipped(&format!("no proof: {why}"));
+        }
+    };
+    Outcome::passed(&format!("proved {detail}"), steps)
+}
+
+/// Step 7.
+pub fn exhaustive(bench: &Bench, report: &mut Report) -> Outcome {
+    let mut dtypes = BTreeSet::new();
+    let mut inputs = 0u64;
+    let mut tried = 0;
+    for rule in &bench.candidate.instances {
+        // All elements of an input are alike: one rank says it for every rank.
+        let small = rule.instance.ranks.values().all(|rank| *rank <= 1);
+        if !small || tried == EXHAUSTIVE {
+            continue;
+        }
+        let Some(found) = aiai_prove::exhaustive(rule) else { continue };
+        tried += 1;
+        inputs += found.inputs;
+        if let Some(failure) = found.failure {
+            return Outcome::failed(&failure.why).shown(Some(failure.to_aiai()));
+        }
+        dtypes.insert(found.dtype.name());
+    }
+    if dtypes.is_empty() {
+        return Outcome::skipped("no instance has an input space small enough");
+    }
+    let names: Vec<&str> = dtypes.into_iter().collect();
+    let detail = format!("all {inputs} inputs of {}", names.join(", "));
+    if report.float != FloatKind::Proved {
+        report.float = FloatKind::Exhaustive;
+        report.float_detail = detail.clone();
+    }
+    Outcome::passed(&detail, inputs)
+}
+
+/// Step 8.
+pub fn tests(bench: &Bench, report: &mut Report) -> Outcome {
+    let seed = derive(bench.seed, "tests");
+    let instances = &bench.candidate.instances;
+    let each = (bench.options.cases / instances.len().max(1) as u64 + 1).max(LEAST_CASES);
+    let (mut cases, mut undecided) = (0u64, 0u64);
+    for (number, rule) in instances.iter().enumerate() {
+        let options = TestOptions {
+            seed: derive(seed, &number.to_string()),
+            cases: each,
+            ..TestOptions::default()
+        };
+        let found = aiai_prove::test(rule, &options);
+        cases += found.cases;
+        undecided += found.undecided;
+        if let Some(failure) = found.failure {
+            report.firings += cases;
+            return Outcome { count: cases, ..Outcome::failed(&failure.why) }
+                .seeded(seed)
+                .shown(Some(failure.to_aiai()));
+        }
+    }
+    report.firings += cases;
+    let decided = cases.saturating_sub(undecided);
+    if decided == 0 {
+        return Outcome::failed("no drawn input decides anything: the rule cannot be tested").seeded(seed);
+    }
+    let detail = format!(
+        "{cases} firings over {} instances, {undecided} undecided, seed {seed:#x}",
+        instances.len()
+    );
+    if report.float == FloatKind::None {
+        report.float = FloatKind::Tested;
+        report.float_detail = detail.clone();
+    }
+    // What rounding decides says nothing of the rule; too much of it is no test.
+    if decided < bench.options.cases / 4 && bench.candidate.info.class != FloatClass::Exact {
+        return Outcome { count: cases, ..Outcome::passed(&format!("few decided: {detail}"), cases) }
+            .seeded(seed);
+    }
+    Outcome::passed(&detail, cases).seeded(seed)
+}

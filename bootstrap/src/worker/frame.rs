@@ -1,0 +1,93 @@
+//! Messages between the gate and its workers: a mark, a length, JSON.
+
+use std::io::{self, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::gate::{Report, Setup, Task};
+
+/// To a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// First: what all tasks share.
+    Setup(Box<Setup>),
+    /// Which rules a file holds.
+    List { file: String, text: String },
+    Judge(Box<Task>),
+    /// What the solver said; `None` where there is none, or it failed.
+    Solved(Result<String, String>),
+}
+
+/// From a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    Ready,
+    /// The worker could not confine itself; nothing was read.
+    Unconfined(String),
+    /// A question for the solver, within so much of its resource.
+    Solve { query: String, limit: u64 },
+    Listed(Result<Vec<String>, Report>),
+    Judged(Vec<Report>),
+    /// The task could not be done.
+    Failed(String),
+}
+
+const MARK: [u8; 4] = *b"aiai";
+
+/// Bytes of a message, at most.
+pub const MOST: u32 = 64 << 20;
+
+/// Writes a message.
+///
+/// # Errors
+/// Where the other end is gone, or the message is too long.
+pub fn send<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
+    let bytes = serde_json::to_vec(message)?;
+    let length = u32::try_from(bytes.len()).ok().filter(|n| *n <= MOST);
+    let length = length.ok_or_else(|| io::Error::other("a message is too long"))?;
+    to.write_all(&MARK)?;
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(&bytes)?;
+    to.flush()
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// Where the other end is gone, or what it wrote is no message.
+pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
+    let mut head = [0u8; 8];
+    from.read_exact(&mut head)?;
+    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    if head[..4] != MARK || length > MOST {
+        return Err(io::Error::other("not a message"));
+    }
+    // Read as it comes: a length alone takes no memory.
+    let mut bytes = Vec::new();
+    from.take(u64::from(length)).read_to_end(&mut bytes)?;
+    if bytes.len() < length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    serde_json::from_slice(&bytes).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_back() {
+        let mut bytes = Vec::new();
+        send(&mut bytes, &Reply::Failed("no".to_owned())).expect("written");
+        let back: Reply = receive(&mut bytes.as_slice()).expect("read");
+        assert!(matches!(back, Reply::Failed(why) if why == "no"));
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error() {
+        for bytes in [&b""[..], b"aiai", b"garbage!garbage", b"aiai\xff\xff\xff\xff", b"aiai\x05\0\0\0{}"] {
+            assert!(receive::<Reply>(&mut &*bytes).is_err());
+        }
+    }
+}
