@@ -180,7 +180,9 @@ pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fa
 }
 
 pub fn optimize(entry: &mut Entry, options: &aiai_passes::Options) -> Result<(), Failure> {
-    match aiai_passes::optimize(&mut entry.module, entry.name, options) {
+    let mut options = options.clone();
+    options.policies = std::mem::take(&mut entry.policies);
+    match aiai_passes::optimize(&mut entry.module, entry.name, &options) {
         Ok(_) => Ok(()),
         Err(aiai_passes::PassError::Differentiate(e)) => {
             let place = e.loc.map_or(String::new(), |l| {

@@ -11,6 +11,7 @@ pub mod literal;
 pub mod mlir;
 pub mod module;
 pub mod ops;
+pub mod policy;
 pub mod rule;
 pub mod schedule;
 pub mod sym;

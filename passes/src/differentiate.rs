@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aiai_ir::policy::Policies;
 use aiai_ir::{BinaryKind, Builder, DType, Dim, Function, Loc, Module, Op, OpNode, Region, Value};
 
 use crate::clone::{Renaming, captured};
@@ -32,7 +33,11 @@ type Result<T> = std::result::Result<T, DiffError>;
 ///
 /// # Errors
 /// Where an op on the way has no derivative rule, or a `while` has no `max`.
-pub fn differentiate(module: &Module, function: &Function) -> Result<Function> {
+pub fn differentiate(
+    module: &Module,
+    function: &Function,
+    policies: &Policies,
+) -> Result<Function> {
     let mut out = inline_calls(module, function);
     let body = std::mem::take(&mut out.body);
     let args = body.args.clone();
@@ -44,7 +49,7 @@ pub fn differentiate(module: &Module, function: &Function) -> Result<Function> {
     };
     let mut b = Builder::new(&mut out);
     let mut renaming = Renaming::default();
-    expand(module, &mut b, &body, &mut renaming)?;
+    expand((module, policies), &mut b, &body, &mut renaming)?;
     let results: Vec<Value> = body.yields.iter().map(|&v| renaming.value(v)).collect();
     b.finish(&results, &names);
     Ok(out)
@@ -52,7 +57,7 @@ pub fn differentiate(module: &Module, function: &Function) -> Result<Function> {
 
 /// Appends the ops of a region, gradients expanded.
 fn expand(
-    module: &Module,
+    known: (&Module, &Policies),
     b: &mut Builder,
     region: &Region,
     renaming: &mut Renaming,
@@ -64,11 +69,11 @@ fn expand(
             .for_each(|v| *v = renaming.value(*v));
         b.loc = node.loc;
         if let Op::Grad { callee, wrt, .. } = &node.op {
-            let Some(callee) = module.get(*callee) else {
+            let Some(callee) = known.0.get(*callee) else {
                 continue;
             };
-            let callee = differentiate(module, callee)?;
-            let results = gradient(b, &callee, &node.operands, wrt)?;
+            let callee = differentiate(known.0, callee, known.1)?;
+            let results = gradient(b, &callee, &node.operands, wrt, known.1)?;
             renaming
                 .values
                 .extend(node.results.iter().copied().zip(results));
@@ -78,7 +83,7 @@ fn expand(
         for inner in &node.regions {
             b.begin_existing(&inner.args);
             let mut nested = renaming.clone();
-            expand(module, b, inner, &mut nested)?;
+            expand(known, b, inner, &mut nested)?;
             let yields: Vec<Value> = inner.yields.iter().map(|&v| nested.value(v)).collect();
             regions.push(b.end_region(&yields));
         }
@@ -94,6 +99,7 @@ fn gradient(
     callee: &Function,
     operands: &[Value],
     wrt: &[usize],
+    policies: &Policies,
 ) -> Result<Vec<Value>> {
     let types: Vec<_> = operands.iter().map(|&v| b.ty(v).clone()).collect();
     let dims = callee.bind(&types).unwrap_or_default();
@@ -116,7 +122,7 @@ fn gradient(
         }
     }
     let wanted: Vec<Value> = wrt.iter().map(|&at| operands[at]).collect();
-    let tape = record(b, callee, &callee.body, renaming, &wanted)?;
+    let tape = record(b, (callee, policies), &callee.body, renaming, &wanted)?;
     let mut results = tape.yields.clone();
     let dtype = b.ty(results[0]).dtype();
     let one = b.scalar(dtype, 1.0);
@@ -130,29 +136,32 @@ fn gradient(
 }
 
 /// A stretch of ops that has been placed, ready to be run backwards.
-struct Tape {
+struct Tape<'p> {
     nodes: Vec<OpNode>,
     yields: Vec<Value>,
     active: HashSet<Value>,
     /// Saved states of loops, by the loop's first result.
     saved: HashMap<Value, control::Saved>,
+    /// Derivatives that the program has of its own.
+    policies: &'p Policies,
 }
 
 /// Places the ops of a region, loops made to save their states, and notes which values depend on
 /// `wanted`.
-fn record(
+fn record<'p>(
     b: &mut Builder,
-    source: &Function,
+    (source, policies): (&Function, &'p Policies),
     region: &Region,
     renaming: Renaming,
     wanted: &[Value],
-) -> Result<Tape> {
+) -> Result<Tape<'p>> {
     let mut renaming = renaming;
     let mut tape = Tape {
         nodes: Vec::new(),
         yields: Vec::new(),
         active: wanted.iter().copied().collect(),
         saved: HashMap::new(),
+        policies,
     };
     for node in &region.ops {
         let copy = renaming.node(source, b.function, node);
@@ -236,7 +245,10 @@ fn back(b: &mut Builder, tape: &Tape, node: &OpNode, adjoints: &mut Adjoints) ->
     let parts = match node.op.info().family {
         // Constants, counters and random numbers depend on nothing.
         "data" => Parts::new(),
-        "elementwise" => elementwise::back(b, node, g, &active),
+        "elementwise" => match elementwise::given(b, node, g, tape.policies) {
+            Some(parts) => parts,
+            None => elementwise::back(b, node, g, &active),
+        },
         "movement" => movement::back(b, node, g, &active)?,
         _ => sums(b, node, g, &active)?,
     };

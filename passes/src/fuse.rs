@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aiai_ir::policy::{FuseChoice, OpClass};
 use aiai_ir::{Function, FuseKind, Op, OpNode, Region, Value};
 
 mod rows;
@@ -24,11 +25,11 @@ const MOST_CHAINED: usize = 256;
 const MOST_ROW_OPS: usize = 128;
 
 /// Groups the ops of a function.
-pub fn fuse(function: &mut Function) {
+pub fn fuse(function: &mut Function, choices: &[FuseChoice]) {
     let mut body = std::mem::take(&mut function.body);
     rows::insert_axes_by_broadcast(function, &mut body);
     let tensors = Tensors::of(function, &body);
-    region(function, &mut body, &tensors);
+    region(function, &mut body, &tensors, choices);
     function.body = body;
 }
 
@@ -69,13 +70,18 @@ impl Tensors {
     }
 }
 
-fn region(function: &mut Function, region_: &mut Region, tensors: &Tensors) {
+fn region(
+    function: &mut Function,
+    region_: &mut Region,
+    tensors: &Tensors,
+    choices: &[FuseChoice],
+) {
     for node in &mut region_.ops {
         for inner in &mut node.regions {
-            region(function, inner, tensors);
+            region(function, inner, tensors, choices);
         }
     }
-    let leader = leaders(function, &region_.ops, tensors);
+    let leader = leaders(function, &region_.ops, tensors, choices);
     let mut members: Vec<Vec<OpNode>> = vec![Vec::new(); region_.ops.len()];
     for (at, node) in std::mem::take(&mut region_.ops).into_iter().enumerate() {
         if leader[at] != at {
@@ -92,7 +98,12 @@ fn region(function: &mut Function, region_: &mut Region, tensors: &Tensors) {
 }
 
 /// For every op the one whose group it belongs to; itself where it leads.
-fn leaders(function: &Function, ops: &[OpNode], tensors: &Tensors) -> Vec<usize> {
+fn leaders(
+    function: &Function,
+    ops: &[OpNode],
+    tensors: &Tensors,
+    choices: &[FuseChoice],
+) -> Vec<usize> {
     let mut groups = Groups::of(function, ops);
     for at in (0..ops.len()).rev() {
         let &[result] = ops[at].results.as_slice() else {
@@ -102,6 +113,9 @@ fn leaders(function: &Function, ops: &[OpNode], tensors: &Tensors) -> Vec<usize>
             continue;
         };
         if tensors.in_memory.contains(&result) {
+            continue;
+        }
+        if !groups.is_chosen(at, lead, choices) {
             continue;
         }
         if groups.joins_rows(at, lead) {
@@ -152,6 +166,23 @@ impl<'a> Groups<'a> {
         let lead = self.leader[users[0]];
         let one_group = users.iter().all(|&user| self.leader[user] == lead);
         one_group.then_some(lead)
+    }
+
+    /// Whether the first choice about operations like these, if there is one, is for fusing them.
+    fn is_chosen(&self, at: usize, lead: usize, choices: &[FuseChoice]) -> bool {
+        let users = &self.users[&self.ops[at].results[0]];
+        let producer = class(&self.ops[at].op);
+        let consumer = match self.rows[lead] {
+            Some(_) => OpClass::Rows,
+            None => class(&self.ops[users[0]].op),
+        };
+        let about = |choice: &&FuseChoice| {
+            choice.producer.covers(producer) && choice.consumer.covers(consumer)
+        };
+        choices
+            .iter()
+            .find(about)
+            .is_none_or(|choice| choice.allows(producer, consumer, users.len(), self.size[lead]))
     }
 
     /// Whether an op may join a group as part of the loop that uses its result.
@@ -220,6 +251,21 @@ fn joins(function: &Function, node: &OpNode, user: &OpNode) -> bool {
     node.op.is_expression() || is_epilogue
 }
 
+/// What choices call an op.
+fn class(op: &Op) -> OpClass {
+    if is_product(op) {
+        OpClass::Contract
+    } else if op.is_view() {
+        OpClass::View
+    } else if matches!(op, Op::Reduce { .. } | Op::ArgReduce { .. }) {
+        OpClass::Reduction
+    } else if op.is_expression() {
+        OpClass::Elementwise
+    } else {
+        OpClass::Any
+    }
+}
+
 fn is_product(op: &Op) -> bool {
     matches!(op, Op::Contract { .. }) && !op.is_view()
 }
@@ -275,7 +321,7 @@ mod tests {
         let e = b.unary(UnaryKind::Exp, h);
         let y = b.binary(BinaryKind::Mul, e, h);
         b.finish(&[y], &["y"]);
-        fuse(&mut function);
+        fuse(&mut function, &[]);
         let [group] = function.body.ops.as_slice() else {
             panic!("{:?}", function.body.ops);
         };
@@ -293,7 +339,7 @@ mod tests {
         let sum = b.reduce(ReduceKind::Sum, product, &[1]);
         let largest = b.reduce(ReduceKind::Max, shared, &[1]);
         b.finish(&[sum, largest], &["sum", "largest"]);
-        fuse(&mut function);
+        fuse(&mut function, &[]);
         let names: Vec<&str> = function.body.ops.iter().map(|n| n.op.name()).collect();
         assert_eq!(names, ["exp", "fused", "reduce"]);
         let group = &function.body.ops[1];
@@ -317,7 +363,7 @@ mod tests {
         let y = b.binary(BinaryKind::Div, e, total);
         let columns = b.reduce(ReduceKind::Sum, y, &[0]);
         b.finish(&[columns], &["columns"]);
-        fuse(&mut function);
+        fuse(&mut function, &[]);
         let [group, reduce] = function.body.ops.as_slice() else {
             panic!("{:?}", function.body.ops);
         };

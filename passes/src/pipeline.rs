@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use aiai_ir::policy::Policies;
 use aiai_ir::{Module, Stage, Sym, VerifyError, verify};
 
 use crate::differentiate::{DiffError, differentiate};
@@ -15,6 +16,8 @@ pub struct Options {
     pub verify_each: bool,
     /// Stop behind the pass of this name.
     pub stop_after: Option<String>,
+    /// What the program chooses.
+    pub policies: Policies,
 }
 
 /// Why the pipeline failed: the program's fault (no derivative) or ours (invalid IR).
@@ -62,11 +65,11 @@ pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Ti
         let start = Instant::now();
         match pass {
             // Gradients become code; calls become the bodies of what they call.
-            "differentiate" => function = differentiate(module, &function)?,
+            "differentiate" => function = differentiate(module, &function, &options.policies)?,
             // Equal ops become one.
             "cse" => cse::merge_common(&mut function),
             // What is computed together becomes a group.
-            "fuse" => fuse::fuse(&mut function),
+            "fuse" => fuse::fuse(&mut function, &options.policies.fuse),
             // Identities and constants.
             "simplify" => simplify::simplify(&mut function),
             // What nothing uses goes.

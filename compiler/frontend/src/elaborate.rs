@@ -28,6 +28,7 @@ mod instance;
 mod literals;
 mod names;
 mod operators;
+mod policies;
 mod program;
 mod ranges;
 mod records;

@@ -8,6 +8,7 @@ mod comments;
 mod doc;
 mod exprs;
 mod items;
+mod passes;
 mod schedules;
 mod types;
 

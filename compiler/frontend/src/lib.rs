@@ -11,3 +11,6 @@ pub mod parse;
 pub mod span;
 pub mod stdlib;
 pub mod suggest;
+
+/// The version of the grammar in `docs/grammar.md`.
+pub const GRAMMAR_VERSION: u32 = 2;

@@ -16,6 +16,8 @@ mod control;
 mod errors;
 mod exprs;
 mod items;
+mod passes;
+mod rules;
 mod schedules;
 mod types;
 

@@ -10,10 +10,50 @@ use aiai_frontend::span::{FileId, Span};
 use aiai_grammar::{Terminal, accepts};
 
 const WORDS: &[&str] = &[
-    "and", "as", "by", "const", "each", "else", "emit", "false", "fn", "for", "grad", "if", "in",
-    "let", "not", "or", "own", "true", "where", "while", "with", "module", "param", "state",
-    "field", "test", "prop", "bench", "rule", "rules", "schedule", "on", "use", "exact", "real",
-    "approx", "ulp", "finite", "max",
+    "and",
+    "as",
+    "by",
+    "const",
+    "each",
+    "else",
+    "emit",
+    "false",
+    "fn",
+    "for",
+    "grad",
+    "if",
+    "in",
+    "let",
+    "not",
+    "or",
+    "own",
+    "true",
+    "where",
+    "while",
+    "with",
+    "module",
+    "param",
+    "state",
+    "field",
+    "test",
+    "prop",
+    "bench",
+    "rule",
+    "rules",
+    "schedule",
+    "on",
+    "fuse",
+    "into",
+    "layout",
+    "cost",
+    "derivative",
+    "use",
+    "exact",
+    "real",
+    "approx",
+    "ulp",
+    "finite",
+    "max",
 ];
 
 const SIGNS: &[&str] = &[
@@ -130,4 +170,27 @@ fn both_accept_the_same_sources() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert!(valid > 30);
+}
+
+/// FNV-1a of the grammar that [`aiai_frontend::GRAMMAR_VERSION`] is the version of. Where the grammar changes,
+/// both change.
+const GRAMMAR_DIGEST: u64 = 0xfe450334fd636742;
+
+#[test]
+fn the_version_changes_with_the_grammar() {
+    let text = include_str!("../grammar/src/grammar.lalrpop");
+    let code = text.lines().map(str::trim);
+    let code = code.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let digest = code
+        .flat_map(str::bytes)
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    assert_eq!(
+        digest, GRAMMAR_DIGEST,
+        "another grammar: give it another version"
+    );
+    let page = include_str!("../../../docs/grammar.md");
+    let version = format!("This is version {}.", aiai_frontend::GRAMMAR_VERSION);
+    assert!(page.contains(&version), "{version}");
 }

@@ -136,6 +136,7 @@ fn compiled(
             stop_after: after
                 .filter(|_| form.level() == Level::Tensor)
                 .map(str::to_owned),
+            ..Default::default()
         };
         driver::optimize(&mut entry, &options)?;
     }

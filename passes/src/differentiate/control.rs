@@ -1,5 +1,6 @@
 //! Derivatives of branches and loops.
 
+use aiai_ir::policy::Policies;
 use aiai_ir::{BinaryKind, Builder, CompareKind, DType, Dim, Op, OpNode, Region, Type, Value};
 
 use super::{Adjoints, DiffError, Result, Tape, index, pull, record, zeros};
@@ -145,13 +146,14 @@ fn pullback(
     args: &[Value],
     cotangents: &[Option<Value>],
     wanted: &[Value],
+    policies: &Policies,
 ) -> Result<Vec<Option<Value>>> {
     let source = b.function.clone();
     let mut renaming = Renaming::default();
     renaming
         .values
         .extend(region.args.iter().copied().zip(args.iter().copied()));
-    let tape = record(b, &source, region, renaming, wanted)?;
+    let tape = record(b, (&source, policies), region, renaming, wanted)?;
     pull(b, &tape, cotangents, wanted)
 }
 
@@ -170,7 +172,7 @@ pub fn back_if(b: &mut Builder, tape: &Tape, node: &OpNode, adjoints: &mut Adjoi
     let mut regions = Vec::new();
     for region in &node.regions {
         b.begin_region(&[]);
-        let parts = pullback(b, region, &[], &cotangents, &wanted)?;
+        let parts = pullback(b, region, &[], &cotangents, &wanted, tape.policies)?;
         let parts: Vec<Value> = parts
             .into_iter()
             .zip(&wanted)
@@ -206,6 +208,7 @@ struct Step<'a> {
     /// Carries whose cotangents are carried back: those of float type.
     floats: &'a [usize],
     outer: &'a [Value],
+    policies: &'a Policies,
 }
 
 impl Step<'_> {
@@ -225,7 +228,7 @@ impl Step<'_> {
         cotangents.extend(emits);
         let mut wanted: Vec<Value> = self.floats.iter().map(|&at| args[skip + at]).collect();
         wanted.extend(self.outer);
-        let parts = pullback(b, self.body, args, &cotangents, &wanted)?;
+        let parts = pullback(b, self.body, args, &cotangents, &wanted, self.policies)?;
         let mut next = Vec::new();
         for (k, part) in parts.into_iter().enumerate() {
             next.push(if k < self.floats.len() {
@@ -323,6 +326,7 @@ pub fn back_scan(
         body,
         floats: &floats,
         outer: &outer,
+        policies: tape.policies,
     };
     let next = stepper.back(b, &state, 1, &args[1..], &emitted)?;
     let region = b.end_region(&next);
@@ -370,6 +374,7 @@ pub fn back_while(
         body,
         floats: &floats,
         outer: &outer,
+        policies: tape.policies,
     };
     let mut next = vec![n];
     next.extend(stepper.back(b, &state, 0, &args[1..], &[])?);

@@ -1,8 +1,35 @@
 //! Derivatives of elementwise functions.
 
+use aiai_ir::policy::Policies;
 use aiai_ir::{BinaryKind, Builder, CompareKind, Op, OpNode, UnaryKind, Value};
 
 use super::{Parts, constant, zeros};
+use crate::clone::Renaming;
+use crate::inline::inline_calls;
+
+/// What an elementwise op hands to its operands by a derivative that the program gives.
+pub fn given(b: &mut Builder, node: &OpNode, g: Value, policies: &Policies) -> Option<Parts> {
+    let ty = b.ty(node.results[0]).clone();
+    let mut fitting = policies.derivatives.iter();
+    let given = fitting.find(|given| given.op.as_str() == node.op.name())?;
+    let function = given.function(ty.dtype(), ty.rank())?;
+    let function = inline_calls(&policies.module, function);
+    let mut operands = node.operands.clone();
+    operands.extend([node.results[0], g]);
+    let types: Vec<_> = operands.iter().map(|&v| b.ty(v).clone()).collect();
+    let mut renaming = Renaming {
+        dims: function.bind(&types).ok()?,
+        ..Renaming::default()
+    };
+    let params = function.params().iter().copied();
+    renaming.values.extend(params.zip(operands));
+    for op in &function.body.ops {
+        let copy = renaming.node(&function, b.function, op);
+        b.push_node(copy);
+    }
+    let cotangents = function.body.yields.iter().map(|&v| renaming.value(v));
+    Some(node.operands.iter().copied().zip(cotangents).collect())
+}
 
 /// What an elementwise op hands to its operands.
 pub fn back(b: &mut Builder, node: &OpNode, g: Value, active: &dyn Fn(Value) -> bool) -> Parts {

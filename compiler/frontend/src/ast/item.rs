@@ -12,6 +12,12 @@ pub enum Item {
     Rule(Rule),
     Rules(RuleGroup),
     Schedule(Schedule),
+    Fuse(Fuse),
+    Layout(Layout),
+    /// `cost contract(points: i64, read: i64, written: i64) -> i64 { ... }`.
+    Cost(Function),
+    /// `derivative tanh(x: T[..S], y: T[..S], g: T[..S]) -> T[..S] { ... }`.
+    Derivative(Function),
     Test(Test),
     Prop(Prop),
     Bench(Prop),
@@ -26,6 +32,9 @@ impl Item {
             Item::Rule(x) => x.span,
             Item::Rules(x) => x.span,
             Item::Schedule(x) => x.span,
+            Item::Fuse(x) => x.span,
+            Item::Layout(x) => x.span,
+            Item::Cost(x) | Item::Derivative(x) => x.span,
             Item::Test(x) => x.span,
             Item::Prop(x) | Item::Bench(x) => x.span,
         }
@@ -39,6 +48,9 @@ impl Item {
             Item::Rule(x) => &x.doc,
             Item::Rules(x) => &x.doc,
             Item::Schedule(x) => &x.doc,
+            Item::Fuse(x) => &x.doc,
+            Item::Layout(x) => &x.doc,
+            Item::Cost(x) | Item::Derivative(x) => &x.doc,
             Item::Test(x) => &x.doc,
             Item::Prop(x) | Item::Bench(x) => &x.doc,
         }
@@ -292,6 +304,36 @@ pub struct RuleGroup {
     pub doc: Doc,
     pub name: Ident,
     pub rules: Vec<Rule>,
+    pub span: Span,
+}
+
+/// `fuse producer into consumer where guard`. Names of classes are plain names here; elaboration knows them.
+#[derive(Clone, Debug)]
+pub struct Fuse {
+    pub doc: Doc,
+    pub producer: Ident,
+    pub consumer: Ident,
+    pub constraints: Vec<Constraint>,
+    pub span: Span,
+}
+
+/// `layout op where guard { part: blocked(16) }`.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub doc: Doc,
+    pub op: Ident,
+    pub constraints: Vec<Constraint>,
+    pub choices: Vec<Choice>,
+    pub span: Span,
+}
+
+/// `right: blocked(16)`.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub part: Ident,
+    pub form: Ident,
+    /// The numbers in parentheses.
+    pub sizes: Vec<By>,
     pub span: Span,
 }
 

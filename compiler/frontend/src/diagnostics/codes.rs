@@ -50,6 +50,7 @@ codes! {
     "E0118" "a rule of another form";
     "E0119" "a file without items";
     "E0120" "a schedule of another form";
+    "E0121" "a `fuse` or `layout` of another form";
     "E0201" "an unknown name";
     "E0202" "a name that is defined twice";
     "E0203" "a file that cannot be used";
@@ -82,6 +83,8 @@ codes! {
     "E0705" "steps that do not go together";
     "E0706" "a guard of another form";
     "E0707" "a guard that never holds";
+    "E0708" "an unknown name in a pass";
+    "E0709" "a cost or a derivative of another form";
     "E0801" "nested too deeply";
     "E0802" "too large";
     "E0803" "a name that is too long";

@@ -347,7 +347,11 @@ fn test_parts(item: &ast::Item) -> Option<TestParts<'_>> {
         | Item::Fn(_)
         | Item::Rule(_)
         | Item::Rules(_)
-        | Item::Schedule(_) => None,
+        | Item::Schedule(_)
+        | Item::Fuse(_)
+        | Item::Layout(_)
+        | Item::Cost(_)
+        | Item::Derivative(_) => None,
     }
 }
 

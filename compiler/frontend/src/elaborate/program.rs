@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use aiai_ir::policy::Policies;
 use aiai_ir::{Dim, Function, Module, Sym};
 
 use super::context::Env;
@@ -46,6 +47,8 @@ pub struct Entry {
     pub module: Module,
     pub name: Sym,
     pub signature: Signature,
+    /// What the program chooses of passes.
+    pub policies: Policies,
 }
 
 /// Parameters and result of an entry, as leaves and as structure.
@@ -93,6 +96,7 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
         elaborator.check_all();
         for file in program.own_files() {
             elaborator.check_rules(&file.items);
+            elaborator.policies_of(&file.items);
             elaborator.check_tests(file);
         }
     });
@@ -330,6 +334,7 @@ impl Program {
         &self,
         work: impl FnOnce(&mut Elaborator<'_>) -> Option<(Function, Signature)> + Send,
     ) -> Result<Entry, Diagnostics> {
+        let policies = self.policies()?;
         let mut built = None;
         let found = self.elaborated(|e| {
             if let Some((function, signature)) = work(e) {
@@ -340,6 +345,7 @@ impl Program {
                     module,
                     name,
                     signature,
+                    policies,
                 });
             }
         });
@@ -360,7 +366,11 @@ pub(super) fn test_name(item: &Item) -> Option<(TestKind, String)> {
         | Item::Fn(_)
         | Item::Rule(_)
         | Item::Rules(_)
-        | Item::Schedule(_) => None,
+        | Item::Schedule(_)
+        | Item::Fuse(_)
+        | Item::Layout(_)
+        | Item::Cost(_)
+        | Item::Derivative(_) => None,
     }
 }
 

@@ -11,8 +11,9 @@ use super::Elaborator;
 use super::context::{Cx, Env};
 use super::program::Program;
 use super::value::{GArg, Ty, Val};
-use crate::ast::{self, Expr, Item, RuleClassKind, TypeKind};
+use crate::ast::{self, Expr, ExprKind, Item, RuleClassKind, TypeKind};
 use crate::diagnostics::Diagnostic;
+use crate::span::Span;
 
 /// One side, built.
 struct Side {
@@ -68,6 +69,10 @@ fn rules_in(items: &[Item]) -> impl Iterator<Item = (Option<Sym>, &ast::Rule)> {
             | Item::Module(_)
             | Item::Fn(_)
             | Item::Schedule(_)
+            | Item::Fuse(_)
+            | Item::Layout(_)
+            | Item::Cost(_)
+            | Item::Derivative(_)
             | Item::Test(_)
             | Item::Prop(_)
             | Item::Bench(_) => (None, &[][..]),
@@ -328,7 +333,13 @@ impl Elaborator<'_> {
         });
         if let Some(name) = unbound {
             let message = format!("`{name}` does not stand on the left side");
-            let diagnostic = Diagnostic::new("E0702", rule.rhs.span, message)
+            let mut at = None;
+            names(&rule.rhs, &mut |found, span| {
+                if found == name {
+                    at = at.or(Some(span));
+                }
+            });
+            let diagnostic = Diagnostic::new("E0702", at.unwrap_or(rule.rhs.span), message)
                 .related(rule.lhs.span, "the left side");
             let help = "a match of the left side must say what every parameter is";
             self.report(diagnostic.help(help));
@@ -398,7 +409,7 @@ fn attribute_val(value: &Attribute) -> Val {
 }
 
 /// An open environment with the packs and dtypes of an instance.
-fn instance_env(instance: &Instance) -> Env {
+pub(super) fn instance_env(instance: &Instance) -> Env {
     let mut env = Env {
         open: true,
         ..Env::default()
@@ -423,3 +434,40 @@ const MOST_TRIED: usize = 512;
 
 /// Values of an integer attribute, at most.
 const MOST_VALUES: i64 = 64;
+
+/// Calls `visit` on every name that stands for a value in an expression without blocks.
+fn names(expr: &Expr, visit: &mut impl FnMut(Sym, Span)) {
+    match &expr.kind {
+        ExprKind::Name(name) => visit(name.name, name.span),
+        ExprKind::Call { args, .. } => args.iter().for_each(|arg| names(&arg.value, visit)),
+        ExprKind::Method { receiver, args, .. } => {
+            names(receiver, visit);
+            args.iter().for_each(|arg| names(&arg.value, visit));
+        }
+        ExprKind::Field { base, .. } => names(base, visit),
+        ExprKind::Index { base, args } => {
+            names(base, visit);
+            for arg in args {
+                match arg {
+                    ast::IndexArg::At(at) => names(at, visit),
+                    ast::IndexArg::Range { lo, hi, .. } => {
+                        names(lo, visit);
+                        names(hi, visit);
+                    }
+                    ast::IndexArg::All(_) | ast::IndexArg::Rest(_) => {}
+                }
+            }
+        }
+        ExprKind::Unary { operand, .. } => names(operand, visit),
+        ExprKind::Binary { lhs, rhs, .. } => {
+            names(lhs, visit);
+            names(rhs, visit);
+        }
+        ExprKind::Tuple(parts) | ExprKind::Array(parts) => {
+            parts.iter().for_each(|part| names(part, visit))
+        }
+        ExprKind::Paren(inner) => names(inner, visit),
+        ExprKind::Reduce(reduce) => names(&reduce.body, visit),
+        _ => {}
+    }
+}

@@ -109,6 +109,9 @@ fn not_a_schedule(item: &Item) -> Diagnostic {
         Item::Rule(x) => x.name.span,
         Item::Rules(x) => x.name.span,
         Item::Schedule(x) => x.name.span,
+        Item::Fuse(x) => x.producer.span,
+        Item::Layout(x) => x.op.span,
+        Item::Cost(x) | Item::Derivative(x) => x.name.span,
         Item::Test(x) => x.name.span,
         Item::Prop(x) | Item::Bench(x) => x.name.span,
     };
@@ -147,7 +150,7 @@ fn unknown(kind: &str, name: Ident, known: &[&str]) -> Diagnostic {
 }
 
 /// Names for a message.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
 }

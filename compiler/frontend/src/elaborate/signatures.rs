@@ -39,7 +39,12 @@ impl Elaborator<'_> {
                         .iter()
                         .for_each(|rule| self.distinct_params(&rule.params));
                 }
-                Item::Use(_) | Item::Schedule(_) | Item::Test(_) => {}
+                Item::Cost(def) | Item::Derivative(def) => self.check_signature(def, &[]),
+                Item::Use(_)
+                | Item::Schedule(_)
+                | Item::Fuse(_)
+                | Item::Layout(_)
+                | Item::Test(_) => {}
             }
         }
     }

@@ -30,7 +30,11 @@ impl Formatter<'_> {
         let body = match item {
             Item::Use(x) => use_item(x),
             Item::Module(x) => self.module(x),
-            Item::Fn(x) => self.function(x, 0),
+            Item::Fn(x) => self.function("fn ", x, 0),
+            Item::Fuse(x) => self.fuse(x),
+            Item::Layout(x) => self.layout(x),
+            Item::Cost(x) => self.function("cost ", x, 0),
+            Item::Derivative(x) => self.function("derivative ", x, 0),
             Item::Rule(x) => self.rule(x, 0),
             Item::Rules(x) => self.rules(x),
             Item::Schedule(x) => self.schedule(x),
@@ -72,7 +76,7 @@ impl Formatter<'_> {
     fn member(&mut self, member: &Member) -> Doc {
         let docs = docs(member.doc());
         let body = match member {
-            Member::Fn(function) => self.function(function, INDENT),
+            Member::Fn(function) => self.function("fn ", function, INDENT),
             Member::Submodule(sub) => concat_doc![names(&sub.names), ": ", self.ty(&sub.ty)],
             Member::Leaf(leaf) => {
                 let head = concat_doc![
@@ -98,9 +102,9 @@ impl Formatter<'_> {
         concat_doc![docs, body]
     }
 
-    fn function(&mut self, function: &Function, indent: usize) -> Doc {
+    fn function(&mut self, word: &'static str, function: &Function, indent: usize) -> Doc {
         let name = concat_doc![
-            "fn ",
+            word,
             function.name.name.as_str(),
             self.generic_params(&function.generics)
         ];

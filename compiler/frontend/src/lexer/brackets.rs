@@ -36,9 +36,11 @@ pub(crate) fn head(word: &str, next: Token) -> Option<Head> {
         ("let" | "emit", _) => Some(Head::Statement),
         ("param" | "state" | "field", Token::Name) => Some(Head::Field),
         ("fn", Token::Name) => Some(Head::Function),
-        ("module" | "prop" | "bench" | "rule" | "rules" | "schedule" | "use", Token::Name) => {
-            Some(Head::Item)
-        }
+        (
+            "module" | "prop" | "bench" | "rule" | "rules" | "schedule" | "fuse" | "layout"
+            | "cost" | "derivative" | "use",
+            Token::Name,
+        ) => Some(Head::Item),
         ("test", Token::Text) => Some(Head::Item),
         _ => None,
     }

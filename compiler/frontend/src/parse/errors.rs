@@ -6,7 +6,7 @@ use crate::lexer::{Head, Token, head};
 use crate::span::Span;
 
 /// Words of the compile-time half that is not part of this version.
-const RESERVED: &[&str] = &["fuse", "layout", "kernel", "cost", "derivative"];
+const RESERVED: &[&str] = &["kernel"];
 
 impl Parser<'_> {
     /// Adds a finding, unless it would only repeat one about brackets.
