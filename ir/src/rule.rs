@@ -32,6 +32,12 @@ pub enum DTypeBound {
     Float,
     /// Integers; not `bool`.
     Int,
+    /// Floats and integers; not `bool`.
+    Number,
+    /// Floats and integers with a sign.
+    Signed,
+    /// Integers without a sign; not `bool`.
+    Unsigned,
 }
 
 /// What values an attribute of a rule takes.
@@ -185,7 +191,22 @@ impl DTypeBound {
         match self {
             DTypeBound::Any => true,
             DTypeBound::Float => dtype.is_float(),
-            DTypeBound::Int => !dtype.is_float() && dtype != DType::Bool,
+            DTypeBound::Int => dtype.is_integer(),
+            DTypeBound::Number => dtype.is_numeric(),
+            DTypeBound::Signed => dtype.is_float() || dtype.is_signed(),
+            DTypeBound::Unsigned => dtype.is_integer() && !dtype.is_signed(),
+        }
+    }
+
+    /// The bound that the language calls so.
+    pub fn from_name(name: &str) -> Option<DTypeBound> {
+        match name {
+            "float" => Some(DTypeBound::Float),
+            "int" => Some(DTypeBound::Int),
+            "number" => Some(DTypeBound::Number),
+            "signed" => Some(DTypeBound::Signed),
+            "unsigned" => Some(DTypeBound::Unsigned),
+            _ => None,
         }
     }
 }

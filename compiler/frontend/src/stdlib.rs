@@ -1,15 +1,17 @@
 //! The standard library, embedded.
 
 macro_rules! files {
-    ($($name:literal),+ $(,)?) => {
-        /// Names and texts, in the order of loading.
-        pub const FILES: &[(&str, &str)] = &[
+    ($(#[doc = $doc:literal])+ $list:ident: $($name:literal),+ $(,)?) => {
+        $(#[doc = $doc])+
+        pub const $list: &[(&str, &str)] = &[
             $( (concat!("std/", $name), include_str!(concat!("../../../stdlib/", $name))) ),+
         ];
     };
 }
 
 files![
+    /// Names and texts, in the order of loading.
+    FILES:
     "activations.aiai",
     "attention.aiai",
     "conv.aiai",
@@ -23,4 +25,11 @@ files![
     "prelude.aiai",
     "random.aiai",
     "schedules/cpu.aiai",
+];
+
+files![
+    /// The rules of the library, a family to a file. They are no part of programs.
+    RULES:
+    "rules/algebra.aiai",
+    "rules/functions.aiai",
 ];

@@ -136,7 +136,8 @@ impl<'p> Elaborator<'p> {
             }
             let arg = match generic.bound.map(|b| b.name.as_str()) {
                 Some("module") => GArg::Ty(self.stand_in()),
-                Some("int") => GArg::DType(DType::I32),
+                Some("int" | "signed") => GArg::DType(DType::I32),
+                Some("unsigned") => GArg::DType(DType::U32),
                 Some(_) => GArg::DType(DType::F32),
                 None if generic.pack => GArg::Pack(vec![
                     Dim::sym(format!("{name}0").as_str()),

@@ -6,7 +6,7 @@ use super::value::{GArg, Ty, Val};
 use crate::ast::{self, GenericArg, Param, TypeDim, TypeExpr, TypeKind};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
-use aiai_ir::{DType, Dim};
+use aiai_ir::{DType, DTypeBound, Dim};
 
 impl Elaborator<'_> {
     pub(super) fn bind_generics(
@@ -91,12 +91,8 @@ impl Elaborator<'_> {
             let Some(GArg::DType(dtype)) = env.bound.get(&param.name.name) else {
                 continue;
             };
-            let holds = match bound.name.as_str() {
-                "float" => dtype.is_float(),
-                "int" => !dtype.is_float() && *dtype != DType::Bool,
-                _ => true,
-            };
-            if holds {
+            let known = DTypeBound::from_name(bound.name.as_str());
+            if known.is_none_or(|known| known.holds(*dtype)) {
                 continue;
             }
             let is_of = |p: &Param| match &p.ty.kind {
@@ -115,10 +111,10 @@ impl Elaborator<'_> {
                 .related(param.span, "declared here")
                 .help(format!(
                     "convert it: `{}(...)`",
-                    if bound_name.as_str() == "int" {
-                        "i32"
-                    } else {
-                        "f32"
+                    match bound_name.as_str() {
+                        "int" | "signed" => "i32",
+                        "unsigned" => "u32",
+                        _ => "f32",
                     }
                 ));
             self.report(diagnostic);

@@ -85,6 +85,7 @@ impl Elaborator<'_> {
     /// Checks every rule among the items on one instance of it: the first that elaborates.
     pub(crate) fn check_rules(&mut self, items: &[Item]) {
         for (family, rule) in rules_in(items) {
+            self.check_bounds(&rule.generics);
             let info = self.info(family, rule);
             let instances = info.instances(1..=1, &[DType::F32, DType::I32], MOST_TRIED);
             let fits = |e: &mut Self, instance| e.quietly(|e| e.rule(rule, instance)).is_some();
@@ -118,11 +119,11 @@ impl Elaborator<'_> {
             loc: Some(self.sources.loc(rule.name.span)),
         };
         for generic in &rule.generics {
-            match generic.bound.map(|bound| bound.name.as_str()) {
-                Some("float") => info.dtypes.push((generic.name.name, DTypeBound::Float)),
-                Some("int") => info.dtypes.push((generic.name.name, DTypeBound::Int)),
-                Some(_) | None if generic.pack => info.packs.push(generic.name.name),
-                Some(_) | None => {}
+            let bound = generic.bound.map(|bound| bound.name.as_str());
+            match bound.and_then(DTypeBound::from_name) {
+                Some(bound) => info.dtypes.push((generic.name.name, bound)),
+                None if generic.pack => info.packs.push(generic.name.name),
+                None => {}
             }
         }
         for param in &rule.params {

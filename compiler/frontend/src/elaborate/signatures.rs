@@ -15,7 +15,7 @@ use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
 /// What a generic parameter can be declared as: an element type, or a module.
-const BOUNDS: &[&str] = &["float", "int", "module"];
+const BOUNDS: &[&str] = &["float", "int", "number", "signed", "unsigned", "module"];
 
 impl Elaborator<'_> {
     /// Checks the signatures of the items of a file.
@@ -70,7 +70,7 @@ impl Elaborator<'_> {
     }
 
     /// What stands behind the colon of a generic parameter is a bound.
-    fn check_bounds(&mut self, generics: &[GenericParam]) {
+    pub(super) fn check_bounds(&mut self, generics: &[GenericParam]) {
         for bound in generics.iter().filter_map(|generic| generic.bound) {
             let text = bound.name.as_str();
             if !BOUNDS.contains(&text) {
