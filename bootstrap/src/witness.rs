@@ -115,6 +115,23 @@ pub(crate) fn draw_all(
     random: &mut Random,
     kind: usize,
 ) -> Option<Vec<Array>> {
+    draw_within(function, sizes, params, random, (kind, MOST_ELEMENTS))
+}
+
+/// Plain numbers at the sizes that models run at. Dimensions without a size are 4.
+pub(crate) fn draw_large(function: &Function, sizes: &BTreeMap<Sym, i64>, random: &mut Random) -> Option<Vec<Array>> {
+    let mut all: BTreeMap<Sym, i64> = function.dims().into_iter().map(|sym| (sym, 4)).collect();
+    all.extend(sizes);
+    draw_within(function, &all, &[], random, (1, 1 << 24))
+}
+
+fn draw_within(
+    function: &Function,
+    sizes: &BTreeMap<Sym, i64>,
+    params: &[RuleParam],
+    random: &mut Random,
+    (kind, most): (usize, i64),
+) -> Option<Vec<Array>> {
     let mut made: Vec<Array> = Vec::new();
     for (at, ty) in function.param_types().iter().enumerate() {
         let mut shape = Vec::new();
@@ -123,7 +140,7 @@ pub(crate) fn draw_all(
             shape.push(usize::try_from(size).ok()?);
         }
         let count = shape.iter().try_fold(1i64, |a, &b| a.checked_mul(b as i64))?;
-        if count > MOST_ELEMENTS {
+        if count > most {
             return None;
         }
         let domain = params.get(at).and_then(|p| p.domain);

@@ -77,6 +77,10 @@ impl File {
                 ast::Item::Use(_) => "`use`: a file of rules stands alone",
                 ast::Item::Module(_) => "a module",
                 ast::Item::Schedule(_) => "a schedule",
+                ast::Item::Fuse(_) => "`fuse`, which is for another slot,",
+                ast::Item::Layout(_) => "`layout`, which is for another slot,",
+                ast::Item::Cost(_) => "`cost`, which is for another slot,",
+                ast::Item::Derivative(_) => "`derivative`, which is for another slot,",
                 ast::Item::Bench(_) => "a bench",
             };
             let line = self.program.sources.loc(item.span()).line;
@@ -108,6 +112,10 @@ impl File {
                 | ast::Item::Module(_)
                 | ast::Item::Fn(_)
                 | ast::Item::Schedule(_)
+                | ast::Item::Fuse(_)
+                | ast::Item::Layout(_)
+                | ast::Item::Cost(_)
+                | ast::Item::Derivative(_)
                 | ast::Item::Test(_)
                 | ast::Item::Prop(_)
                 | ast::Item::Bench(_) => {}
