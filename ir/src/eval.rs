@@ -22,7 +22,7 @@ pub use reduce::int_identity;
 mod scalar;
 mod vectors;
 
-pub use array::{Array, Data};
+pub use array::{Array, Data, round as round_to};
 pub use bound::compare;
 pub use loops::{Buffer, Element, KernelOperand, KernelTable, NoKernels};
 pub use philox::philox4x32;
@@ -36,6 +36,8 @@ pub struct Options<'a> {
     pub max_steps: u64,
     /// Mode `bound`: beside every value how far another correct executor may be from it.
     pub bound: bool,
+    /// Mode `bound`: what the distance is measured from.
+    pub against: Against,
     /// What micro-kernels mean, by name.
     pub kernels: &'a dyn KernelTable,
 }
@@ -46,9 +48,22 @@ impl Default for Options<'_> {
             max_elements: 1 << 28,
             max_steps: 1 << 40,
             bound: false,
+            against: Against::Executors,
             kernels: &NoKernels,
         }
     }
+}
+
+/// What the errors of mode `bound` say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// How far another correct executor of the same program may be.
+    Executors,
+    /// How far the result over the real numbers may be, so that two programs can be held against each
+    /// other: an integer may be rounded when it becomes a float, and what is computed without rounding has no error.
+    Reals,
+    /// The same, as though nothing underflowed: a result that underflow has spoilt lies outside.
+    RealsWithoutUnderflow,
 }
 
 /// Why a run stopped.
@@ -103,6 +118,29 @@ pub fn run(module: &Module, name: Sym, args: &[Array], options: &Options) -> Res
     };
     machine.call(function, args.to_vec(), &HashMap::new())
 }
+
+/// Runs a function that calls no others; dimensions that no shape binds are those of `dims`.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_function(
+    function: &Function,
+    args: &[Array],
+    dims: &HashMap<Sym, i64>,
+    options: &Options,
+) -> Result<Vec<Array>> {
+    let mut machine = Machine {
+        module: &NOTHING,
+        options,
+        steps: 0,
+    };
+    machine.call(function, args.to_vec(), dims)
+}
+
+/// A module without functions.
+static NOTHING: Module = Module {
+    functions: std::collections::BTreeMap::new(),
+};
 
 struct Machine<'a> {
     module: &'a Module,

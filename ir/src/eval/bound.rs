@@ -10,7 +10,7 @@ use super::array::{Array, Data, strides};
 use super::contract::contract;
 use super::movement;
 use super::reduce::reduce;
-use super::{EvalError, Frame, Machine, Result};
+use super::{Against, EvalError, Frame, Machine, Result};
 use crate::module::OpNode;
 use crate::{DType, Op, ReduceKind, ScatterKind};
 
@@ -22,19 +22,26 @@ struct Precision {
     unit: f64,
     least: f64,
     greatest: f64,
+    /// The least positive number, whether or not it counts as an error.
+    tiny: f64,
+    /// Whether errors are distances from the result over the reals.
+    reals: bool,
 }
 
-fn precision(dtype: DType) -> Precision {
+fn precision(dtype: DType, against: Against) -> Precision {
     let (unit, least, greatest) = match dtype {
         DType::F16 => (2f64.powi(-11), 2f64.powi(-24), 65504.0),
         DType::BF16 => (2f64.powi(-8), 2f64.powi(-133), 3.389_531_389_251_535_5e38),
         DType::F32 => (2f64.powi(-24), 2f64.powi(-149), f64::from(f32::MAX)),
         _ => (2f64.powi(-53), 5e-324, f64::MAX),
     };
+    let underflows = against != Against::RealsWithoutUnderflow;
     Precision {
         unit,
-        least,
+        least: if underflows { least } else { 0.0 },
         greatest,
+        tiny: least,
+        reals: against != Against::Executors,
     }
 }
 
@@ -122,16 +129,21 @@ impl Machine<'_> {
         x: &[Array],
         results: &mut [Array],
     ) -> Result<()> {
+        let against = self.options.against;
         match &node.op {
-            Op::Unary { kind } => elementwise::unary(*kind, &x[0], &mut results[0]),
-            Op::Binary { kind } => elementwise::binary(*kind, &x[0], &x[1], &mut results[0]),
+            Op::Unary { kind } => elementwise::unary(*kind, &x[0], &mut results[0], against),
+            Op::Binary { kind } => {
+                elementwise::binary(*kind, &x[0], &x[1], &mut results[0], against);
+            }
             Op::Compare { .. } => elementwise::compare(&x[0], &x[1], &mut results[0]),
             Op::Select => elementwise::select(&x[0], &x[1], &x[2], &mut results[0]),
-            Op::Cast { .. } => elementwise::cast(&x[0], &mut results[0]),
-            Op::Reduce { kind, axes, acc } => reduction(&x[0], *kind, axes, *acc, &mut results[0]),
+            Op::Cast { .. } => elementwise::cast(&x[0], &mut results[0], against),
+            Op::Reduce { kind, axes, acc } => {
+                reduction(&x[0], *kind, axes, (*acc, against), &mut results[0]);
+            }
             Op::ArgReduce { axis, .. } => arg_reduction(&x[0], *axis, &mut results[0]),
             Op::Sort { axis, .. } => sorting(&x[0], *axis, results),
-            Op::Scatter { axes, kind } => scattering(x, axes, *kind, &mut results[0])?,
+            Op::Scatter { axes, kind } => scattering(x, axes, (*kind, against), &mut results[0])?,
             Op::Contract {
                 space,
                 maps,
@@ -158,7 +170,7 @@ impl Machine<'_> {
                     without: sum(&without)?.to_f64(),
                     roundings: x.len() as f64,
                 };
-                parts.bound(*acc, x, &mut results[0]);
+                parts.bound((*acc, against), x, &mut results[0]);
             }
             _ => {}
         }
@@ -178,13 +190,23 @@ struct Sums {
 }
 
 impl Sums {
-    fn bound(&self, acc: DType, operands: &[Array], result: &mut Array) {
+    fn bound(&self, (acc, against): (DType, Against), operands: &[Array], result: &mut Array) {
         if !acc.is_float() {
             return unknown_where_any_is(operands, result);
         }
         let special = operands.iter().any(has_special);
-        let (wide, narrow) = (precision(acc), precision(result.dtype));
+        let (wide, narrow) = (precision(acc, against), precision(result.dtype, against));
+        // Every sum of the terms, in any order, is a multiple of this.
+        let step = if wide.reals {
+            operands.iter().map(step_of).product()
+        } else {
+            0.0
+        };
         let values = result.to_f64();
+        let exact = |i: usize| {
+            let fits = self.with[i] * wide.unit <= step && step >= wide.tiny;
+            fits && self.with[i] == self.without[i]
+        };
         let error = |(i, value): (usize, &f64)| {
             // Where nothing can overflow, infinities and NaN came in; they are the same in any order.
             let bounded = self.with[i] <= wide.greatest;
@@ -198,8 +220,10 @@ impl Sums {
             let n = self.terms[i] + self.roundings;
             let propagated = self.with[i] - self.without[i];
             let rounded = 2.0 * n * (wide.unit * self.with[i] + wide.least);
-            let rounded = if self.terms[i] == 0.0 { 0.0 } else { rounded };
-            let stored = if acc == result.dtype {
+            let none = self.terms[i] == 0.0 || exact(i);
+            let rounded = if none { 0.0 } else { rounded };
+            let held = exact(i) && value.abs() * narrow.unit <= step && step >= narrow.tiny;
+            let stored = if acc == result.dtype || held {
                 0.0
             } else {
                 narrow.rounding(0.5, *value)
@@ -226,7 +250,26 @@ fn unknown_where_any_is(operands: &[Array], result: &mut Array) {
     }
 }
 
-fn reduction(x: &Array, kind: ReduceKind, axes: &[usize], acc: DType, result: &mut Array) {
+/// A power of two that all finite elements are multiples of; not 0.
+fn step_of(x: &Array) -> f64 {
+    let mut step = f64::INFINITY;
+    for v in x.to_f64() {
+        if v != 0.0 && v.is_finite() {
+            let places = v.to_bits().trailing_zeros().min(52) as i32;
+            let exponent = ((v.to_bits() >> 52) & 0x7ff) as i32 - 1023;
+            step = step.min(2f64.powi((exponent - 52 + places).max(-1074)));
+        }
+    }
+    if step.is_finite() { step } else { 1.0 }
+}
+
+fn reduction(
+    x: &Array,
+    kind: ReduceKind,
+    axes: &[usize],
+    (acc, against): (DType, Against),
+    result: &mut Array,
+) {
     if !x.dtype.is_float() {
         return unknown_where_any_is(std::slice::from_ref(x), result);
     }
@@ -239,9 +282,9 @@ fn reduction(x: &Array, kind: ReduceKind, axes: &[usize], acc: DType, result: &m
                 without: sum(&magnitudes(x, false), ReduceKind::Sum),
                 roundings: 0.0,
             };
-            parts.bound(acc, std::slice::from_ref(x), result);
+            parts.bound((acc, against), std::slice::from_ref(x), result);
         }
-        ReduceKind::Prod => product(x, axes, acc, result),
+        ReduceKind::Prod => product(x, axes, (acc, against), result),
         ReduceKind::Max | ReduceKind::Min => {
             if x.error.is_none() {
                 return;
@@ -255,7 +298,7 @@ fn reduction(x: &Array, kind: ReduceKind, axes: &[usize], acc: DType, result: &m
 }
 
 /// A product in any order: what the errors add, the roundings, and what underflow loses.
-fn product(x: &Array, axes: &[usize], acc: DType, result: &mut Array) {
+fn product(x: &Array, axes: &[usize], (acc, against): (DType, Against), result: &mut Array) {
     let all = |x: &Array, kind: ReduceKind| reduce(x, kind, axes, DType::F64).to_f64();
     let count = all(&plain(x.shape.clone(), vec![1.0; x.len()]), ReduceKind::Sum);
     let with = magnitudes(x, true);
@@ -266,7 +309,7 @@ fn product(x: &Array, axes: &[usize], acc: DType, result: &mut Array) {
     let above_one = with.to_f64().iter().map(|v| v.max(1.0)).collect();
     let largest = all(&plain(x.shape.clone(), above_one), ReduceKind::Prod);
     let special = has_special(x);
-    let (wide, narrow) = (precision(acc), precision(result.dtype));
+    let (wide, narrow) = (precision(acc, against), precision(result.dtype, against));
     let values = result.to_f64();
     let error = |(i, value): (usize, &f64)| {
         if special || !value.is_finite() || largest[i] > wide.greatest {
@@ -332,7 +375,12 @@ fn sorting(keys: &Array, axis: usize, results: &mut [Array]) {
     results[0].error = Some(widest);
 }
 
-fn scattering(x: &[Array], axes: &[usize], kind: ScatterKind, result: &mut Array) -> Result<()> {
+fn scattering(
+    x: &[Array],
+    axes: &[usize],
+    (kind, against): (ScatterKind, Against),
+    result: &mut Array,
+) -> Result<()> {
     let (base, updates) = (&x[0], &x[x.len() - 1]);
     if kind == ScatterKind::Set {
         return Ok(());
@@ -363,7 +411,11 @@ fn scattering(x: &[Array], axes: &[usize], kind: ScatterKind, result: &mut Array
         without: parts(&|a| magnitudes(a, false), ScatterKind::Add)?,
         roundings: 0.0,
     };
-    sums.bound(base.dtype, &[base.clone(), updates.clone()], result);
+    sums.bound(
+        (base.dtype, against),
+        &[base.clone(), updates.clone()],
+        result,
+    );
     Ok(())
 }
 

@@ -2,3 +2,7 @@
 //!
 //! Works on instances of rules ([`aiai_ir::Rule`]) whose sides hold primitives only; does no input or output but
 //! for the solver, which is a process of its own.
+
+pub mod test;
+
+pub use test::{Counterexample, TestOptions, TestReport, test};

@@ -2,7 +2,7 @@
 
 use super::super::array::{Array, Data, round};
 use super::super::scalar::{float1, float2};
-use super::precision;
+use super::{Against, precision};
 use crate::{BinaryKind, DType, UnaryKind};
 
 const UNKNOWN: f64 = f64::INFINITY;
@@ -17,11 +17,11 @@ fn known(error: f64) -> f64 {
     if error > 0.0 { UNKNOWN } else { 0.0 }
 }
 
-pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array) {
+pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array, against: Against) {
     let Data::Float(values) = &x.data else {
         return set(result, |i| known(x.error_at(i)));
     };
-    let p = precision(x.dtype);
+    let p = precision(x.dtype, against);
     let outcomes = result.to_f64();
     set(result, |i| {
         let (value, error, outcome) = (values[i], x.error_at(i), outcomes[i]);
@@ -43,6 +43,9 @@ pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array) {
         if matches!(kind, UnaryKind::Neg | UnaryKind::Abs) {
             return error;
         }
+        if p.reals && error == 0.0 && exact1(kind, value, outcome) {
+            return 0.0;
+        }
         let (low, high) = (float1(kind, value - error), float1(kind, value + error));
         if decides {
             return if low == high && value.is_finite() {
@@ -54,7 +57,8 @@ pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array) {
         if !outcome.is_finite() {
             // A pole or the end of a domain, exactly; or an overflow.
             let edge = float1(kind, value);
-            return if error == 0.0 && !edge.is_finite() {
+            let overflows = matches!(kind, UnaryKind::Exp | UnaryKind::Expm1);
+            return if error == 0.0 && !edge.is_finite() && !(p.reals && overflows) {
                 0.0
             } else {
                 UNKNOWN
@@ -71,11 +75,70 @@ pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array) {
     });
 }
 
-pub fn binary(kind: BinaryKind, a: &Array, b: &Array, result: &mut Array) {
+/// Whether the function of this value is this, without rounding.
+fn exact1(kind: UnaryKind, x: f64, outcome: f64) -> bool {
+    match kind {
+        UnaryKind::Sqrt => outcome.is_finite() && outcome.mul_add(outcome, -x) == 0.0,
+        UnaryKind::Rsqrt => {
+            let square = outcome * outcome;
+            let whole = outcome.mul_add(outcome, -square) == 0.0;
+            whole && square.mul_add(x, -1.0) == 0.0
+        }
+        UnaryKind::Log => x == 1.0,
+        UnaryKind::Exp
+        | UnaryKind::Expm1
+        | UnaryKind::Log1p
+        | UnaryKind::Tanh
+        | UnaryKind::Sin
+        | UnaryKind::Cos
+        | UnaryKind::Erf => x == 0.0,
+        UnaryKind::Neg
+        | UnaryKind::Abs
+        | UnaryKind::Sign
+        | UnaryKind::Floor
+        | UnaryKind::Ceil
+        | UnaryKind::Round
+        | UnaryKind::Not
+        | UnaryKind::IsNan
+        | UnaryKind::IsFinite => true,
+    }
+}
+
+/// Above it what f64 loses of a product is itself an f64.
+const TINY: f64 = 1e-270;
+
+/// Whether the outcome is the function of these values, without rounding.
+fn exact2(kind: BinaryKind, x: f64, y: f64, outcome: f64) -> bool {
+    match kind {
+        BinaryKind::Add => exact_sum(x, y, outcome),
+        BinaryKind::Sub => exact_sum(x, -y, outcome),
+        BinaryKind::Mul if x == 0.0 || y == 0.0 => true,
+        BinaryKind::Mul => outcome.abs() > TINY && x.mul_add(y, -outcome) == 0.0,
+        BinaryKind::Div if x == 0.0 => true,
+        BinaryKind::Div => x.abs() > TINY && outcome.mul_add(y, -x) == 0.0,
+        BinaryKind::Max | BinaryKind::Min => true,
+        BinaryKind::Rem
+        | BinaryKind::Pow
+        | BinaryKind::And
+        | BinaryKind::Or
+        | BinaryKind::Xor
+        | BinaryKind::Shl
+        | BinaryKind::Shr => false,
+    }
+}
+
+/// The rounding error of a sum, by the algorithm of Knuth, is 0.
+fn exact_sum(x: f64, y: f64, outcome: f64) -> bool {
+    let sum = x + y;
+    let part = sum - x;
+    sum == outcome && (x - (sum - part)) + (y - part) == 0.0
+}
+
+pub fn binary(kind: BinaryKind, a: &Array, b: &Array, result: &mut Array, against: Against) {
     let (Data::Float(x), Data::Float(y)) = (&a.data, &b.data) else {
         return set(result, |i| known(a.error_at(i).max(b.error_at(i))));
     };
-    let p = precision(a.dtype);
+    let p = precision(a.dtype, against);
     let outcomes = result.to_f64();
     set(result, |i| {
         let (ea, eb, r) = (a.error_at(i), b.error_at(i), outcomes[i]);
@@ -91,7 +154,18 @@ pub fn binary(kind: BinaryKind, a: &Array, b: &Array, result: &mut Array) {
             // Exact operands give this infinity or NaN without rounding, or overflow near the edge.
             let unrounded = float2(kind, x, y);
             let certain = ea == 0.0 && eb == 0.0 && !unrounded.is_finite();
+            // Finite operands have an infinite result at a pole, or one that is too large for f64.
+            let pole = match kind {
+                BinaryKind::Div => y == 0.0,
+                BinaryKind::Pow => x == 0.0,
+                _ => false,
+            };
+            let overflows = x.is_finite() && y.is_finite() && !pole && !r.is_nan();
+            let certain = certain && !(p.reals && overflows);
             return if certain { 0.0 } else { UNKNOWN };
+        }
+        if p.reals && ea == 0.0 && eb == 0.0 && exact2(kind, x, y, r) {
+            return 0.0;
         }
         let propagated = match kind {
             BinaryKind::Add | BinaryKind::Sub => ea + eb,
@@ -154,11 +228,11 @@ pub fn select(condition: &Array, a: &Array, b: &Array, result: &mut Array) {
     });
 }
 
-pub fn cast(x: &Array, result: &mut Array) {
+pub fn cast(x: &Array, result: &mut Array, against: Against) {
     let (from, to) = (x.dtype, result.dtype);
     let (values, outcomes) = (x.to_f64(), result.to_f64());
     let narrows = from.is_float() && to.is_float() && narrower(to, from);
-    let p = precision(to);
+    let p = precision(to, against);
     let range = |value: f64| Array::from_literal(&crate::Literal::f64(to, value)).to_f64()[0];
     set(result, |i| {
         let error = x.error_at(i);
@@ -180,10 +254,12 @@ pub fn cast(x: &Array, result: &mut Array) {
         if error == UNKNOWN || (error > 0.0 && !outcomes[i].is_finite()) {
             return UNKNOWN;
         }
-        if !outcomes[i].is_finite() || (error == 0.0 && round(to, values[i]) == values[i]) {
+        let whole = from.is_float() || values[i].abs() < 2f64.powi(53);
+        if !outcomes[i].is_finite() || (error == 0.0 && whole && round(to, values[i]) == values[i])
+        {
             return 0.0;
         }
-        let rounding = if narrows || error > 0.0 {
+        let rounding = if narrows || error > 0.0 || p.reals {
             p.rounding(0.5, outcomes[i])
         } else {
             0.0
@@ -204,7 +280,7 @@ mod tests {
         let mut x = Array::floats(DType::F32, vec![1], [value]);
         x.error = Some(vec![error]);
         let mut result = Array::floats(DType::F32, vec![1], [float1(kind, value)]);
-        unary(kind, &x, &mut result);
+        unary(kind, &x, &mut result, Against::Executors);
         result.error_at(0)
     }
 

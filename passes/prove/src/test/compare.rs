@@ -1,0 +1,587 @@
+//! Judges one set of arguments: runs both sides on the evaluator and holds their results against the class.
+//!
+//! What each class claims is in DESIGN section 5 and docs/numerics.md. Nothing is called different that a correct
+//! executor could compute: where the evaluator does not know, an element is undecided.
+
+use aiai_ir::eval::{self, Against, Array, Data, EvalError, Options};
+use aiai_ir::{DType, FloatClass, Function, Rule};
+
+use super::sizes::Sizes;
+use super::twin::{self, Twin};
+use super::values::{limits, working_range};
+
+/// What came of one set of arguments.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The sides agree; so many elements were compared, so many not decided.
+    Agree {
+        compared: usize,
+        undecided: usize,
+    },
+    /// Nothing could be decided.
+    Undecided,
+    /// The left side stops with an error: the right side may do anything.
+    LeftStops,
+    /// Nothing is claimed of such arguments, or they are beyond the limits.
+    Unfit,
+    Differ(Difference),
+}
+
+/// A difference that the class does not allow.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub why: String,
+    /// The results that differ; the right one is empty where the right side stops.
+    pub left: Array,
+    pub right: Array,
+    /// Whether one case convicts. Otherwise it must show again on fresh arguments.
+    pub firm: bool,
+}
+
+/// A rule with what is needed to judge it, made once.
+pub struct Judge<'a> {
+    pub rule: &'a Rule,
+    wide: Option<(Twin, Twin)>,
+    budget: Option<Function>,
+    floats: bool,
+    max_elements: usize,
+    max_steps: u64,
+}
+
+/// What the arguments of class `real` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum World {
+    /// 0 or in the working range.
+    Ranged,
+    /// NaN or infinities among them.
+    Special,
+    /// Others: nothing is claimed.
+    Beyond,
+}
+
+type Outcome = Result<Vec<Array>, EvalError>;
+
+impl<'a> Judge<'a> {
+    pub fn new(rule: &'a Rule, max_elements: usize, max_steps: u64) -> Judge<'a> {
+        let mut dtypes = (0..rule.lhs.value_count() as u32)
+            .map(|v| rule.lhs.ty(aiai_ir::Value(v)).dtype())
+            .chain(
+                (0..rule.rhs.value_count() as u32).map(|v| rule.rhs.ty(aiai_ir::Value(v)).dtype()),
+            );
+        let floats = dtypes.any(DType::is_float);
+        let exact = rule.class == FloatClass::Exact || !floats;
+        Judge {
+            rule,
+            wide: if exact { None } else { twin::wide(rule) },
+            budget: if exact { None } else { twin::budget(rule) },
+            floats,
+            max_elements,
+            max_steps,
+        }
+    }
+
+    fn run(
+        &self,
+        function: &Function,
+        inputs: &[Array],
+        sizes: &Sizes,
+        against: Option<Against>,
+    ) -> Outcome {
+        let options = Options {
+            max_elements: self.max_elements,
+            max_steps: self.max_steps,
+            bound: against.is_some(),
+            against: against.unwrap_or(Against::Executors),
+            ..Options::default()
+        };
+        eval::run_function(function, inputs, sizes, &options)
+    }
+
+    fn run_wide(&self, twin: &Twin, inputs: &[Array], sizes: &Sizes) -> Option<Vec<Array>> {
+        let inputs = inputs.iter().map(|x| twin::convert(x, DType::F64));
+        let all: Vec<Array> = inputs.chain(twin.constants.iter().cloned()).collect();
+        self.run(&twin.function, &all, sizes, Some(Against::Reals))
+            .ok()
+    }
+
+    pub fn judge(&self, inputs: &[Array], sizes: &Sizes) -> Verdict {
+        if !self.floats {
+            return self.exact(inputs, sizes);
+        }
+        match self.rule.class {
+            FloatClass::Exact => self.exact(inputs, sizes),
+            FloatClass::Real { finite } => self.real(inputs, sizes, finite),
+            FloatClass::Approx { ulp } => self.approx(inputs, sizes, ulp),
+        }
+    }
+
+    /// Runs both sides; the verdict where one of them stops.
+    fn both(
+        &self,
+        inputs: &[Array],
+        sizes: &Sizes,
+        modes: (Option<Against>, Option<Against>),
+    ) -> Result<(Vec<Array>, Vec<Array>), Verdict> {
+        let left = self
+            .run(&self.rule.lhs, inputs, sizes, modes.0)
+            .map_err(|e| match (e.undecided, beyond(&e)) {
+                (true, _) => Verdict::Undecided,
+                (_, true) => Verdict::Unfit,
+                _ => Verdict::LeftStops,
+            })?;
+        let right = self
+            .run(&self.rule.rhs, inputs, sizes, modes.1)
+            .map_err(|e| {
+                if e.undecided {
+                    return Verdict::Undecided;
+                }
+                if e.message.contains("too large") || e.message.contains("too many steps") {
+                    return Verdict::Unfit;
+                }
+                Verdict::Differ(Difference {
+                    why: format!("the right side stops, the left does not: {}", e.message),
+                    left: left[0].clone(),
+                    right: Array::floats(DType::F64, vec![0], []),
+                    firm: true,
+                })
+            })?;
+        if left.len() != right.len() {
+            return Err(Verdict::Unfit);
+        }
+        Ok((left, right))
+    }
+
+    /// Every bit is compared, NaN payloads aside.
+    fn exact(&self, inputs: &[Array], sizes: &Sizes) -> Verdict {
+        let (left, right) = match self.both(inputs, sizes, (None, None)) {
+            Ok(both) => both,
+            Err(verdict) => return verdict,
+        };
+        let mut compared = 0;
+        for (l, r) in left.iter().zip(&right) {
+            if l.shape != r.shape || l.dtype != r.dtype {
+                return differ(l, r, "the results are of different types".into(), true);
+            }
+            if let Some(at) = first_other_bits(l, r) {
+                let why = format!(
+                    "element {at}: {} on the left, {} on the right",
+                    shown(l, at),
+                    shown(r, at)
+                );
+                return differ(l, r, why, true);
+            }
+            compared += l.len();
+        }
+        Verdict::Agree {
+            compared,
+            undecided: 0,
+        }
+    }
+
+    fn world(&self, inputs: &[Array]) -> World {
+        let mut world = World::Ranged;
+        for x in inputs {
+            let Data::Float(values) = &x.data else {
+                continue;
+            };
+            let (low, high) = working_range(x.dtype);
+            for v in values {
+                if !v.is_finite() {
+                    world = World::Special;
+                } else if *v != 0.0 && !(low..=high).contains(&v.abs()) {
+                    return World::Beyond;
+                }
+            }
+        }
+        world
+    }
+
+    fn real(&self, inputs: &[Array], sizes: &Sizes, finite: bool) -> Verdict {
+        let world = self.world(inputs);
+        if world == World::Beyond || (world == World::Special && finite) {
+            return Verdict::Unfit;
+        }
+        let modes = (Some(Against::Reals), Some(Against::RealsWithoutUnderflow));
+        let (left, right) = match self.both(inputs, sizes, modes) {
+            Ok(both) => both,
+            Err(verdict) => return verdict,
+        };
+        let wide = self.wide.as_ref().and_then(|(l, r)| {
+            Some((
+                self.run_wide(l, inputs, sizes)?,
+                self.run_wide(r, inputs, sizes)?,
+            ))
+        });
+        let budget = match &self.budget {
+            None => None,
+            Some(f) => match self.run(f, inputs, sizes, modes.1) {
+                Ok(results) => Some(results),
+                Err(_) => return Verdict::Undecided,
+            },
+        };
+        let large = inputs
+            .iter()
+            .any(|x| x.dtype.is_float() && x.to_f64().iter().any(|v| v.abs() > 64.0));
+        let mut tally = Tally::default();
+        for k in 0..left.len() {
+            let (l, r) = (&left[k], &right[k]);
+            if l.shape != r.shape || l.dtype != r.dtype {
+                return differ(l, r, "the results are of different types".into(), true);
+            }
+            let view = View {
+                left: l,
+                right: r,
+                budget: budget.as_ref().map_or(r, |b| &b[k]),
+                wide: wide.as_ref().map(|(a, b)| (&a[k], &b[k])),
+                large,
+                has_wide: self.wide.is_some(),
+            };
+            for at in 0..l.len() {
+                let finding = match world {
+                    World::Special => view.special(at),
+                    World::Ranged | World::Beyond => view.ranged(at),
+                };
+                if let Some(verdict) = tally.note(finding, l, r) {
+                    return verdict;
+                }
+            }
+        }
+        tally.verdict()
+    }
+
+    fn approx(&self, inputs: &[Array], sizes: &Sizes, ulps: f64) -> Verdict {
+        let mode = self.wide.is_none().then_some(Against::Reals);
+        let (left, right) = match self.both(inputs, sizes, (mode, None)) {
+            Ok(both) => both,
+            Err(verdict) => return verdict,
+        };
+        let wide = match &self.wide {
+            Some((twin, _)) => match self.run_wide(twin, inputs, sizes) {
+                Some(wide) => wide,
+                None => return Verdict::Undecided,
+            },
+            None => left.clone(),
+        };
+        let mut tally = Tally::default();
+        for ((l, r), w) in left.iter().zip(&right).zip(&wide) {
+            if l.shape != r.shape || l.dtype != r.dtype {
+                return differ(l, r, "the results are of different types".into(), true);
+            }
+            for at in 0..l.len() {
+                if let Some(verdict) = tally.note(near(l, r, w, at, ulps), l, r) {
+                    return verdict;
+                }
+            }
+        }
+        tally.verdict()
+    }
+}
+
+fn beyond(e: &EvalError) -> bool {
+    e.bad_input || e.message.contains("too many steps")
+}
+
+fn differ(left: &Array, right: &Array, why: String, firm: bool) -> Verdict {
+    Verdict::Differ(Difference {
+        why,
+        left: left.clone(),
+        right: right.clone(),
+        firm,
+    })
+}
+
+/// What was found of one element.
+enum Finding {
+    Same,
+    Unknown,
+    /// Beyond what is allowed, and why; whether that convicts at once.
+    Other(String, bool),
+}
+
+#[derive(Default)]
+struct Tally {
+    compared: usize,
+    undecided: usize,
+    suspect: Option<Difference>,
+}
+
+impl Tally {
+    /// The verdict, where this element settles it.
+    fn note(&mut self, finding: Finding, left: &Array, right: &Array) -> Option<Verdict> {
+        match finding {
+            Finding::Same => self.compared += 1,
+            Finding::Unknown => self.undecided += 1,
+            Finding::Other(why, true) => return Some(differ(left, right, why, true)),
+            Finding::Other(why, false) => {
+                if self.suspect.is_none()
+                    && let Verdict::Differ(found) = differ(left, right, why, false)
+                {
+                    self.suspect = Some(found);
+                }
+            }
+        }
+        None
+    }
+
+    fn verdict(self) -> Verdict {
+        match self.suspect {
+            Some(difference) => Verdict::Differ(difference),
+            None if self.compared == 0 && self.undecided > 0 => Verdict::Undecided,
+            None => Verdict::Agree {
+                compared: self.compared,
+                undecided: self.undecided,
+            },
+        }
+    }
+}
+
+/// One result of both sides with what bounds it.
+struct View<'v> {
+    left: &'v Array,
+    right: &'v Array,
+    /// What the right side may be off by.
+    budget: &'v Array,
+    wide: Option<(&'v Array, &'v Array)>,
+    /// Some input is above 64.
+    large: bool,
+    has_wide: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nan,
+    Plus,
+    Minus,
+    Finite,
+}
+
+fn kind(x: f64) -> Kind {
+    if x.is_nan() {
+        Kind::Nan
+    } else if x.is_finite() {
+        Kind::Finite
+    } else if x > 0.0 {
+        Kind::Plus
+    } else {
+        Kind::Minus
+    }
+}
+
+impl View<'_> {
+    /// Integers and booleans: the same, where both are known.
+    fn discrete(&self, at: usize) -> Finding {
+        if self.left.error_at(at) > 0.0 || self.right.error_at(at) > 0.0 {
+            return Finding::Unknown;
+        }
+        if self.left.as_ints()[at] == self.right.as_ints()[at] {
+            return Finding::Same;
+        }
+        Finding::Other(self.told(at, "they are exact"), true)
+    }
+
+    fn told(&self, at: usize, why: &str) -> String {
+        let (l, r) = (shown(self.left, at), shown(self.right, at));
+        format!("element {at}: {l} on the left, {r} on the right; {why}")
+    }
+
+    /// NaN or infinite inputs: the class of the value must be the same.
+    fn special(&self, at: usize) -> Finding {
+        let (Data::Float(l), Data::Float(r)) = (&self.left.data, &self.right.data) else {
+            return self.discrete(at);
+        };
+        let (l, r) = (l[at], r[at]);
+        let (wl, wr) = match self.wide {
+            Some((a, b)) => (float(a, at), float(b, at)),
+            None if self.has_wide => return Finding::Unknown,
+            None => (l, r),
+        };
+        // What overflows or underflows on the way tells nothing.
+        if kind(l) != kind(wl) || kind(r) != kind(wr) {
+            return Finding::Unknown;
+        }
+        if kind(l) == kind(r) {
+            return Finding::Same;
+        }
+        if self.large && self.wide.is_none() {
+            return Finding::Unknown;
+        }
+        // The sign of a zero may decide which infinity, or whether NaN: only what other arguments show too counts.
+        let firm = l.is_finite() != r.is_finite();
+        let why = "the class of the value differs for NaN or infinite inputs";
+        Finding::Other(self.told(at, why), firm)
+    }
+
+    /// Inputs of the working range: within the bound, and no overflow that the left side does not have.
+    fn ranged(&self, at: usize) -> Finding {
+        let (Data::Float(l), Data::Float(r)) = (&self.left.data, &self.right.data) else {
+            return self.discrete(at);
+        };
+        let (l, r) = (l[at], r[at]);
+        let el = self.left.error_at(at);
+        if !l.is_finite() {
+            return self.undefined(at, l, r, el);
+        }
+        if !r.is_finite() {
+            let lost = el.is_finite() && l.abs() + el < limits(self.left.dtype).2;
+            return match lost {
+                true => Finding::Other(
+                    self.told(at, "it overflows or is undefined on the right alone"),
+                    true,
+                ),
+                false => Finding::Unknown,
+            };
+        }
+        let mut decided = false;
+        if let Some((a, b)) = self.wide {
+            let (ea, eb) = (a.error_at(at), b.error_at(at));
+            let apart = (float(a, at) - float(b, at)).abs();
+            if ea.is_finite() && eb.is_finite() && apart.is_finite() {
+                decided = true;
+                if apart > ea + eb {
+                    let why = format!("over the real numbers they are {apart:.3e} apart");
+                    return Finding::Other(self.told(at, &why), true);
+                }
+            }
+        }
+        let eb = self.budget.error_at(at);
+        if el.is_finite() && eb.is_finite() {
+            decided = true;
+            let (distance, least) = ((l - r).abs(), limits(self.left.dtype).0);
+            let allowed = el + eb;
+            if distance > allowed + 2.0 * least || (allowed == 0.0 && distance > 0.0) {
+                let why = format!("they are {distance:.3e} apart, {allowed:.3e} is allowed");
+                return Finding::Other(self.told(at, &why), true);
+            }
+            // Bounds count the roundings of two executors: more than half of them is no accident.
+            if distance > 0.5 * allowed + 2.0 * least {
+                let why = format!(
+                    "they are {distance:.3e} apart, {:.3e} is likely",
+                    0.5 * allowed
+                );
+                return Finding::Other(self.told(at, &why), false);
+            }
+        }
+        if decided {
+            Finding::Same
+        } else {
+            Finding::Unknown
+        }
+    }
+
+    /// The left side is NaN or infinite for finite inputs: at a pole or outside of a domain, where the
+    /// right side may not be finite either, or because it overflows, where the right side may do anything.
+    fn undefined(&self, at: usize, l: f64, r: f64, el: f64) -> Finding {
+        let known = match self.wide {
+            Some((a, _)) => !float(a, at).is_finite() && (el == 0.0 || a.error_at(at) == 0.0),
+            None => !self.has_wide && el == 0.0,
+        };
+        if !known {
+            return Finding::Unknown;
+        }
+        match r.is_finite() {
+            false => Finding::Same,
+            true => {
+                let what = if l.is_nan() { "NaN" } else { "infinite" };
+                let why =
+                    format!("the left side is {what} for finite inputs, the right side is not");
+                Finding::Other(self.told(at, &why), true)
+            }
+        }
+    }
+}
+
+fn float(x: &Array, at: usize) -> f64 {
+    match &x.data {
+        Data::Float(v) => v[at],
+        Data::Int(v) => v[at] as f64,
+    }
+}
+
+/// Whether an element is within so many ulp of the correctly rounded result, or of what the left side gives.
+fn near(l: &Array, r: &Array, wide: &Array, at: usize, ulps: f64) -> Finding {
+    let told = |why: &str| {
+        let (l, r) = (shown(l, at), shown(r, at));
+        Finding::Other(
+            format!("element {at}: {l} on the left, {r} on the right; {why}"),
+            true,
+        )
+    };
+    if !l.dtype.is_float() {
+        if wide.error_at(at) > 0.0 {
+            return Finding::Unknown;
+        }
+        return match l.as_ints()[at] == r.as_ints()[at] {
+            true => Finding::Same,
+            false => told("they are exact"),
+        };
+    }
+    let (a, b, w, error) = (
+        float(l, at),
+        float(r, at),
+        float(wide, at),
+        wide.error_at(at),
+    );
+    if a.to_bits() == b.to_bits() || (kind(a) == kind(b) && kind(a) != Kind::Finite) {
+        return Finding::Same;
+    }
+    if a.is_finite() && b.is_finite() && (a - b).abs() <= ulps * ulp(l.dtype, a) {
+        return Finding::Same;
+    }
+    if error == f64::INFINITY {
+        return Finding::Unknown;
+    }
+    let rounded = eval::round_to(l.dtype, w);
+    if kind(rounded) != Kind::Finite || !b.is_finite() {
+        // At the edge of overflow both are right.
+        let greatest = limits(l.dtype).2;
+        let edge = greatest - (ulps + 1.0) * ulp(l.dtype, greatest);
+        let close = w.abs() + error >= edge && b.abs() >= edge && w.signum() == b.signum();
+        return match kind(rounded) == kind(b) || close {
+            true => Finding::Same,
+            false => told("the class of the value differs"),
+        };
+    }
+    let distance = (b - w).abs() - error;
+    let unit = ulp(l.dtype, rounded);
+    if distance <= (ulps + 0.5) * unit {
+        return Finding::Same;
+    }
+    told(&format!(
+        "{:.1} ulp from the exact result {w:e}, {ulps} are allowed",
+        distance / unit
+    ))
+}
+
+/// The distance of neighbouring numbers of the dtype at x.
+pub fn ulp(dtype: DType, x: f64) -> f64 {
+    let (least, normal, _) = limits(dtype);
+    let u = dtype.unit_roundoff().unwrap_or(0.0);
+    if x.abs() < normal {
+        return least;
+    }
+    let exponent = ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023;
+    2f64.powi(exponent) * 2.0 * u
+}
+
+/// The first element whose bits differ.
+pub fn first_other_bits(left: &Array, right: &Array) -> Option<usize> {
+    match (&left.data, &right.data) {
+        (Data::Float(l), Data::Float(r)) => (0..l.len())
+            .find(|&at| l[at].to_bits() != r[at].to_bits() && !(l[at].is_nan() && r[at].is_nan())),
+        _ => {
+            let (l, r) = (left.as_ints(), right.as_ints());
+            (0..l.len()).find(|&at| l[at] != r[at])
+        }
+    }
+}
+
+/// An element for a person.
+pub fn shown(x: &Array, at: usize) -> String {
+    match &x.data {
+        Data::Float(v) if x.dtype == DType::F32 => format!("{:?}", v[at] as f32),
+        Data::Float(v) => format!("{:?}", v[at]),
+        Data::Int(v) if x.dtype == DType::Bool => (v[at] != 0).to_string(),
+        Data::Int(v) if x.dtype == DType::U64 => (v[at] as u64).to_string(),
+        Data::Int(v) => v[at].to_string(),
+    }
+}
