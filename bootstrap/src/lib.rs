@@ -6,5 +6,7 @@
 pub mod gate;
 pub mod mutate;
 pub mod random;
+pub mod selftest;
+pub mod stages;
 pub mod witness;
 pub mod worker;

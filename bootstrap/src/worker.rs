@@ -20,7 +20,8 @@ pub use confine::{Bounds, ConfineError, Role, confine};
 pub use frame::{Reply, Request, receive, send};
 pub use serve::{become_solver, serve};
 
-use crate::gate::{Report, Setup, Task};
+use crate::gate::{Options, Report, Setup, Task};
+use crate::selftest::{Extent, Found};
 
 /// How to start a worker.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ impl Worker {
             Reply::Ready => sent.map_err(failed).map(|()| worker),
             Reply::Unconfined(why) => Err(WorkerError::Unconfined(why)),
             Reply::Failed(why) => Err(WorkerError::Start(why)),
-            Reply::Solve { .. } | Reply::Judged(_) | Reply::Listed(_) => {
+            Reply::Solve { .. } | Reply::Judged(_) | Reply::Listed(_) | Reply::Mutated(_) => {
                 Err(WorkerError::Garbled("an answer to no question".to_owned()))
             }
         }
@@ -135,6 +136,18 @@ impl Worker {
         self.done += 1;
         match self.ask(&Request::Judge(Box::new(task.clone())))? {
             Reply::Judged(reports) if !reports.is_empty() => Ok(reports),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Mutants of the rule that a task names.
+    ///
+    /// # Errors
+    /// What the worker did instead.
+    pub fn mutants(&mut self, task: &Task, most: usize) -> Result<Vec<Found>, WorkerError> {
+        self.done += 1;
+        match self.ask(&Request::Mutate { task: Box::new(task.clone()), most })? {
+            Reply::Mutated(found) => Ok(found),
             other => Err(unexpected(&other)),
         }
     }
@@ -212,6 +225,7 @@ fn unexpected(reply: &Reply) -> WorkerError {
         Reply::Unconfined(_) => "unconfined",
         Reply::Solve { .. } => "a question",
         Reply::Judged(_) => "a verdict on nothing",
+        Reply::Mutated(_) => "mutants",
         Reply::Listed(_) => "a list",
         Reply::Failed(_) => "a failure",
     };
@@ -230,16 +244,83 @@ pub fn judge_all(
     jobs: usize,
     progress: &(dyn Fn(&[Report]) + Sync),
 ) -> Result<Vec<Vec<Report>>, WorkerError> {
+    let judge = |worker: &mut Worker, task: &Task| worker.judge(task);
+    let failed = |task: &Task, error: &WorkerError| vec![unjudged(task, error)];
+    each(launch, setup, (tasks, jobs), &judge, &failed, &|reports: &Vec<Report>| progress(reports))
+}
+
+/// Mutants of the rules that tasks name, by several workers. A rule whose worker fails has none.
+///
+/// # Errors
+/// Where no worker can be had on this machine.
+pub fn mutants_of(
+    launch: &Launch,
+    setup: &Setup,
+    tasks: &[Task],
+    extent: &Extent,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Vec<Found>, WorkerError> {
+    let find = |worker: &mut Worker, task: &Task| worker.mutants(task, extent.per_rule);
+    let none = |_: &Task, _: &WorkerError| Vec::new();
+    let found = each(launch, setup, (tasks, extent.jobs), &find, &none, &|_: &Vec<Found>| progress())?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// A task for every rule of some files; for a file that is none, one task that will say so.
+///
+/// # Errors
+/// Where no worker can be had on this machine.
+pub fn tasks_of(
+    launch: &Launch,
+    setup: &Setup,
+    files: &[(String, String)],
+    options: &Options,
+) -> Result<Vec<Task>, WorkerError> {
+    let mut worker: Option<Worker> = None;
+    let mut tasks = Vec::new();
+    for (file, text) in files {
+        let running = match &mut worker {
+            Some(running) => running,
+            None => worker.insert(Worker::start(launch, setup)?),
+        };
+        let task = |only| Task {
+            file: file.clone(),
+            text: text.clone(),
+            only,
+            options: options.clone(),
+        };
+        match running.list(file, text) {
+            Ok(Ok(names)) => tasks.extend(names.into_iter().map(|name| task(Some(vec![name])))),
+            Ok(Err(_)) => tasks.push(task(None)),
+            Err(e) if e.is_environment() => return Err(e),
+            Err(_) => {
+                worker = None;
+                tasks.push(task(None));
+            }
+        }
+    }
+    Ok(tasks)
+}
+
+/// Does something with every task on some workers, in order of the tasks.
+fn each<T: Send>(
+    launch: &Launch,
+    setup: &Setup,
+    (tasks, jobs): (&[Task], usize),
+    work: &(dyn Fn(&mut Worker, &Task) -> Result<T, WorkerError> + Sync),
+    failed: &(dyn Fn(&Task, &WorkerError) -> T + Sync),
+    progress: &(dyn Fn(&T) + Sync),
+) -> Result<Vec<T>, WorkerError> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..tasks.len()).collect());
-    let results: Mutex<Vec<Vec<Report>>> = Mutex::new(vec![Vec::new(); tasks.len()]);
+    let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
     let broken: Mutex<Option<WorkerError>> = Mutex::new(None);
     let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
-    let work = || {
+    let thread = || {
         let mut worker: Option<Worker> = None;
         while let Some(number) = next() {
             let task = &tasks[number];
-            let reports = match judge_on(&mut worker, launch, setup, task) {
-                Ok(reports) => reports,
+            let done = match on_one(&mut worker, launch, setup, |worker| work(worker, task)) {
+                Ok(done) => done,
                 Err(e) if e.is_environment() => {
                     if let (Ok(mut broken), Ok(mut queue)) = (broken.lock(), queue.lock()) {
                         *broken = Some(e);
@@ -247,17 +328,17 @@ pub fn judge_all(
                     }
                     return;
                 }
-                Err(e) => vec![unjudged(task, &e)],
+                Err(e) => failed(task, &e),
             };
-            progress(&reports);
+            progress(&done);
             if let Ok(mut results) = results.lock() {
-                results[number] = reports;
+                results.push((number, done));
             }
         }
     };
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
-            scope.spawn(work);
+            scope.spawn(thread);
         }
     });
     if let Ok(mut broken) = broken.lock()
@@ -265,15 +346,19 @@ pub fn judge_all(
     {
         return Err(error);
     }
-    results.into_inner().map_err(|_| WorkerError::Failed("a thread of the gate panicked".to_owned()))
+    let results = results.into_inner();
+    let mut results =
+        results.map_err(|_| WorkerError::Failed("a thread of the gate panicked".to_owned()))?;
+    results.sort_by_key(|(number, _)| *number);
+    Ok(results.into_iter().map(|(_, done)| done).collect())
 }
 
-fn judge_on(
+fn on_one<T>(
     worker: &mut Option<Worker>,
     launch: &Launch,
     setup: &Setup,
-    task: &Task,
-) -> Result<Vec<Report>, WorkerError> {
+    work: impl Fn(&mut Worker) -> Result<T, WorkerError>,
+) -> Result<T, WorkerError> {
     if worker.as_ref().is_some_and(|w| w.done >= launch.tasks) {
         *worker = None;
     }
@@ -281,11 +366,11 @@ fn judge_on(
         Some(running) => running,
         None => worker.insert(Worker::start(launch, setup)?),
     };
-    let judged = running.judge(task);
-    if judged.is_err() {
+    let done = work(running);
+    if done.is_err() {
         *worker = None;
     }
-    judged
+    done
 }
 
 /// The report on a rule whose worker failed: no verdict is no admission.

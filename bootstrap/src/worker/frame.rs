@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::{Report, Setup, Task};
+use crate::selftest::Found;
 
 /// To a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ pub enum Request {
     /// Which rules a file holds.
     List { file: String, text: String },
     Judge(Box<Task>),
+    /// Mutants of the rule that the task names, so many at most.
+    Mutate { task: Box<Task>, most: usize },
     /// What the solver said; `None` where there is none, or it failed.
     Solved(Result<String, String>),
 }
@@ -29,6 +32,7 @@ pub enum Reply {
     Solve { query: String, limit: u64 },
     Listed(Result<Vec<String>, Report>),
     Judged(Vec<Report>),
+    Mutated(Vec<Found>),
     /// The task could not be done.
     Failed(String),
 }

