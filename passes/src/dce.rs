@@ -29,7 +29,7 @@ fn sweep(region: &mut Region, live: &mut HashSet<Value>) {
 
 /// Whether an op must stay though nothing uses its results. An index out of range is an error of the
 /// value only: an access that nothing uses goes, as docs/semantics.md says.
-fn has_effect(node: &OpNode) -> bool {
+pub(crate) fn has_effect(node: &OpNode) -> bool {
     match node.op.info().effect {
         Effect::Pure => false,
         Effect::Check => node.results.is_empty(),

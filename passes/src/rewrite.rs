@@ -1,8 +1,28 @@
 //! Rewriting by rules.
+//!
+//! A set of rule instances becomes a decision tree ([`Rules`]), which is matched against a function either
+//! greedily or, by equality saturation, against all its equal forms at once. Whatever happens is bounded by
+//! counts ([`Limits`]) and told ([`Trace`]); the same function and rules give the same result everywhere.
 
-use aiai_ir::{Rule, RuleSet};
+use aiai_ir::{Function, Instance, Loc, Module, Rule, RuleSet, Stage, Sym, VerifyError, verify};
 
 use crate::{cse, dce, inline};
+
+mod build;
+pub mod cost;
+mod greedy;
+mod keys;
+mod measure;
+mod pattern;
+mod single;
+mod text;
+mod tree;
+mod unify;
+mod uses;
+
+use keys::Keys;
+use pattern::Pattern;
+use tree::Tree;
 
 /// The rules with sides of primitives only: calls become the bodies of what they call, as those of a program
 /// do before rules are applied to it.
@@ -17,4 +37,169 @@ pub fn prepare(set: RuleSet) -> Vec<Rule> {
         rule
     });
     rules.collect()
+}
+
+/// A rule set, ready to be applied. Which rule fires where several fit is the order in which they are given.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    patterns: Vec<Pattern>,
+    keys: Keys,
+    tree: Tree,
+    skipped: Vec<Skipped>,
+}
+
+/// An instance that cannot be applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Skipped {
+    pub rule: Sym,
+    pub instance: Instance,
+    pub why: String,
+}
+
+/// How far rewriting may go. All are counts, so that limits do not depend on the machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Firings.
+    pub firings: usize,
+    /// Ops that are made.
+    pub created: usize,
+    /// Walks over the function, when rewriting greedily.
+    pub sweeps: usize,
+    /// Tests to find the rules that fit one value.
+    pub tests: usize,
+    /// Whether a rule fires only where the cost falls, or stays and the term gets smaller. Without it a
+    /// set of rules may run in circles, up to the other limits.
+    pub must_pay: bool,
+    /// Nodes of the e-graph of one region, when saturating.
+    pub nodes: usize,
+    /// Rounds of matching all rules, when saturating.
+    pub iterations: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            firings: 100_000,
+            created: 400_000,
+            sweeps: 16,
+            tests: 20_000,
+            must_pay: true,
+            nodes: 10_000,
+            iterations: 8,
+        }
+    }
+}
+
+/// Which limit ended rewriting before there was nothing left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    Firings(usize),
+    Created(usize),
+    Sweeps(usize),
+    Tests(usize),
+    Nodes(usize),
+    Iterations(usize),
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Limit::Firings(n) => write!(f, "{n} firings"),
+            Limit::Created(n) => write!(f, "{n} new operations"),
+            Limit::Sweeps(n) => write!(f, "{n} walks over the function"),
+            Limit::Tests(n) => write!(f, "{n} tests for one value"),
+            Limit::Nodes(n) => write!(f, "{n} nodes of an e-graph"),
+            Limit::Iterations(n) => write!(f, "{n} rounds of saturation"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    /// In order.
+    pub firings: Vec<Firing>,
+    /// Ops that were made.
+    pub created: usize,
+    pub limit_hit: Option<Limit>,
+}
+
+/// One application of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Firing {
+    pub rule: Sym,
+    pub instance: Instance,
+    /// Where the replaced op comes from.
+    pub place: Option<Loc>,
+    /// The left side as it was met, with the names of the rule's parameters.
+    pub before: String,
+    pub after: String,
+}
+
+impl Rules {
+    /// Compiles prepared instances (see [`prepare`]). Those that cannot be applied are in
+    /// [`Rules::skipped`].
+    pub fn new(instances: Vec<Rule>) -> Rules {
+        let mut rules = Rules::default();
+        for (number, rule) in instances.iter().enumerate() {
+            match Pattern::new(number, rule, &mut rules.keys) {
+                Ok(pattern) => {
+                    rules.tree.insert(rules.patterns.len(), &pattern);
+                    rules.patterns.push(pattern);
+                }
+                Err(why) => rules.skipped.push(Skipped {
+                    rule: rule.name,
+                    instance: rule.instance.clone(),
+                    why,
+                }),
+            }
+        }
+        rules.rules = instances;
+        rules
+    }
+
+    /// The instances, in the order given.
+    pub fn instances(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Instances that are never applied, with the reason.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Rewrites to a fixed point; see `greedy`.
+    pub fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace {
+        greedy::rewrite(self, function, limits)
+    }
+
+    /// The same, with the function verified as it is behind every single firing. Takes time that grows with the
+    /// square of their number.
+    ///
+    /// # Errors
+    /// Where a firing leaves invalid IR: the name of the rule, and what is wrong.
+    pub fn greedy_verified(
+        &self,
+        function: &mut Function,
+        limits: &Limits,
+    ) -> Result<Trace, (Sym, VerifyError)> {
+        let start = function.clone();
+        let trace = self.greedy(function, limits);
+        for (number, firing) in trace.firings.iter().enumerate() {
+            let mut partly = start.clone();
+            let firings = number + 1;
+            self.greedy(
+                &mut partly,
+                &Limits {
+                    firings,
+                    ..limits.clone()
+                },
+            );
+            let mut module = Module::default();
+            module.insert(partly);
+            verify(&module, Stage::Primitive).map_err(|error| (firing.rule, error))?;
+        }
+        Ok(trace)
+    }
 }
