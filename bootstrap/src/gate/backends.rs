@@ -55,7 +55,7 @@ fn agree(function: &Function, inputs: &[Array], pool: &Pool) -> Result<bool, Str
         return Ok(false);
     };
     let mut optimised = module;
-    let passes = aiai_passes::Options { verify_each: true, stop_after: None };
+    let passes = aiai_passes::Options { verify_each: true, ..aiai_passes::Options::default() };
     aiai_passes::optimize(&mut optimised, function.name, &passes).map_err(|e| e.to_string())?;
     let Some(ready) = optimised.get(function.name) else { return Ok(false) };
     let code = aiai_codegen::compile(ready, &aiai_codegen::Options::default()).map_err(|e| e.to_string())?;

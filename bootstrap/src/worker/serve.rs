@@ -1,9 +1,10 @@
 //! The other end: what runs in a worker, and in the process that becomes the solver.
 
 use std::ffi::OsString;
-use std::io::{self, BufReader, BufWriter, Read, Stdin, Stdout, Write};
+use std::io::{self, BufReader, BufWriter, Stdin, Stdout};
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use aiai_prove::Solver;
@@ -114,7 +115,7 @@ pub fn become_solver(program: &str, args: &[OsString]) -> io::Error {
     if let Err(e) = confine(Role::Solver, SOLVER) {
         return io::Error::other(e.to_string());
     }
-    std::os::unix::process::CommandExt::exec(&mut Command::new(program).args(args))
+    Command::new(program).args(args).exec()
 }
 
 impl Solver for Remote<'_> {
