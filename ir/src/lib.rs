@@ -27,8 +27,8 @@ pub use literal::{Literal, Scalar};
 pub use module::{Function, Library, Loc, Module, OpNode, Region, Require, Value};
 pub use ops::{ArgKind, BinaryKind, CompareKind, FuseKind, Op, ReduceKind, ScatterKind, UnaryKind};
 pub use rule::{
-    Attribute as RuleAttribute, AttributeKind, DTypeBound, FloatClass, Instance, Rule, RuleInfo,
-    RuleParam, RuleSet,
+    Attribute as RuleAttribute, AttributeKind, DTypeBound, FloatClass, Instance, ParamType, Rule,
+    RuleInfo, RuleParam, RuleSet,
 };
 pub use schedule::Schedule;
 pub use sym::Sym;

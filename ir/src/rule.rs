@@ -88,8 +88,21 @@ pub struct RuleInfo {
     pub dtypes: Vec<(Sym, DTypeBound)>,
     pub attributes: Vec<(Sym, AttributeKind)>,
     pub params: Vec<RuleParam>,
+    /// The types of the parameters, as many.
+    pub types: Vec<ParamType>,
     pub doc: String,
     pub loc: Option<Loc>,
+}
+
+/// The type of a parameter of a rule as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamType {
+    /// A dtype, or the name of a generic one.
+    pub dtype: Sym,
+    /// The packs among its dimensions.
+    pub packs: Vec<Sym>,
+    /// How many dimensions it has beside them.
+    pub named: usize,
 }
 
 /// What fills in what a rule leaves open. Sizes stay symbolic.

@@ -10,15 +10,25 @@ use crate::{cse, dce, inline};
 
 mod build;
 pub mod cost;
+mod egraph;
+mod extract;
 mod greedy;
 mod keys;
+mod library;
 mod measure;
 mod pattern;
+mod saturate;
 mod single;
+mod survey;
 mod text;
 mod tree;
 mod unify;
 mod uses;
+mod why;
+
+pub use library::{Float, Library, Profile, Source};
+pub use survey::{Fit, Survey};
+pub use why::{Near, Nearest, why};
 
 use keys::Keys;
 use pattern::Pattern;
@@ -85,7 +95,7 @@ impl Default for Limits {
             sweeps: 16,
             tests: 20_000,
             must_pay: true,
-            nodes: 10_000,
+            nodes: 5_000,
             iterations: 8,
         }
     }
@@ -100,6 +110,8 @@ pub enum Limit {
     Tests(usize),
     Nodes(usize),
     Iterations(usize),
+    /// Rounds of making instances for types that firings brought about.
+    Rounds(usize),
 }
 
 impl std::fmt::Display for Limit {
@@ -110,6 +122,7 @@ impl std::fmt::Display for Limit {
             Limit::Sweeps(n) => write!(f, "{n} walks over the function"),
             Limit::Tests(n) => write!(f, "{n} tests for one value"),
             Limit::Nodes(n) => write!(f, "{n} nodes of an e-graph"),
+            Limit::Rounds(n) => write!(f, "{n} rounds of making instances"),
             Limit::Iterations(n) => write!(f, "{n} rounds of saturation"),
         }
     }
@@ -174,7 +187,12 @@ impl Rules {
         greedy::rewrite(self, function, limits)
     }
 
-    /// The same, with the function verified as it is behind every single firing. Takes time that grows with the
+    /// Finds all forms of the function that the rules give, and takes the cheapest; see `saturate`.
+    pub fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
+        saturate::rewrite(self, function, limits)
+    }
+
+    /// Rewrites greedily, with the function verified as it is behind every single firing. Takes time that grows with the
     /// square of their number.
     ///
     /// # Errors

@@ -41,33 +41,38 @@ pub fn rewrite(rules: &Rules, function: &mut Function, limits: &Limits) -> Trace
 
 fn sweep(rules: &Rules, function: &mut Function, limits: &Limits, trace: &mut Trace) {
     let mut body = std::mem::take(&mut function.body);
-    let mut facts = Facts::default();
-    for require in &function.requires {
-        facts.assume(require.relation, require.dim);
-    }
+    let uses = Uses::of(function.value_count(), &body);
+    let name = function.name;
+    let taken = std::mem::replace(function, Function::new(name));
     let mut walk = Walk {
-        costs: Costs::of(function),
-        uses: Uses::of(function.value_count(), &body),
+        costs: Costs::of(&taken),
+        uses,
         rules,
         limits,
-        facts,
-        scope: Scope {
-            function,
-            made: Vec::new(),
-            splats: Vec::new(),
-        },
+        facts: facts_of(&taken),
+        scope: Scope::new(taken),
         known: FxHashMap::default(),
         undo: Vec::new(),
         replaced: FxHashMap::default(),
         trace,
     };
     walk.region(&mut body, 1);
+    *function = walk.scope.function;
     function.body = body;
 }
 
+/// What the requirements of a function say of its dimensions.
+pub fn facts_of(function: &Function) -> Facts {
+    let mut facts = Facts::default();
+    for require in &function.requires {
+        facts.assume(require.relation, require.dim);
+    }
+    facts
+}
+
 /// The values in sight, as the graph that patterns are matched against.
-pub struct Scope<'f> {
-    pub function: &'f mut Function,
+pub struct Scope {
+    pub function: Function,
     made: Vec<Option<Made>>,
     splats: Vec<Option<Scalar>>,
 }
@@ -81,7 +86,7 @@ struct Made {
     times: u64,
 }
 
-impl Graph for Scope<'_> {
+impl Graph for Scope {
     type Id = Value;
 
     fn ty(&self, id: Value) -> &Type {
@@ -107,13 +112,21 @@ impl Graph for Scope<'_> {
     }
 }
 
-impl Scope<'_> {
+impl Scope {
+    pub fn new(function: Function) -> Scope {
+        Scope {
+            function,
+            made: Vec::new(),
+            splats: Vec::new(),
+        }
+    }
+
     fn made(&self, id: Value) -> Option<&Made> {
         self.made.get(id.0 as usize)?.as_ref()
     }
 
     /// Enters an op that stands in a region which runs so many times.
-    fn define(&mut self, rules: &Rules, node: &Rc<OpNode>, times: u64) {
+    pub fn define(&mut self, rules: &Rules, node: &Rc<OpNode>, times: u64) {
         for (number, &result) in node.results.iter().enumerate() {
             let at = result.0 as usize;
             if self.made.len() <= at {
@@ -145,12 +158,12 @@ impl Scope<'_> {
 
 type Key = (Op, Vec<Value>);
 
-struct Walk<'a, 'f> {
+struct Walk<'a> {
     rules: &'a Rules,
     limits: &'a Limits,
     facts: Facts,
     costs: Costs,
-    scope: Scope<'f>,
+    scope: Scope,
     uses: Uses,
     /// Pure ops in sight, and their results.
     known: FxHashMap<Key, Vec<Value>>,
@@ -160,7 +173,7 @@ struct Walk<'a, 'f> {
     trace: &'a mut Trace,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     fn current(&self, mut value: Value) -> Value {
         while let Some(&next) = self.replaced.get(&value) {
             value = next;
@@ -299,7 +312,7 @@ impl Walk<'_, '_> {
             let key = key_of(op, operands, false)?;
             known.get(&key).cloned()
         };
-        let built = build(self.scope.function, rule, found, node.loc, &lookup)?;
+        let built = build(&mut self.scope.function, rule, found, node.loc, &lookup)?;
         let old: Vec<Value> = pattern.yields.iter().map(|&at| node.results[at]).collect();
         let fits = |(&old, &new): (&Value, &Value)| {
             old != new && self.scope.function.ty(old) == self.scope.function.ty(new)
@@ -350,7 +363,7 @@ impl Walk<'_, '_> {
     ) -> bool {
         let mut added = 0u64;
         for op in &built.ops {
-            let cost = self.costs.node(self.scope.function, op);
+            let cost = self.costs.node(&self.scope.function, op);
             added = added.saturating_add(cost.saturating_mul(times));
             for_each_use(op, &mut |value| self.uses.pend(value, 1));
         }
@@ -361,7 +374,7 @@ impl Walk<'_, '_> {
         }
         let mut saved = 0u64;
         if !stays {
-            let cost = self.costs.node(self.scope.function, node);
+            let cost = self.costs.node(&self.scope.function, node);
             saved = cost.saturating_mul(times);
             let mut work: Vec<Value> = Vec::new();
             for_each_use(node, &mut |value| work.push(value));
@@ -386,7 +399,7 @@ impl Walk<'_, '_> {
             if !unused || dce::has_effect(&made.node) || !self.uses.kill(&made.node.results) {
                 continue;
             }
-            let cost = self.costs.node(self.scope.function, &made.node);
+            let cost = self.costs.node(&self.scope.function, &made.node);
             saved = saved.saturating_add(cost.saturating_mul(made.times));
             for_each_use(&made.node, &mut |value| work.push(value));
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aiai_ir::ops::Effect;
 use aiai_ir::{DType, Dim, Op, OpNode, Region, Rule, Scalar, Type, Value};
 
-use super::keys::{CONSTANT_BYTES, Keys, dims_of};
+use super::keys::{CONSTANT_BYTES, Keys, UNKNOWN, dims_of};
 use super::measure;
 
 /// A value of a pattern, by number.
@@ -141,6 +141,14 @@ impl Pattern {
         };
         pattern.spine(root, &mut HashMap::new());
         Ok(pattern)
+    }
+
+    /// The key of the op that makes the root.
+    pub fn root_key(&self) -> u32 {
+        match &self.nodes[self.root].kind {
+            Kind::Op(op) => op.key,
+            Kind::Param(_) | Kind::Splat(_) | Kind::Literal(_) | Kind::Argument => UNKNOWN,
+        }
     }
 
     /// Lists what hangs on a node in preorder; what was listed before is only pointed at.

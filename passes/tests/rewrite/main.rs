@@ -1,6 +1,8 @@
 //! Rewriting by rules that are written as text.
 
 mod greedy;
+mod saturate;
+mod why;
 
 use aiai_frontend::elaborate::{Loader, Program, check};
 use aiai_ir::{DType, Function, Instance, Module, Rule, Stage, verify};

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
-    Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
+    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
 };
 
 use super::Elaborator;
@@ -115,6 +115,7 @@ impl Elaborator<'_> {
             dtypes: Vec::new(),
             attributes: Vec::new(),
             params: Vec::new(),
+            types: Vec::new(),
             doc: rule.doc.text(),
             loc: Some(self.sources.loc(rule.name.span)),
         };
@@ -132,6 +133,7 @@ impl Elaborator<'_> {
                 continue;
             }
             self.open_names(param, &mut info);
+            info.types.push(param_type(param));
             info.params.push(self.rule_param(param));
         }
         info
@@ -386,6 +388,28 @@ fn dims_of(function: &Function, used: &HashSet<Value>) -> BTreeSet<Sym> {
         });
     });
     dims
+}
+
+/// The type of a parameter as written; what is no tensor counts as a scalar of its name.
+fn param_type(param: &ast::Param) -> ParamType {
+    let (dtype, dims) = match &param.ty.kind {
+        TypeKind::Tensor { elem, dims } => (elem.name, dims.as_slice()),
+        TypeKind::Named { name, .. } => (name.name, &[][..]),
+        _ => (Sym::new("_"), &[][..]),
+    };
+    let mut ty = ParamType {
+        dtype,
+        packs: Vec::new(),
+        named: 0,
+    };
+    for dim in dims {
+        match dim {
+            ast::TypeDim::Pack(name) => ty.packs.push(name.name),
+            ast::TypeDim::Rest(_) => ty.packs.push(Sym::new("_")),
+            ast::TypeDim::Dim(_) => ty.named += 1,
+        }
+    }
+    ty
 }
 
 fn class_of(class: &ast::RuleClass) -> FloatClass {
