@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 mod backends;
 pub mod candidate;
 pub mod context;
-mod evidence;
+pub mod evidence;
 mod fingerprint;
 mod form;
 mod growth;

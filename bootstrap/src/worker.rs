@@ -17,10 +17,10 @@ mod frame;
 mod serve;
 
 pub use confine::{Bounds, ConfineError, Role, confine};
-pub use frame::{Reply, Request, receive, send};
-pub use serve::{become_solver, serve};
+pub use frame::{Proved, Reply, Request, receive, send};
+pub use serve::{become_solver, serve, solver_version};
 
-use crate::gate::{Options, Report, Setup, Task};
+use crate::gate::{AlgebraKind, Options, Report, Setup, Task};
 use crate::selftest::{Extent, Found};
 
 /// How to start a worker.
@@ -110,7 +110,7 @@ impl Worker {
             Reply::Ready => sent.map_err(failed).map(|()| worker),
             Reply::Unconfined(why) => Err(WorkerError::Unconfined(why)),
             Reply::Failed(why) => Err(WorkerError::Start(why)),
-            Reply::Solve { .. } | Reply::Judged(_) | Reply::Listed(_) | Reply::Mutated(_) => {
+            Reply::Solve { .. } | Reply::Judged(_) | Reply::Listed(_) | Reply::Mutated(_) | Reply::Proved(_) => {
                 Err(WorkerError::Garbled("an answer to no question".to_owned()))
             }
         }
@@ -148,6 +148,18 @@ impl Worker {
         self.done += 1;
         match self.ask(&Request::Mutate { task: Box::new(task.clone()), most })? {
             Reply::Mutated(found) => Ok(found),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Proofs of the rules of a task.
+    ///
+    /// # Errors
+    /// What the worker did instead.
+    pub fn prove(&mut self, task: &Task) -> Result<Vec<Proved>, WorkerError> {
+        self.done += 1;
+        match self.ask(&Request::Prove(Box::new(task.clone())))? {
+            Reply::Proved(proofs) => Ok(proofs),
             other => Err(unexpected(&other)),
         }
     }
@@ -226,6 +238,7 @@ fn unexpected(reply: &Reply) -> WorkerError {
         Reply::Solve { .. } => "a question",
         Reply::Judged(_) => "a verdict on nothing",
         Reply::Mutated(_) => "mutants",
+        Reply::Proved(_) => "proofs",
         Reply::Listed(_) => "a list",
         Reply::Failed(_) => "a failure",
     };
@@ -264,6 +277,31 @@ pub fn mutants_of(
     let none = |_: &Task, _: &WorkerError| Vec::new();
     let found = each(launch, setup, (tasks, extent.jobs), &find, &none, &|_: &Vec<Found>| progress())?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// Proves the rules of tasks on several workers.
+///
+/// # Errors
+/// Where no worker can be had on this machine.
+pub fn prove_all(
+    launch: &Launch,
+    setup: &Setup,
+    tasks: &[Task],
+    jobs: usize,
+) -> Result<Vec<Proved>, WorkerError> {
+    let prove = |worker: &mut Worker, task: &Task| worker.prove(task);
+    let failed = |task: &Task, error: &WorkerError| {
+        let rule = task.only.as_ref().and_then(|only| only.first().cloned()).unwrap_or_default();
+        vec![Proved {
+            rule,
+            algebra: AlgebraKind::None,
+            detail: error.to_string(),
+            float_proved: false,
+            steps: Vec::new(),
+        }]
+    };
+    let proofs = each(launch, setup, (tasks, jobs), &prove, &failed, &|_: &Vec<Proved>| {})?;
+    Ok(proofs.into_iter().flatten().collect())
 }
 
 /// A task for every rule of some files; for a file that is none, one task that will say so.

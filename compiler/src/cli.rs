@@ -197,6 +197,10 @@ OUT.aiai.journal beside the file of schedules holds what was tried; `--resume` g
         #[arg(long)]
         show: bool,
     },
+    /// Write, judge and admit rewrite rules.
+    #[command(subcommand)]
+    #[command(after_help = "Example: aiai pass new my_rule && aiai pass check my_rule.aiai")]
+    Pass(crate::pass::cli::PassCommand),
     /// Say what this build can do on this machine.
     Doctor,
 }

@@ -92,6 +92,7 @@ pub fn run(cli: &Cli) -> Ended {
             };
             emit::run(target.as_deref(), &options, global)
         }
+        Command::Pass(command) => crate::pass::run(command, global),
         Command::Doctor => doctor::run(global),
     }
 }

@@ -15,6 +15,7 @@ mod driver;
 mod files;
 mod llvm;
 mod output;
+mod pass;
 mod project;
 mod train;
 mod tune;

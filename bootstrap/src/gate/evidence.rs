@@ -6,7 +6,9 @@ use aiai_ir::FloatClass;
 use aiai_prove::{Algebra, Solver, TestOptions, prove_all};
 
 use super::report::{AlgebraKind, FloatKind, Report};
-use super::{Bench, Outcome};
+use super::candidate::File;
+use super::{Bench, Outcome, Task};
+use crate::worker::Proved;
 use crate::random::derive;
 
 /// Instances that are checked exhaustively, at most.
@@ -24,23 +26,50 @@ pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Out
         report.float = FloatKind::Proved;
         report.float_detail = "both sides round the same numbers in the same way".to_owned();
     }
-    let detail = match &proof.algebra {
-        Algebra::Proved { ranks } => {
-            report.algebra = AlgebraKind::Proved;
-            report.algebra_detail = format!("for all sizes, {ranks}");
-            report.algebra_detail.clone()
-        }
-        Algebra::Bounded { sizes } => {
-            report.algebra = AlgebraKind::Bounded;
-            report.algebra_detail = format!("bounded: {sizes}");
-            report.algebra_detail.clone()
-        }
-        Algebra::None { why } => {
-            report.algebra_detail = why.clone();
-            return Outcome::skipped(&format!("no proof: {why}"));
-        }
+    let (kind, detail) = shown(&proof.algebra);
+    report.algebra = kind;
+    report.algebra_detail = detail.clone();
+    match kind {
+        AlgebraKind::Proved | AlgebraKind::Bounded => Outcome::passed(&format!("proved {detail}"), steps),
+        AlgebraKind::None => Outcome::skipped(&format!("no proof: {detail}")),
+    }
+}
+
+/// The proofs of the rules of a task, with their arguments.
+pub fn proofs(task: &Task, solver: &mut dyn Solver) -> Vec<Proved> {
+    let none = |rule: &str, detail: String| Proved {
+        rule: rule.to_owned(),
+        algebra: AlgebraKind::None,
+        detail,
+        float_proved: false,
+        steps: Vec::new(),
     };
-    Outcome::passed(&format!("proved {detail}"), steps)
+    let file = match File::read(&task.file, &task.text) {
+        Ok(file) => file,
+        Err(why) => return vec![none(&task.file, why)],
+    };
+    let wanted = |name: &str| task.only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
+    let mut proofs = Vec::new();
+    for index in 0..file.infos.len() {
+        let Some(candidate) = file.candidate(index).filter(|c| wanted(c.name())) else { continue };
+        let proof = prove_all(candidate.info, &candidate.instances, solver);
+        let (algebra, detail) = shown(&proof.algebra);
+        proofs.push(Proved {
+            algebra,
+            float_proved: proof.float_proved,
+            steps: proof.steps,
+            ..none(candidate.name(), detail)
+        });
+    }
+    proofs
+}
+
+fn shown(algebra: &Algebra) -> (AlgebraKind, String) {
+    match algebra {
+        Algebra::Proved { ranks } => (AlgebraKind::Proved, format!("for all sizes, {ranks}")),
+        Algebra::Bounded { sizes } => (AlgebraKind::Bounded, format!("bounded: {sizes}")),
+        Algebra::None { why } => (AlgebraKind::None, why.clone()),
+    }
 }
 
 /// Step 7.
@@ -58,7 +87,7 @@ pub fn exhaustive(bench: &Bench, report: &mut Report) -> Outcome {
         tried += 1;
         inputs += found.inputs;
         if let Some(failure) = found.failure {
-            return Outcome::failed(&failure.why).shown(Some(failure.to_aiai()));
+            return Outcome::failed(&failure.why).shown(Some(failure.with_source(&bench.candidate.file.text).to_aiai()));
         }
         dtypes.insert(found.dtype.name());
     }
@@ -93,7 +122,7 @@ pub fn tests(bench: &Bench, report: &mut Report) -> Outcome {
             report.firings += cases;
             return Outcome { count: cases, ..Outcome::failed(&failure.why) }
                 .seeded(seed)
-                .shown(Some(failure.to_aiai()));
+                .shown(Some(failure.with_source(&bench.candidate.file.text).to_aiai()));
         }
     }
     report.firings += cases;

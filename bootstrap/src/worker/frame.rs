@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::gate::{Report, Setup, Task};
+use crate::gate::{AlgebraKind, Report, Setup, Task};
 use crate::selftest::Found;
 
 /// To a worker.
@@ -18,6 +18,8 @@ pub enum Request {
     Judge(Box<Task>),
     /// Mutants of the rule that the task names, so many at most.
     Mutate { task: Box<Task>, most: usize },
+    /// Only prove the rules of the task.
+    Prove(Box<Task>),
     /// What the solver said; `None` where there is none, or it failed.
     Solved(Result<String, String>),
 }
@@ -33,8 +35,20 @@ pub enum Reply {
     Listed(Result<Vec<String>, Report>),
     Judged(Vec<Report>),
     Mutated(Vec<Found>),
+    Proved(Vec<Proved>),
     /// The task could not be done.
     Failed(String),
+}
+
+/// The proof of one rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proved {
+    pub rule: String,
+    pub algebra: AlgebraKind,
+    pub detail: String,
+    pub float_proved: bool,
+    /// The argument.
+    pub steps: Vec<String>,
 }
 
 const MARK: [u8; 4] = *b"aiai";

@@ -14,7 +14,7 @@ use super::frame::{Reply, Request, receive, send};
 use super::Launch;
 use crate::gate::candidate::File;
 use crate::selftest::find_mutants;
-use crate::gate::{Library, Report, Setup, Step, judge};
+use crate::gate::{Library, evidence, Report, Setup, Step, judge};
 
 /// Bounds of a process that judges.
 const JUDGE: Bounds = Bounds { memory: 6 << 30, seconds: 3600 };
@@ -87,6 +87,10 @@ impl Session {
                 let extent = (task.options.seed, most);
                 Reply::Mutated(find_mutants(&task.file, &task.text, &rule, extent, &mut solver))
             }
+            Request::Prove(task) => {
+                let mut solver = Remote { session: self };
+                Reply::Proved(evidence::proofs(&task, &mut solver))
+            }
             Request::Setup(_) | Request::Solved(_) => Reply::Failed("out of order".to_owned()),
         }
     }
@@ -111,7 +115,7 @@ impl Remote<'_> {
 }
 
 /// Confines this process, then becomes the solver. Returns only where that fails.
-pub fn become_solver(program: &str, args: &[OsString]) -> io::Error {
+pub fn become_solver(program: &OsString, args: &[OsString]) -> io::Error {
     if let Err(e) = confine(Role::Solver, SOLVER) {
         return io::Error::other(e.to_string());
     }
@@ -128,4 +132,9 @@ impl Solver for Remote<'_> {
 pub(super) fn solve_aside(launch: &Launch, query: &str, limit: u64, deadline: Instant) -> Result<String, String> {
     let _ = (launch, query, limit, deadline);
     Err("no solver".to_owned())
+}
+
+/// The version of the solver, for the record.
+pub fn solver_version() -> String {
+    "not asked".to_owned()
 }
