@@ -12,7 +12,7 @@ use aiai_runtime::program::{self, Executable, ProfileRow};
 use aiai_runtime::{Pool, Tensor};
 
 use crate::cli::{Backend, Global};
-use crate::{Failure, Outcome, driver, llvm};
+use crate::{Failure, Outcome, driver, llvm, rules};
 
 /// A backend with its threads: prepares entries.
 pub struct Engine {
@@ -20,6 +20,8 @@ pub struct Engine {
     pool: Pool,
     /// How contractions become loops.
     schedules: Vec<Schedule>,
+    /// What the passes do.
+    passes: aiai_passes::Options,
     verbose: bool,
 }
 
@@ -115,6 +117,7 @@ impl Engine {
             backend: global.backend,
             pool: pool(global)?,
             schedules: Vec::new(),
+            passes: rules::options(global)?,
             verbose: global.verbose,
         })
     }
@@ -152,9 +155,10 @@ impl Engine {
         }
         let start = Instant::now();
         let mut entry = entry.clone();
-        driver::on_a_deep_stack(|| {
-            driver::optimize(&mut entry, &aiai_passes::Options::default())
-        })??;
+        let report = driver::on_a_deep_stack(|| driver::optimize(&mut entry, &self.passes))??;
+        if self.verbose {
+            rules::explain(&report.trace);
+        }
         let code = match self.backend {
             Backend::Interp => Code::Interp {
                 module: entry.module,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::pass::PassCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 /// A compiler for machine-learning models.
@@ -37,8 +38,21 @@ pub struct Global {
     /// Schedules that are tried before those of the program and the library. With `--backend llvm`.
     #[arg(long, global = true, value_name = "FILE")]
     pub schedules: Option<PathBuf>,
-    /// Say on standard error how contractions become loops, and what fell back and why. With
-    /// `--backend llvm`.
+    /// Which rules rewrite programs.
+    #[arg(long, global = true, value_enum, default_value_t = RuleChoice::None)]
+    pub rules: RuleChoice,
+    /// Also rewrite programs by the rules of this file; may be given several times. With it a rule is tried on a
+    /// model without building a stage.
+    #[arg(long = "with", global = true, value_name = "FILE")]
+    pub with_rules: Vec<PathBuf>,
+    /// Apply rules by equality saturation, which finds more and takes longer.
+    #[arg(long, global = true)]
+    pub saturate: bool,
+    /// Which rules are good enough for floating-point results.
+    #[arg(long, global = true, value_enum, default_value_t = FloatChoice::Real)]
+    pub fp: FloatChoice,
+    /// Say on standard error which rules fired where, how contractions become loops, and what fell back and why. With
+    /// `--backend llvm`, the last two.
     #[arg(long, global = true)]
     pub verbose: bool,
 }
@@ -48,6 +62,24 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+/// Sets of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuleChoice {
+    /// Only those of `--with`, if any.
+    None,
+    /// The library's.
+    Stdlib,
+}
+
+/// What rules may do to floating-point results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FloatChoice {
+    /// Nothing: only rules of class `exact`.
+    Strict,
+    /// Round them differently: also rules of class `real`.
+    Real,
 }
 
 /// What executes a program.
@@ -130,6 +162,9 @@ aiai emit --ir irdl > aiai.irdl.mlir && aiai emit model.aiai --ir mlir | mlir-op
         /// Show the place in the source behind every op.
         #[arg(long)]
         locations: bool,
+        /// Print which rules fire, where, and what they make of what, instead of the program.
+        #[arg(long)]
+        firings: bool,
         /// The processor that `--ir llvm` and `--ir asm` are for; see `aiai build --help`.
         #[arg(long = "target", default_value = "cpu:host")]
         processor: String,
@@ -200,7 +235,7 @@ OUT.aiai.journal beside the file of schedules holds what was tried; `--resume` g
     /// Write, judge and admit rewrite rules.
     #[command(subcommand)]
     #[command(after_help = "Example: aiai pass new my_rule && aiai pass check my_rule.aiai")]
-    Pass(crate::pass::cli::PassCommand),
+    Pass(PassCommand),
     /// Say what this build can do on this machine.
     Doctor,
 }

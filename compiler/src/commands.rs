@@ -81,6 +81,7 @@ pub fn run(cli: &Cli) -> Ended {
             after,
             dims,
             locations,
+            firings,
             processor,
         } => {
             let options = emit::Options {
@@ -88,6 +89,7 @@ pub fn run(cli: &Cli) -> Ended {
                 after: after.as_deref(),
                 dims,
                 locations: *locations,
+                firings: *firings,
                 processor,
             };
             emit::run(target.as_deref(), &options, global)

@@ -164,7 +164,6 @@ pub fn entry(
     })
 }
 
-/// Takes an entry to primitives.
 /// Runs work on a stack that programs with long chains of operations fit on.
 pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     const STACK: usize = 1 << 28;
@@ -179,19 +178,24 @@ pub fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fa
     })
 }
 
-pub fn optimize(entry: &mut Entry, options: &aiai_passes::Options) -> Result<(), Failure> {
+/// Takes an entry to primitives.
+pub fn optimize(
+    entry: &mut Entry,
+    options: &aiai_passes::Options,
+) -> Result<aiai_passes::Report, Failure> {
+    use aiai_passes::PassError;
     let mut options = options.clone();
     options.policies = std::mem::take(&mut entry.policies);
     match aiai_passes::optimize(&mut entry.module, entry.name, &options) {
-        Ok(_) => Ok(()),
-        Err(aiai_passes::PassError::Differentiate(e)) => {
+        Ok(report) => Ok(report),
+        Err(PassError::Differentiate(e)) => {
             let place = e.loc.map_or(String::new(), |l| {
                 format!("{}:{}:{}: ", l.file, l.line, l.column)
             });
             Err(Failure::input(format!("{place}{}", e.message)))
         }
-        Err(e @ aiai_passes::PassError::TooLarge { .. }) => Err(Failure::input(e.to_string())),
-        Err(e @ aiai_passes::PassError::Invalid { .. }) => Err(Failure {
+        Err(e @ PassError::TooLarge { .. }) => Err(Failure::input(e.to_string())),
+        Err(e @ (PassError::Invalid { .. } | PassError::Rule { .. })) => Err(Failure {
             outcome: Outcome::Environment,
             message: e.to_string(),
         }),

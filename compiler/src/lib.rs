@@ -17,6 +17,7 @@ mod llvm;
 mod output;
 mod pass;
 mod project;
+mod rules;
 mod train;
 mod tune;
 mod values;

@@ -57,6 +57,12 @@ pub fn complain(message: &str) {
     }
 }
 
+/// Says something on standard error that is not an error.
+pub fn note(line: &str) {
+    const LINE: usize = 2000;
+    let _ = writeln!(io::stderr(), "{}", printable(line, LINE));
+}
+
 /// A path as messages and results show it.
 pub fn path(path: &Path) -> String {
     escape(&path.to_string_lossy())

@@ -19,8 +19,10 @@ mod models;
 mod new;
 mod progress;
 mod prove;
+mod why;
 
-use cli::{Effort, PassCommand};
+use cli::Effort;
+pub use cli::PassCommand;
 
 /// Runs a command.
 pub fn run(command: &PassCommand, global: &Global) -> Ended {
@@ -33,6 +35,7 @@ pub fn run(command: &PassCommand, global: &Global) -> Ended {
             admit::run(file, *anchor, stage, effort, global)
         }
         PassCommand::Gate(args) => gate::run(args, global),
+        PassCommand::Why { rule, target, dims } => why::run(rule, target, dims, global),
         PassCommand::Worker { role, rest } => worker(role, rest),
     }
 }

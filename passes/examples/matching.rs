@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aiai_frontend::elaborate::{Loader, Program, check};
 use aiai_ir::{Function, Instance, RuleInfo, RuleSet};
-use aiai_passes::rewrite::{Float, Library, Limits, Rules, Source, Survey};
+use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Rules, Source, Survey};
 use aiai_passes::{Options, optimize};
 
 struct Files;

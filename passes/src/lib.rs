@@ -13,4 +13,4 @@ mod requires;
 pub mod rewrite;
 pub mod simplify;
 
-pub use pipeline::{Options, PASSES, PassError, optimize};
+pub use pipeline::{Options, PASSES, PassError, Report, optimize};

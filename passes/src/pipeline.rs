@@ -1,19 +1,25 @@
 //! The pipeline, on one screen.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiai_ir::policy::Policies;
-use aiai_ir::{Module, Stage, Sym, VerifyError, verify};
+use aiai_ir::{Function, Module, Stage, Sym, VerifyError, verify};
 
 use crate::differentiate::{DiffError, differentiate};
+use crate::rewrite::{Limits, Rewriter, Trace, greedy_verified};
 use crate::{cse, dce, fuse, inline, simplify};
 
 /// What a caller may choose.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Verify the IR after every pass.
+    /// Verify the IR after every pass, and after every firing of a rule.
     pub verify_each: bool,
+    /// The rules that are applied, if any.
+    pub rules: Option<Arc<dyn Rewriter>>,
+    /// Apply them by equality saturation instead of greedily.
+    pub saturate: bool,
     /// Stop behind the pass of this name.
     pub stop_after: Option<String>,
     /// What the program chooses.
@@ -29,6 +35,8 @@ pub enum PassError {
         "`{entry}` has {ops} operations with the bodies of all calls; at most {MOST_OPS} are compiled"
     )]
     TooLarge { entry: Sym, ops: u64 },
+    #[error("after a firing of rule `{rule}`: {error}")]
+    Rule { rule: Sym, error: VerifyError },
     #[error("after pass `{pass}`: {error}")]
     Invalid {
         pass: &'static str,
@@ -41,20 +49,26 @@ pub enum PassError {
 const MOST_OPS: u64 = 1 << 20;
 
 /// The names of the passes, in order.
-pub const PASSES: &[&str] = &["differentiate", "simplify", "cse", "dce", "fuse"];
+pub const PASSES: &[&str] = &["differentiate", "rules", "simplify", "cse", "dce", "fuse"];
 
-/// How long each pass took.
-pub type Timings = Vec<(&'static str, Duration)>;
+/// What the passes did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// How long each pass took.
+    pub timings: Vec<(&'static str, Duration)>,
+    /// Which rules fired.
+    pub trace: Trace,
+}
 
 /// Takes an entry from what the front end made to primitives, ready for code generation. The module
 /// then holds the entry alone.
 ///
 /// # Errors
 /// Where something under `grad` has no derivative, or the program is too large.
-pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Timings, PassError> {
-    let mut timings = Timings::new();
+pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Report, PassError> {
+    let mut report = Report::default();
     let Some(function) = module.get(entry).cloned() else {
-        return Ok(timings);
+        return Ok(report);
     };
     let ops = inline::ops_with_calls(module, &function, &mut HashMap::new());
     if ops > MOST_OPS {
@@ -66,6 +80,8 @@ pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Ti
         match pass {
             // Gradients become code; calls become the bodies of what they call.
             "differentiate" => function = differentiate(module, &function, &options.policies)?,
+            // Rules of the language, if any are given.
+            "rules" => report.trace = apply_rules(&mut function, options)?,
             // Equal ops become one.
             "cse" => cse::merge_common(&mut function),
             // What is computed together becomes a group.
@@ -75,7 +91,7 @@ pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Ti
             // What nothing uses goes.
             _ => dce::eliminate_dead_code(&mut function),
         }
-        timings.push((pass, start.elapsed()));
+        report.timings.push((pass, start.elapsed()));
         if options.verify_each {
             let mut alone = Module::default();
             alone.insert(function.clone());
@@ -92,5 +108,23 @@ pub fn optimize(module: &mut Module, entry: Sym, options: &Options) -> Result<Ti
     }
     *module = Module::default();
     module.insert(function);
-    Ok(timings)
+    Ok(report)
+}
+
+/// Applies the rules of the options, once equal ops are one: patterns share what programs repeat.
+fn apply_rules(function: &mut Function, options: &Options) -> Result<Trace, PassError> {
+    let Some(rules) = &options.rules else {
+        return Ok(Trace::default());
+    };
+    cse::merge_common(function);
+    dce::eliminate_dead_code(function);
+    let limits = Limits::default();
+    if options.saturate {
+        return Ok(rules.saturate(function, &limits));
+    }
+    if options.verify_each {
+        let verified = greedy_verified(&**rules, function, &limits);
+        return verified.map_err(|(rule, error)| PassError::Rule { rule, error });
+    }
+    Ok(rules.greedy(function, &limits))
 }

@@ -191,33 +191,49 @@ impl Rules {
     pub fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
         saturate::rewrite(self, function, limits)
     }
+}
 
-    /// Rewrites greedily, with the function verified as it is behind every single firing. Takes time that grows with the
-    /// square of their number.
-    ///
-    /// # Errors
-    /// Where a firing leaves invalid IR: the name of the rule, and what is wrong.
-    pub fn greedy_verified(
-        &self,
-        function: &mut Function,
-        limits: &Limits,
-    ) -> Result<Trace, (Sym, VerifyError)> {
-        let start = function.clone();
-        let trace = self.greedy(function, limits);
-        for (number, firing) in trace.firings.iter().enumerate() {
-            let mut partly = start.clone();
-            let firings = number + 1;
-            self.greedy(
-                &mut partly,
-                &Limits {
-                    firings,
-                    ..limits.clone()
-                },
-            );
-            let mut module = Module::default();
-            module.insert(partly);
-            verify(&module, Stage::Primitive).map_err(|error| (firing.rule, error))?;
-        }
-        Ok(trace)
+/// What rewrites functions: instances as they are, or a library of rules.
+pub trait Rewriter: Send + Sync + std::fmt::Debug {
+    fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace;
+    fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace;
+}
+
+impl Rewriter for Rules {
+    fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace {
+        Rules::greedy(self, function, limits)
     }
+
+    fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
+        Rules::saturate(self, function, limits)
+    }
+}
+
+/// Rewrites greedily, with the function verified as it is behind every single firing. Takes time that grows with
+/// the square of their number.
+///
+/// # Errors
+/// Where a firing leaves invalid IR: the name of the rule, and what is wrong.
+pub fn greedy_verified(
+    rules: &dyn Rewriter,
+    function: &mut Function,
+    limits: &Limits,
+) -> Result<Trace, (Sym, VerifyError)> {
+    let start = function.clone();
+    let trace = rules.greedy(function, limits);
+    for (number, firing) in trace.firings.iter().enumerate() {
+        let mut partly = start.clone();
+        let firings = number + 1;
+        rules.greedy(
+            &mut partly,
+            &Limits {
+                firings,
+                ..limits.clone()
+            },
+        );
+        let mut module = Module::default();
+        module.insert(partly);
+        verify(&module, Stage::Primitive).map_err(|error| (firing.rule, error))?;
+    }
+    Ok(trace)
 }

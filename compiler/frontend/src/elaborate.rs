@@ -41,7 +41,7 @@ mod sums;
 pub mod types;
 pub mod value;
 
-pub use program::{Entry, Loader, Program, Shape, Signature, TestKind, check};
+pub use program::{Entry, Loader, Program, Shape, Signature, TestKind, check, rule_library};
 pub use schedules::{ScheduleFile, library_schedules, read_schedules};
 pub use types::{Leaf, Role};
 pub use value::{GArg, Ty};

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::{Backend, BuildArgs, Global};
 use crate::project::{self, Project, WeightsSection};
-use crate::{Ended, Failure, Outcome, driver, llvm, output};
+use crate::{Ended, Failure, Outcome, driver, llvm, output, rules};
 
 mod header;
 mod link;
@@ -31,7 +31,11 @@ pub fn run(args: &BuildArgs, global: &Global) -> Ended {
     let mut entry = driver::entry(&project.program, &name, &dims, global)?;
     let weights = weights(args, &project, &entry)?;
     let start = Instant::now();
-    driver::on_a_deep_stack(|| driver::optimize(&mut entry, &aiai_passes::Options::default()))??;
+    let passes = rules::options(global)?;
+    let done = driver::on_a_deep_stack(|| driver::optimize(&mut entry, &passes))??;
+    if global.verbose {
+        rules::explain(&done.trace);
+    }
     let options = Options {
         weights: weight_numbers(&entry, &weights),
         schedules: match global.backend {

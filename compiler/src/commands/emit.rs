@@ -9,7 +9,7 @@ use aiai_ir::{Function, Module, PrintOptions, Stage, mlir, print_module, verify}
 use crate::cli::{Backend, Form, Global};
 use crate::files::read_text;
 use crate::project::Project;
-use crate::{Ended, Failure, Outcome, driver, llvm, output};
+use crate::{Ended, Failure, Outcome, driver, llvm, output, rules};
 
 /// The passes that make and change loops, in order.
 const LOOP_PASSES: &[&str] = &["lower", "memory"];
@@ -20,6 +20,8 @@ pub struct Options<'a> {
     pub after: Option<&'a str>,
     pub dims: &'a [String],
     pub locations: bool,
+    /// Print which rules fire instead.
+    pub firings: bool,
     /// What machine code is for.
     pub processor: &'a str,
 }
@@ -131,14 +133,23 @@ fn compiled(
     let name = project.function(function, target)?;
     let mut entry = driver::entry(&project.program, &name, &dims, global)?;
     if after != Some("source") {
-        let options = aiai_passes::Options {
+        let passes = aiai_passes::Options {
             verify_each: true,
             stop_after: after
                 .filter(|_| form.level() == Level::Tensor)
                 .map(str::to_owned),
-            ..Default::default()
+            ..rules::options(global)?
         };
-        driver::optimize(&mut entry, &options)?;
+        let report = driver::on_a_deep_stack(|| driver::optimize(&mut entry, &passes))??;
+        if options.firings {
+            return Ok(match global.json {
+                true => rules::described(&report.trace).to_string(),
+                false => rules::text(&report.trace),
+            });
+        }
+        if global.verbose {
+            rules::explain(&report.trace);
+        }
     }
     match form.level() {
         Level::Dialect | Level::Tensor => {}

@@ -46,7 +46,8 @@ pub fn run(args: &TuneArgs, global: &Global) -> Ended {
         schedules: driver::schedules(&project.program, global)?,
         ..Options::default()
     };
-    driver::on_a_deep_stack(|| driver::optimize(&mut entry, &aiai_passes::Options::default()))??;
+    let passes = crate::rules::options(global)?;
+    driver::on_a_deep_stack(|| driver::optimize(&mut entry, &passes))??;
     let Some(function) = entry.module.get(entry.name) else {
         unreachable!("the pipeline keeps the entry");
     };

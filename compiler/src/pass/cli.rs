@@ -38,6 +38,21 @@ Exit codes: 0 all rules are right, 1 one is not, 2 wrong usage, 3 the machine ca
         #[command(flatten)]
         effort: Effort,
     },
+    /// Say where a rule comes nearest to firing on a function, and what is in the way.
+    #[command(
+        after_help = "Examples:\n  aiai pass why double_transpose examples/minilm\n  \
+aiai pass why my_rule model.aiai:apply --with my_rules.aiai"
+    )]
+    Why {
+        /// The name of a rule of the library, or of a file given by `--with`.
+        rule: String,
+        /// FOLDER, model.toml or FILE, with :FUNCTION where it is not the entry of model.toml, `main` or the
+        /// only one.
+        target: String,
+        /// Give a dimension a size: NAME=SIZE.
+        #[arg(long = "dim", value_name = "NAME=SIZE")]
+        dims: Vec<String>,
+    },
     /// Judge a rule by every step and write it to a stage, with its evidence.
     #[command(after_help = "Examples:\n  aiai pass admit my_rule.aiai\n  \
 aiai pass admit identity.aiai --anchor --stage bootstrap/stages/1")]

@@ -56,11 +56,29 @@ fn divide_rest(rest: Dim, divisor: Dim) -> Dim {
                 .iter()
                 .find(|t| t.0.is_empty())
                 .map_or(0, |t| t.1);
+            if let Some(merged) = divide_quotient(rest, constant, b) {
+                return merged;
+            }
             let carry = floor_div(constant, b).unwrap_or(0);
             atom(rest - Dim::from(carry) * Dim::from(b), divisor) + Dim::from(carry)
         }
         _ => atom(rest, divisor),
     }
+}
+
+/// Floors of quotients compose: floor((floor(a / m) + c) / b) is floor((a + c m) / (m b)) for positive m and b.
+fn divide_quotient(rest: Dim, constant: i64, by: i64) -> Option<Dim> {
+    let mut terms = rest.terms().iter().filter(|term| !term.0.is_empty());
+    let (Some((monomial, 1)), None) = (terms.next(), terms.next()) else {
+        return None;
+    };
+    let [(Atom::Div(dividend, inner), 1)] = monomial.as_slice() else {
+        return None;
+    };
+    let inner = inner.as_const().filter(|inner| *inner > 0)?;
+    let divisor = inner.checked_mul(by)?;
+    let shift = constant.checked_mul(inner)?;
+    Some(divide(*dividend + Dim::from(shift), Dim::from(divisor)))
 }
 
 fn atom(dividend: Dim, divisor: Dim) -> Dim {

@@ -3,6 +3,11 @@
 //! Works on instances of rules ([`aiai_ir::Rule`]) whose sides hold primitives only; does no input or output but
 //! for the solver, which is a process of its own.
 
+mod prove;
+pub mod solver;
 pub mod test;
 
+pub use prove::{
+    Algebra, InstanceProof, Proof, Ranks, RuleProof, SolverUse, Stop, prove, prove_all,
+};
 pub use test::{Counterexample, TestOptions, TestReport, test};

@@ -13,6 +13,9 @@ pub struct Built {
     pub yields: Vec<Value>,
 }
 
+/// Finds the results of an op that computes the same and is in sight.
+pub type Known<'a> = dyn Fn(&Op, &[Value]) -> Option<Vec<Value>> + 'a;
+
 /// Copies the right side of a rule for a match. `known` finds an op that computes the same and is in sight.
 /// `None` where the types do not work out, which dimensions that are equal by what the function requires, yet
 /// written differently, can bring about.
@@ -21,7 +24,7 @@ pub fn build(
     rule: &Rule,
     found: &Match<Value>,
     loc: Option<Loc>,
-    known: &dyn Fn(&Op, &[Value]) -> Option<Vec<Value>>,
+    known: &Known<'_>,
 ) -> Option<Built> {
     let mut renaming = Renaming {
         dims: found.dims.clone(),

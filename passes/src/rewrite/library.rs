@@ -12,7 +12,7 @@ use aiai_ir::{
     RuleSet, Type,
 };
 
-use super::{Limit, Limits, Rules, Trace, prepare};
+use super::{Limit, Limits, Rewriter, Rules, Trace, prepare};
 
 /// Where rules come from: a checked program of them.
 pub trait Source: Send + Sync {
@@ -293,26 +293,20 @@ impl Library {
         Rules::new(rules.collect())
     }
 
-    /// Rewrites greedily, to a fixed point.
-    pub fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace {
-        self.rounds(function, |rules, function| rules.greedy(function, limits))
-    }
-
-    /// Saturates; see [`Rules::saturate`].
-    pub fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
-        self.rounds(function, |rules, function| rules.saturate(function, limits))
-    }
-
     fn rounds(
         &self,
         function: &mut Function,
-        mut rewrite: impl FnMut(&Rules, &mut Function) -> Trace,
+        limits: &Limits,
+        rewrite: impl Fn(&Rules, &mut Function, &Limits) -> Trace,
     ) -> Trace {
         let mut trace = Trace::default();
+        let mut limits = limits.clone();
         for _ in 0..ROUNDS {
             let profile = Profile::of(function);
-            let round = rewrite(&self.rules_for(function), function);
+            let round = rewrite(&self.rules_for(function), function, &limits);
             let fired = !round.firings.is_empty();
+            limits.firings = limits.firings.saturating_sub(round.firings.len());
+            limits.created = limits.created.saturating_sub(round.created);
             trace.firings.extend(round.firings);
             trace.created += round.created;
             trace.limit_hit = round.limit_hit;
@@ -322,5 +316,23 @@ impl Library {
         }
         trace.limit_hit = Some(Limit::Rounds(ROUNDS));
         trace
+    }
+}
+
+impl Rewriter for Library {
+    fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace {
+        self.rounds(function, limits, Rules::greedy)
+    }
+
+    fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
+        self.rounds(function, limits, Rules::saturate)
+    }
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Library")
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
     }
 }

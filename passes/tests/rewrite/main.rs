@@ -6,7 +6,7 @@ mod why;
 
 use aiai_frontend::elaborate::{Loader, Program, check};
 use aiai_ir::{DType, Function, Instance, Module, Rule, Stage, verify};
-use aiai_passes::rewrite::{Limits, Rules, Trace, prepare};
+use aiai_passes::rewrite::{Limits, Rules, Trace, greedy_verified, prepare};
 
 struct NoFiles;
 
@@ -67,9 +67,8 @@ pub fn ops(function: &Function) -> Vec<&'static str> {
 pub fn rewritten(rules_text: &str, text: &str) -> (Function, Trace) {
     let rules = rules(rules_text);
     let mut f = function(text, "f");
-    let trace = rules
-        .greedy_verified(&mut f, &Limits::default())
-        .unwrap_or_else(|e| panic!("{}: {}", e.0, e.1));
+    let trace = greedy_verified(&rules, &mut f, &Limits::default());
+    let trace = trace.unwrap_or_else(|e| panic!("{}: {}", e.0, e.1));
     valid(&f);
     (f, trace)
 }

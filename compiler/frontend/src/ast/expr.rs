@@ -68,6 +68,8 @@ pub enum ExprKind {
     Tuple(Vec<Expr>),
     /// `..` as an element of a tuple: all of an axis, as in `at = (n, .., pos, ..)`.
     All,
+    /// `..S` as an element of a tuple: the dimensions of a pack, as in `(N, ..S)`.
+    Pack(Ident),
     /// `[a, b]`: stacked along a new first axis.
     Array(Vec<Expr>),
     /// `(e)`: kept for the formatter; means `e`.
@@ -402,6 +404,7 @@ impl ExprKind {
             | ExprKind::Name(_)
             | ExprKind::Instance { .. }
             | ExprKind::All
+            | ExprKind::Pack(_)
             | ExprKind::Error => 0,
             ExprKind::Call { args, .. } => max_depth(args.iter().map(|a| &a.value)),
             ExprKind::Method { receiver, args, .. } => {

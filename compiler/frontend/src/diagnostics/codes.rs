@@ -85,6 +85,7 @@ codes! {
     "E0707" "a guard that never holds";
     "E0708" "an unknown name in a pass";
     "E0709" "a cost or a derivative of another form";
+    "E0710" "a rule that says nothing";
     "E0801" "nested too deeply";
     "E0802" "too large";
     "E0803" "a name that is too long";

@@ -84,11 +84,12 @@ builtins! {
     // Movement.
     "reshape" "reshape(x, (a, b))" "The same elements under another shape." movement::reshape;
     "transpose" "transpose(x)" "The last two axes exchanged; other orders with `permute`." movement::transpose;
-    "permute" "permute(x, (1, 0, 2))" "Axis k of the result is the k-th axis named." movement::permute;
+    "permute" "permute(x, (1, 0, 2))" "Axis k of the result is the k-th axis named; of a tuple, its elements in that order." movement::permute;
     "broadcast" "broadcast(x, (a, b))" "Repeated to a shape, trailing axes aligned." movement::broadcast;
     "pad" "pad(x, axis = k, before = n, after = m, value = 0)" "Copies of `value` laid around." movement::pad;
     "concat" "concat((a, b), axis = 0)" "Laid end to end along an axis." movement::concat;
     "stack" "stack((a, b), axis = 0)" "Laid along a new axis." movement::concat;
+    "slice" "slice(x, axis = k, from = a, to = b, stride = 1)" "The places a to b of an axis given by number." movement::slice;
     "reverse" "reverse(x, axis = k)" "The other way round along an axis." movement::reverse;
     "update" "update(x, value, at = (i, ..))" "x with a window replaced; `..` is a whole axis." movement::update;
     "scatter_add" "scatter_add(x, index, updates)" "x with row `index[i]` increased by `updates[i]`." movement::scatter;
@@ -100,6 +101,7 @@ builtins! {
     "full" "full::<A, B>(value)" "One value everywhere." creation::full;
     "zeros_like" "zeros_like(x)" "Zeros of the type of x." creation::like;
     "ones_like" "ones_like(x)" "Ones of the type of x." creation::like;
+    "rank" "rank::<..S>()" "How many dimensions a pack has." creation::rank;
     "iota" "iota::<N>()" "0, 1, ... as i64." creation::iota;
     "key" "key(seed)" "A random key from a whole number." creation::key;
     "split" "split(key)" "Two keys that are unlike each other and the first." creation::split;

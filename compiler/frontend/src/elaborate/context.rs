@@ -30,6 +30,8 @@ pub struct Cx<'f> {
     pub env: Env,
     pub facts: Facts,
     pub requires: Vec<Require>,
+    /// Inside a side of a rule, where a reshape asks that both shapes have as many elements if that is not known.
+    pub in_rule: bool,
     vars: HashMap<Sym, Vec<Variable>>,
     log: Vec<Sym>,
     /// Per open loop, the first value that is defined inside it.
@@ -51,6 +53,7 @@ impl<'f> Cx<'f> {
             env,
             facts: Facts::default(),
             requires: Vec::new(),
+            in_rule: false,
             vars: HashMap::new(),
             log: Vec::new(),
             floors: Vec::new(),

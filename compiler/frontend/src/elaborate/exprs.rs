@@ -58,10 +58,26 @@ impl Elaborator<'_> {
                 self.binary_op(cx, *op, a, b, span)
             }
             ExprKind::Tuple(parts) => {
-                let parts = parts.iter().map(|part| self.expr(cx, part, hint)).collect();
-                self.small(Val::Tuple(parts), span)
+                let mut vals = Vec::with_capacity(parts.len());
+                for part in parts {
+                    match (&part.kind, self.expr(cx, part, hint)) {
+                        (ExprKind::Pack(_), Val::Tuple(dims)) => vals.extend(dims),
+                        (_, val) => vals.push(val),
+                    }
+                }
+                self.small(Val::Tuple(vals), span)
             }
             ExprKind::All => Val::All,
+            ExprKind::Pack(name) => match cx.env.bound.get(&name.name) {
+                Some(super::value::GArg::Pack(dims)) => {
+                    let dims = dims.iter().map(|dim| Val::Dim(cx.facts.normalize(*dim)));
+                    Val::Tuple(dims.collect())
+                }
+                _ => {
+                    let message = format!("`{}` is no pack of dimensions", name.name);
+                    self.error("E0201", name.span, message)
+                }
+            },
             ExprKind::Array(items) => self.array(cx, items, hint, span),
             ExprKind::Call {
                 function,

@@ -339,6 +339,6 @@ fn walk(expr: &Expr, names: &mut BTreeSet<Sym>) {
         ExprKind::Block(block) => mentioned(block, names),
         ExprKind::Int { .. } | ExprKind::Float { .. } | ExprKind::Inf | ExprKind::Nan => {}
         ExprKind::Bool(_) | ExprKind::Str(_) | ExprKind::Instance { .. } => {}
-        ExprKind::All | ExprKind::Error => {}
+        ExprKind::All | ExprKind::Pack(_) | ExprKind::Error => {}
     }
 }

@@ -28,6 +28,8 @@ pub struct Program {
     pub files: Vec<ast::File>,
     /// Files of the standard library come first.
     pub(super) library_files: usize,
+    /// How many files after those are what the program is about: one, or the files of a library of rules.
+    pub(super) roots: usize,
     /// Per file, the files that it uses, with the names where not all.
     uses: Vec<Vec<(usize, Option<Vec<ast::UseName>>)>>,
     pub diagnostics: Diagnostics,
@@ -109,12 +111,34 @@ pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Program {
     program
 }
 
+/// Parses files of rules, given by name and text, as one library. They use no other files and are not checked
+/// beyond their syntax: for files that were checked before.
+pub fn rule_library(files: &[(&str, &str)]) -> Program {
+    let mut program = Program {
+        sources: SourceMap::default(),
+        files: Vec::new(),
+        library_files: 0,
+        roots: files.len(),
+        uses: Vec::new(),
+        diagnostics: Diagnostics::default(),
+    };
+    for (name, text) in stdlib::FILES {
+        program.add(name, text);
+    }
+    program.library_files = program.files.len();
+    for (name, text) in files {
+        program.add(name, text);
+    }
+    program
+}
+
 impl Program {
     pub(super) fn parse(name: &str, text: &str, loader: &dyn Loader) -> Program {
         let mut program = Program {
             sources: SourceMap::default(),
             files: Vec::new(),
             library_files: 0,
+            roots: 1,
             uses: Vec::new(),
             diagnostics: Diagnostics::default(),
         };
@@ -225,6 +249,11 @@ impl Program {
     /// The files of the program itself: the root first.
     pub(crate) fn own_files(&self) -> impl Iterator<Item = &ast::File> {
         self.files[self.library_files..].iter()
+    }
+
+    /// The files that the program is about.
+    pub(crate) fn root_files(&self) -> impl Iterator<Item = &ast::File> {
+        self.own_files().take(self.roots)
     }
 
     /// Runs `work` on a fresh elaborator, on a stack that nested programs fit on.

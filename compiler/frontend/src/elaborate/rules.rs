@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
-    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym, Truth, Value,
+    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym,
+    Truth, Value,
 };
 
 use super::Elaborator;
@@ -24,15 +25,13 @@ struct Side {
 }
 
 impl Program {
-    /// What the rules of the root file claim and leave open, in the order of the text. The program has been
+    /// What the rules of the root files claim and leave open, in the order of the text. The program has been
     /// checked.
     pub fn rule_infos(&self) -> Vec<RuleInfo> {
         let mut infos = Vec::new();
         self.elaborated(|e| {
-            if let Some(root) = self.own_files().next() {
-                let rules = rules_in(&root.items);
-                infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
-            }
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            infos.extend(rules.map(|(family, rule)| e.info(family, rule)));
         });
         infos
     }
@@ -43,10 +42,8 @@ impl Program {
     pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         let mut set = RuleSet::default();
         self.elaborated(|e| {
-            let Some(root) = self.own_files().next() else {
-                return;
-            };
-            let rules: Vec<&ast::Rule> = rules_in(&root.items).map(|found| found.1).collect();
+            let rules = self.root_files().flat_map(|file| rules_in(&file.items));
+            let rules: Vec<&ast::Rule> = rules.map(|found| found.1).collect();
             for (index, instance) in wanted {
                 let Some(rule) = rules.get(*index) else {
                     continue;
@@ -87,7 +84,10 @@ impl Elaborator<'_> {
         for (family, rule) in rules_in(items) {
             self.check_bounds(&rule.generics);
             let info = self.info(family, rule);
-            let instances = info.instances(1..=1, &[DType::F32, DType::I32], MOST_TRIED);
+            // Rank 1 first: it is what findings are best told about.
+            let of_rank =
+                |rank| info.instances(rank..=rank, &[DType::F32, DType::I32, DType::U32], MOST_TRIED);
+            let instances: Vec<Instance> = [1, 2, 0].into_iter().flat_map(of_rank).collect();
             let fits = |e: &mut Self, instance| e.quietly(|e| e.rule(rule, instance)).is_some();
             if !instances.iter().any(|instance| fits(self, instance))
                 && let Some(first) = instances.first()
@@ -234,6 +234,9 @@ impl Elaborator<'_> {
         if !self.all_bound(rule, &lhs, &rhs) {
             return None;
         }
+        if !self.says_something(rule, &lhs, &rhs) {
+            return None;
+        }
         Some(Rule {
             name: rule.name.name,
             class: class_of(&rule.class),
@@ -260,6 +263,7 @@ impl Elaborator<'_> {
         let mut function = Function::new(format!("{}.{side}", rule.name.name).as_str());
         function.loc = Some(self.sources.loc(expr.span));
         let mut cx = Cx::new(Builder::new(&mut function), Env::default());
+        cx.in_rule = true;
         let mut params = Vec::new();
         for param in &rule.params {
             if let Some(found) = self.rule_param_fault(param) {
@@ -310,18 +314,31 @@ impl Elaborator<'_> {
         })
     }
 
+    /// Whether the left side is an op at least, and another program than the right one. (`U(T(x))` is neither
+    /// where both are the dtype of x.)
+    fn says_something(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
+        let message = if lhs.function.body.ops.is_empty() {
+            "the left side is a parameter, which everything is an instance of"
+        } else if lhs.function.body == rhs.function.body {
+            "both sides are the same program"
+        } else {
+            return true;
+        };
+        let diagnostic = Diagnostic::new("E0710", rule.lhs.span, message);
+        self.report(diagnostic.related(rule.rhs.span, "the right side"));
+        false
+    }
+
     /// Whether a match of the left side says what every parameter and every dimension of the right side is,
     /// and the right side asks for nothing more than the left one and the guard.
     fn all_bound(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
         let used = |side: &Side| -> HashSet<Value> {
             let mut values: HashSet<Value> = side.function.body.yields.iter().copied().collect();
-            side.function
-                .body
-                .walk(&mut |node| values.extend(node.operands.iter().copied()));
-            for node in &side.function.body.ops {
+            side.function.body.walk(&mut |node| {
+                values.extend(node.operands.iter().copied());
                 let regions = node.regions.iter();
                 values.extend(regions.flat_map(|region| region.yields.iter().copied()));
-            }
+            });
             values
         };
         let (left, right) = (used(lhs), used(rhs));
@@ -454,7 +471,7 @@ pub(super) fn instance_env(instance: &Instance) -> Env {
     env
 }
 
-/// Instances of a rule that are tried until one fits, when it is checked.
+/// Instances of a rule of each rank that are tried until one fits, when it is checked.
 const MOST_TRIED: usize = 512;
 
 /// Values of an integer attribute, at most.

@@ -26,6 +26,14 @@ impl Elaborator<'_> {
         if let Val::List(items) = &base_val {
             return self.list_item(cx, items, args, span);
         }
+        // Attributes of rules are tuples of numbers, and their elements numbers.
+        if let (Val::Tuple(parts), [IndexArg::At(place)]) = (&base_val, args)
+            && cx.in_rule
+            && let Val::Dim(at) = self.expr(cx, place, None)
+            && let Some(part) = at.as_const().and_then(|n| parts.get(usize::try_from(n).ok()?))
+        {
+            return part.clone();
+        }
         let Some(value) = self.tensor(cx, base_val, None, base.span) else {
             return Val::Poison;
         };
@@ -57,6 +65,29 @@ impl Elaborator<'_> {
             items.len()
         );
         self.error("E0308", span, message)
+    }
+
+    /// `slice(x, axis = k, from = a, to = b, stride = s)`: `x[a..b by s]` along an axis given by number.
+    pub(crate) fn slice_axis(
+        &mut self,
+        cx: &mut Cx,
+        x: Value,
+        axis: usize,
+        (lo, hi, stride): (Dim, Dim, Dim),
+        span: Span,
+    ) -> Option<Val> {
+        let shape = cx.shape(x);
+        if stride.as_const().is_some_and(|s| s < 1) {
+            self.report(Diagnostic::new("E0404", span, "strides start at 1"));
+            return None;
+        }
+        self.slice_bounds(cx, lo, hi, shape[axis], span)?;
+        let part = |k: usize| match k == axis {
+            true => Part::Range(lo, hi, stride),
+            false => Part::All,
+        };
+        let parts: Vec<Part> = (0..shape.len()).map(part).collect();
+        Some(self.take(cx, x, &shape, &parts, span))
     }
 
     /// One argument per axis, `...` replaced by as many `..` as are missing.

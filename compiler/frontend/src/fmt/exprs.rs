@@ -104,6 +104,7 @@ impl Formatter<'_> {
             ExprKind::Bool(true) => "true".into(),
             ExprKind::Bool(false) => "false".into(),
             ExprKind::All => "..".into(),
+            ExprKind::Pack(name) => concat_doc!["..", name.name.as_str()],
             ExprKind::Name(name) => name.name.as_str().into(),
             ExprKind::Instance { name, generics } => {
                 concat_doc![name.name.as_str(), self.turbofish(generics)]

@@ -114,7 +114,7 @@ impl Formatter<'_> {
             .as_ref()
             .map(|ty| concat_doc!["-> ", self.ty(ty)]);
         let constraints = self.constraints(&function.constraints);
-        let (head, broken) = signature(name, params, ret, constraints, indent);
+        let (head, broken) = signature(name, params, ret, constraints, indent, false);
         let body = if broken {
             self.open_block(&function.body)
         } else {
@@ -131,7 +131,7 @@ impl Formatter<'_> {
         ];
         let params = self.params(&prop.params, prop.body.span.start);
         let constraints = self.constraints(&prop.constraints);
-        let (head, _) = signature(name, params, None, constraints, 0);
+        let (head, _) = signature(name, params, None, constraints, 0, false);
         concat_doc![head, " ", self.open_block(&prop.body)]
     }
 
@@ -192,7 +192,7 @@ impl Formatter<'_> {
         let params = self.params(&rule.params, rule.class.span.start);
         let class = self.source(rule.class.span);
         let constraints = self.constraints(&rule.constraints);
-        let (head, broken) = signature(name, params, Some(class.into()), constraints, indent);
+        let (head, broken) = signature(name, params, Some(class.into()), constraints, indent, true);
         let sides = concat_doc![self.expr(&rule.lhs), " =>", Doc::Line, self.expr(&rule.rhs)];
         let gap = if broken { Doc::Hard } else { Doc::Line };
         let body = concat_doc![gap.clone(), sides.nest(CONTINUED).group()].nest(INDENT);
@@ -201,13 +201,15 @@ impl Formatter<'_> {
 }
 
 /// The head of a function: on one line, or broken before its constraints, or before what follows the
-/// parameters, or with a parameter on each line. Tells whether it was broken.
+/// parameters (not of a rule, whose class stands on their line), or with a parameter on each line. Tells
+/// whether it was broken.
 fn signature(
     name: Doc,
     params: Doc,
     ret: Option<Doc>,
     constraints: Doc,
     indent: usize,
+    is_class: bool,
 ) -> (Doc, bool) {
     let has_constraints = constraints.flat_width() != Some(0);
     let ret = ret.unwrap_or(Doc::NIL);
@@ -231,7 +233,8 @@ fn signature(
         return (concat_doc![first, below], true);
     }
     let first = concat_doc![name.clone(), params.clone()];
-    if gap && fits(&first, indent) && fits(&tail, indent + CONTINUED + 2) {
+    let may_go_below = !is_class && gap;
+    if may_go_below && fits(&first, indent) && fits(&tail, indent + CONTINUED + 2) {
         return (
             concat_doc![first, concat_doc![Doc::Hard, tail].nest(CONTINUED)],
             true,

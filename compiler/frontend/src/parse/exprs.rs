@@ -299,6 +299,13 @@ impl Parser<'_> {
             }
             Token::DotDot => {
                 let span = self.advance();
+                if self.peek() == Token::Name
+                    && matches!(self.peek_at(1), Token::Comma | Token::RParen)
+                {
+                    let name = self.ident("the name of a pack")?;
+                    let span = start.to(self.last_span());
+                    return Ok(Expr::new(ExprKind::Pack(name), span));
+                }
                 if !matches!(self.peek(), Token::Comma | Token::RParen) {
                     return Err(self.open_range(span));
                 }

@@ -105,7 +105,7 @@ pub fn compare(rule: &Rule, module: &Module, random: &mut Random, case: usize) -
     };
     for (l, r) in left.iter().zip(&right) {
         let special = inputs.iter().any(|x| x.to_f64().iter().any(|v| !v.is_finite()));
-        if let Some(why) = differs(l, r, exact, style, special) {
+        if let Some(why) = differs(l, r, exact, special) {
             return Verdict::Differ(format!("{sizes:?} {:?}: {why}", shown(&inputs)));
         }
     }
@@ -117,7 +117,7 @@ fn shown(inputs: &[Array]) -> Vec<Vec<f64>> {
     inputs.map(|x| x.to_f64().into_iter().take(12).collect()).collect()
 }
 
-fn differs(l: &Array, r: &Array, exact: bool, style: Style, special: bool) -> Option<String> {
+fn differs(l: &Array, r: &Array, exact: bool, special: bool) -> Option<String> {
     if l.dtype != r.dtype || l.shape != r.shape {
         return Some(format!("{}{:?} and {}{:?}", l.dtype, l.shape, r.dtype, r.shape));
     }
@@ -139,10 +139,6 @@ fn differs(l: &Array, r: &Array, exact: bool, style: Style, special: bool) -> Op
         if x.is_finite() && y.is_finite() {
             if (x - y).abs() > error {
                 return Some(format!("element {at}: {x:e} and {y:e}, within {error:e}"));
-            }
-            let lost = |p: f64, q: f64| p == 0.0 && q.abs() > 1e-30 && r.error_at(at) > q.abs();
-            if style == Style::Wide && lost(y, x) {
-                return Some(format!("element {at}: {x:e} becomes 0"));
             }
         } else if x.is_finite() || special {
             // Without infinities among the inputs, an infinite left side has overflown.
@@ -291,7 +287,7 @@ fn int(dtype: DType, param: &RuleParam, style: Style, random: &mut Random) -> i6
     }
     match style {
         _ if dtype == DType::Bool => random.below(2) as i64,
-        Style::Tame => random.below(4) as i64,
+        Style::Tame => random.pick(&[0, 0, 0, 1, 1, 2, 3]),
         Style::Wide => random.below(41) as i64 - 20,
         Style::Special => {
             let bits = dtype.bytes() as u32 * 8;

@@ -1,6 +1,6 @@
 //! Elementwise functions.
 
-use aiai_ir::{BinaryKind, DType, Op, UnaryKind};
+use aiai_ir::{BinaryKind, DType, Dim, Op, UnaryKind};
 
 use super::{Call, Elaborator};
 use crate::diagnostics::Diagnostic;
@@ -46,6 +46,13 @@ pub(super) fn binary(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
     let b = this.operand_arg(call, "y")?;
     if let (BinaryKind::Pow, Val::Float(x), Val::Float(y)) = (kind, &a.val, &b.val) {
         return Some(Val::Float(x.powf(*y)));
+    }
+    if let (BinaryKind::Shl, Val::Dim(x), Val::Dim(n)) = (kind, &a.val, &b.val)
+        && let (Some(x), Some(n)) = (x.as_const(), n.as_const())
+        && let Some(by) = u32::try_from(n).ok().filter(|n| *n < 63)
+        && let Some(product) = x.checked_mul(1 << by)
+    {
+        return Some(Val::Dim(Dim::from(product)));
     }
     let (x, y) = this.meet(cx, a, b, call.name, call.span)?;
     Some(this.apply(cx, Op::Binary { kind }, &[x, y], call.span))

@@ -73,6 +73,12 @@ pub(super) fn iota(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Optio
     Some(this.apply(cx, op, &[], call.span))
 }
 
+/// The number of dimensions, which is known when compiling.
+pub(super) fn rank(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option<Val> {
+    let (_, shape) = this.generic_shape(cx, call)?;
+    Some(Val::Dim(Dim::from(shape.len() as i64)))
+}
+
 /// The two words of the seed.
 pub(super) fn key(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option<Val> {
     let Some((val, span)) = call.take("seed") else {

@@ -12,7 +12,11 @@ pub(super) fn reshape(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Op
     let (shape, at) = this.shape_arg(cx, call, "shape")?;
     let have = Dim::product(cx.shape(x));
     let want = Dim::product(shape.iter().copied());
-    if !cx.equal(have, want) {
+    let loc = this.sources.loc(at);
+    let same = "both shapes have as many elements";
+    let equal = cx.equal(have, want)
+        || (cx.in_rule && cx.require(aiai_ir::Relation::Zero, have - want, same, loc));
+    if !equal {
         let ty = cx.b.ty(x).clone();
         let message = format!("`{ty}` has `{have}` elements, the shape `{want}`");
         let mut diagnostic = Diagnostic::new("E0301", at, message);
@@ -44,6 +48,16 @@ pub(super) fn transpose(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> 
 }
 
 pub(super) fn permute(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option<Val> {
+    if let Some((_, Val::Tuple(parts), _)) = call.args.first() {
+        let parts = parts.clone();
+        call.args.remove(0);
+        let (dims, at) = this.shape_arg(cx, call, "axes")?;
+        let mut picked = Vec::new();
+        for dim in dims {
+            picked.push(parts[this.axis(dim, parts.len(), at)?].clone());
+        }
+        return Some(Val::Tuple(picked));
+    }
     let (x, _) = this.tensor_arg(cx, call, "x")?;
     let (dims, at) = this.shape_arg(cx, call, "axes")?;
     let rank = cx.b.ty(x).rank();
@@ -179,6 +193,20 @@ pub(super) fn concat(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Opt
         *value = cx.b.reshape(*value, &shape);
     }
     Some(this.apply(cx, Op::Concat { axis }, &values, call.span))
+}
+
+pub(super) fn slice(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option<Val> {
+    let (x, _) = this.tensor_arg(cx, call, "x")?;
+    let rank = cx.b.ty(x).rank();
+    let Some(axes) = this.axes_arg(call, rank)?.filter(|axes| axes.len() == 1) else {
+        this.missing(call, "one axis");
+        return None;
+    };
+    let size = cx.shape(x)[axes[0]];
+    let from = this.dim_arg(cx, call, "from")?.unwrap_or(Dim::from(0));
+    let to = this.dim_arg(cx, call, "to")?.unwrap_or(size);
+    let stride = this.dim_arg(cx, call, "stride")?.unwrap_or(Dim::from(1));
+    this.slice_axis(cx, x, axes[0], (from, to, stride), call.span)
 }
 
 pub(super) fn reverse(this: &mut Elaborator, cx: &mut Cx, call: &mut Call) -> Option<Val> {

@@ -1,0 +1,246 @@
+//! Integers modulo 2^n where they leave the ring: division, bits, and changes of width.
+
+use aiai_ir::{BinaryKind, CompareKind, DType, Dim};
+
+use super::rational::Rational;
+use super::term::{Atom, Fun, Poly, Ring, Terms};
+use super::{Outcome, Stop};
+
+impl Terms {
+    /// Division, remainder, powers, bits and shifts.
+    pub fn integer_function(
+        &mut self,
+        kind: BinaryKind,
+        dtype: DType,
+        x: &Poly,
+        y: &Poly,
+    ) -> Outcome<Poly> {
+        self.in_cases(&[x.clone(), y.clone()], &mut |t, args| {
+            let (x, y) = (&args[0], &args[1]);
+            if let Some(value) = t.integer_law(kind, dtype, x, y)? {
+                return Ok(value);
+            }
+            let mut args = vec![x.clone(), y.clone()];
+            if kind.is_commutative() {
+                args.sort();
+            }
+            t.apply(Fun::Integer(kind.name(), dtype), args)
+        })
+    }
+
+    fn integer_law(
+        &mut self,
+        kind: BinaryKind,
+        dtype: DType,
+        x: &Poly,
+        y: &Poly,
+    ) -> Outcome<Option<Poly>> {
+        let ring = x.ring;
+        let constant = y.as_constant().and_then(|c| c.as_whole());
+        if let (Some(a), Some(b)) = (x.as_constant(), y.as_constant())
+            && let (Some(a), Some(b)) = (a.as_whole(), b.as_whole())
+        {
+            return folded(kind, dtype, a, b)
+                .map(|v| Rational::new(v, 1).map(|v| Poly::constant(ring, v)))
+                .transpose();
+        }
+        match (kind, constant) {
+            (BinaryKind::Div, Some(1)) => Ok(Some(x.clone())),
+            (BinaryKind::Div | BinaryKind::Rem, Some(0)) | (BinaryKind::Rem, Some(1)) => {
+                Ok(Some(Poly::zero(ring)))
+            }
+            (BinaryKind::Pow, Some(power @ 0..=8)) => self.power(x, power as u32).map(Some),
+            (BinaryKind::Shl | BinaryKind::Shr, Some(0)) => Ok(Some(x.clone())),
+            (BinaryKind::Shl, Some(by)) if by > 0 && by < i128::from(ring.bits().unwrap_or(64)) => {
+                self.scale(x, Rational::new(1i128 << by, 1)?).map(Some)
+            }
+            (BinaryKind::And | BinaryKind::Or, _) if x == y => Ok(Some(x.clone())),
+            (BinaryKind::Xor, _) if x == y => Ok(Some(Poly::zero(ring))),
+            (BinaryKind::Div | BinaryKind::Rem, _) => self.size_division(kind, dtype, x, y),
+            (BinaryKind::And, _) if x.is_zero() || y.is_zero() => Ok(Some(Poly::zero(ring))),
+            (BinaryKind::Or | BinaryKind::Xor, _) if y.is_zero() => Ok(Some(x.clone())),
+            (BinaryKind::Or | BinaryKind::Xor, _) if x.is_zero() => Ok(Some(y.clone())),
+            (BinaryKind::And, Some(-1)) => Ok(Some(x.clone())),
+            (BinaryKind::And, _) if x.as_constant() == Some(Rational::whole(-1)) => {
+                Ok(Some(y.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Division of sizes and indices by what is at least 1.
+    fn size_division(
+        &mut self,
+        kind: BinaryKind,
+        dtype: DType,
+        x: &Poly,
+        y: &Poly,
+    ) -> Outcome<Option<Poly>> {
+        if dtype != DType::I64 {
+            return Ok(None);
+        }
+        let (Some(a), Some(b)) = (self.as_index(x), self.as_index(y)) else {
+            return Ok(None);
+        };
+        if !self.known.proves(b - Dim::from(1)) {
+            return Ok(None);
+        }
+        let value = match kind {
+            BinaryKind::Div => self.known.quotient(a, b),
+            _ => self.known.remainder(a, b),
+        };
+        self.of_dim(x.ring, value).map(Some)
+    }
+
+    /// The value of an integer as a real number.
+    pub fn real_of_int(&mut self, x: &Poly, from: DType) -> Outcome<Poly> {
+        if from == DType::Bool {
+            return Ok(x.clone());
+        }
+        self.in_cases(std::slice::from_ref(x), &mut |t, args| {
+            let x = &args[0];
+            if let Some(value) = x.as_constant() {
+                let bits = x.ring.bits().unwrap_or(64);
+                let value = if !from.is_signed() && value.is_negative() {
+                    value.add(Rational::new(1i128 << bits, 1)?)?
+                } else {
+                    value
+                };
+                return Ok(Poly::constant(Ring::Real, value));
+            }
+            if from == DType::I64
+                && let Some(dim) = t.as_index(x)
+            {
+                return t.of_dim(Ring::Real, dim);
+            }
+            t.apply(Fun::RealOfInt(from), vec![x.clone()])
+        })
+    }
+
+    /// An integer in another width: wrapped, or extended by its sign.
+    pub fn resized(&mut self, x: &Poly, from: DType, to: DType) -> Outcome<Poly> {
+        let ring = Ring::of(to);
+        if to.bytes() <= from.bytes() {
+            return self.wrapped(x, ring);
+        }
+        self.in_cases(std::slice::from_ref(x), &mut |t, args| {
+            let x = &args[0];
+            if let Some(value) = x.as_constant() {
+                let bits = x.ring.bits().unwrap_or(64);
+                let value = if !from.is_signed() && value.is_negative() {
+                    value.add(Rational::new(1i128 << bits, 1)?)?
+                } else {
+                    value
+                };
+                return Ok(Poly::constant(ring, value.wrapped(ring.bits().unwrap_or(64))?));
+            }
+            t.apply(Fun::Extend { from, to }, vec![x.clone()])
+        })
+    }
+
+    /// Modulo fewer bits: a homomorphism, so atom by atom.
+    fn wrapped(&mut self, x: &Poly, ring: Ring) -> Outcome<Poly> {
+        let mut total = Poly::zero(ring);
+        for (mono, value) in &x.terms {
+            let mut product = Poly::constant(ring, value.wrapped(ring.bits().unwrap_or(64))?);
+            for (id, power) in mono {
+                let factor = match &*self.atom(*id) {
+                    Atom::Size(_) => Poly::atom(ring, *id),
+                    _ if self.info(*id).boolean => Poly::atom(ring, *id),
+                    Atom::Apply(Fun::Extend { from, .. }, args)
+                        if Ring::of(*from) == ring || ring.bits() <= Ring::of(*from).bits() =>
+                    {
+                        let inner = args[0].clone();
+                        self.wrapped(&inner, ring)?
+                    }
+                    Atom::Apply(Fun::Extend { from, .. }, args) => {
+                        let Ring::Int(to) = ring else {
+                            return Err(Stop::limit("a width of no integer"));
+                        };
+                        let (from, inner) = (*from, args[0].clone());
+                        self.resized(&inner, from, to)?
+                    }
+                    _ => {
+                        let Ring::Int(to) = ring else {
+                            return Err(Stop::limit("a width of no integer"));
+                        };
+                        let Ring::Int(from) = x.ring else {
+                            return Err(Stop::limit("a width of no integer"));
+                        };
+                        let whole = Poly::atom(x.ring, *id);
+                        self.apply(Fun::Extend { from, to }, vec![whole])?
+                    }
+                };
+                let factor = self.power(&factor, power.unsigned_abs())?;
+                product = self.mul(&product, &factor)?;
+            }
+            total = self.add(&total, &product)?;
+        }
+        Ok(total)
+    }
+
+    /// The larger of two integers of one dtype.
+    pub fn integer_maximum(&mut self, dtype: DType, a: &Poly, b: &Poly) -> Outcome<Poly> {
+        let above = self.compare(CompareKind::Ge, a, b, dtype.is_signed())?;
+        self.choose(&above, a, b)
+    }
+}
+
+/// The op on constants, as the evaluator does it.
+fn folded(kind: BinaryKind, dtype: DType, a: i128, b: i128) -> Option<i128> {
+    use aiai_ir::eval::{Array, Data};
+    let value = |v: i128| Array {
+        dtype,
+        shape: Vec::new(),
+        data: Data::Int(vec![wrap_like(dtype, v)]),
+        error: None,
+    };
+    let (a, b) = (value(a), value(b));
+    let result = run_binary(kind, dtype, a, b)?;
+    match result.data {
+        Data::Int(values) => {
+            let value = i128::from(*values.first()?);
+            let bits = dtype.bytes() as u32 * 8;
+            Rational::new(value, 1).ok()?.wrapped(bits).ok()?.as_whole()
+        }
+        Data::Float(_) => None,
+    }
+}
+
+/// The representation that arrays use: unsigned values from 0 up, 64-bit ones by their bits.
+fn wrap_like(dtype: DType, value: i128) -> i64 {
+    let bits = dtype.bytes() as u32 * 8;
+    if dtype.is_signed() || bits == 64 {
+        return value as i64;
+    }
+    value.rem_euclid(1 << bits) as i64
+}
+
+fn run_binary(
+    kind: BinaryKind,
+    dtype: DType,
+    a: aiai_ir::eval::Array,
+    b: aiai_ir::eval::Array,
+) -> Option<aiai_ir::eval::Array> {
+    use aiai_ir::{Function, Module, Op, OpNode, Type};
+    let ty = Type::scalar(dtype);
+    let mut function = Function::new("folded");
+    let x = function.add_param("x", ty.clone(), false);
+    let y = function.add_param("y", ty.clone(), false);
+    let z = function.new_value(ty);
+    function.body.ops.push(OpNode {
+        op: Op::Binary { kind },
+        operands: vec![x, y],
+        results: vec![z],
+        regions: Vec::new(),
+        loc: None,
+    });
+    function.body.yields = vec![z];
+    function.result_names = vec!["z".into()];
+    let name = function.name;
+    let mut module = Module::default();
+    module.insert(function);
+    let mut results =
+        aiai_ir::eval::run(&module, name, &[a, b], &aiai_ir::eval::Options::default()).ok()?;
+    results.pop()
+}

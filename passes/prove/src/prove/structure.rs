@@ -1,0 +1,255 @@
+//! What must hold of sizes and positions for a side to run at all.
+
+use aiai_ir::{AffineMap, DType, Dim, Function, Op, OpNode, Region, Relation};
+
+use super::Outcome;
+use super::eval::{Evaluator, add_clause};
+use super::known::Known;
+use super::term::Poly;
+
+/// Conditions on sizes: of slices, paddings, reshapes, accesses and of every shape; with those of branches
+/// and loops, or of what runs for certain alone.
+pub fn demands(function: &Function, within: bool) -> Vec<(Relation, Dim)> {
+    let mut found = Vec::new();
+    for param in function.param_types() {
+        found.extend(param.shape().iter().map(|n| (Relation::NonNegative, *n)));
+    }
+    for require in &function.requires {
+        found.push((require.relation, require.dim));
+    }
+    in_region(function, &function.body, within, &mut found);
+    found
+}
+
+fn in_region(
+    function: &Function,
+    region: &Region,
+    within: bool,
+    found: &mut Vec<(Relation, Dim)>,
+) {
+    for node in &region.ops {
+        of_node(function, node, found);
+        if within || matches!(node.op, Op::Fused { .. }) {
+            for inner in &node.regions {
+                in_region(function, inner, within, found);
+            }
+        }
+    }
+}
+
+fn of_node(function: &Function, node: &OpNode, found: &mut Vec<(Relation, Dim)>) {
+    let at_least = |a: Dim, b: Dim| (Relation::NonNegative, a - b);
+    let (zero, one) = (Dim::from(0), Dim::from(1));
+    for result in &node.results {
+        let shape = function.ty(*result).shape();
+        found.extend(shape.iter().map(|n| (Relation::NonNegative, *n)));
+    }
+    match &node.op {
+        Op::Slice {
+            starts,
+            limits,
+            strides,
+        } => {
+            let shape = function.ty(node.operands[0]).shape();
+            for k in 0..shape.len() {
+                found.push(at_least(strides[k], one));
+                found.push(at_least(starts[k], zero));
+                found.push(at_least(limits[k], starts[k]));
+                found.push(at_least(shape[k], limits[k]));
+            }
+        }
+        Op::Pad { low, high } => {
+            found.extend(low.iter().chain(high).map(|n| at_least(*n, zero)));
+        }
+        Op::Reshape { shape } => {
+            let from = function.ty(node.operands[0]).shape();
+            let count = |dims: &[Dim]| Dim::product(dims.iter().copied());
+            found.push((Relation::Zero, count(from) - count(shape)));
+        }
+        Op::DynamicSlice { .. } => {
+            let shape = function.ty(node.operands[0]).shape();
+            let sizes = function.ty(node.results[0]).shape();
+            found.extend(shape.iter().zip(sizes).map(|(n, size)| at_least(*n, *size)));
+        }
+        Op::DynamicUpdate => {
+            let shape = function.ty(node.operands[0]).shape();
+            let sizes = function.ty(node.operands[1]).shape();
+            found.extend(shape.iter().zip(sizes).map(|(n, size)| at_least(*n, *size)));
+        }
+        Op::Scan { step, .. } => found.push((Relation::NonZero, *step)),
+        _ => {}
+    }
+}
+
+/// Accesses of contractions by more than bare indices: the least and the greatest position, with the space
+/// in which they are taken.
+pub fn accesses(function: &Function) -> Vec<(Vec<Dim>, Vec<(Relation, Dim)>)> {
+    let mut found = Vec::new();
+    function.body.walk(&mut |node| {
+        let Op::Contract {
+            space,
+            maps,
+            out,
+            shape,
+            ..
+        } = &node.op
+        else {
+            return;
+        };
+        let operands = node.operands.iter().map(|v| function.ty(*v).shape());
+        let all = maps.iter().zip(operands);
+        for (map, sizes) in all.chain(std::iter::once((out, shape.as_slice()))) {
+            found.push((space.clone(), access(map, sizes, space)));
+        }
+    });
+    found
+}
+
+fn access(map: &AffineMap, sizes: &[Dim], space: &[Dim]) -> Vec<(Relation, Dim)> {
+    let mut demands = Vec::new();
+    for (coordinate, size) in map.coords.iter().zip(sizes) {
+        match coordinate.bounds(space) {
+            Some((low, high)) => {
+                demands.push((Relation::NonNegative, low));
+                demands.push((Relation::NonNegative, *size - Dim::from(1) - high));
+            }
+            // Of unknown sign: nothing that could be shown.
+            None => demands.push((Relation::NonNegative, Dim::overflow())),
+        }
+    }
+    demands
+}
+
+/// Whether the condition is shown.
+pub fn shown(known: &Known, relation: Relation, dim: Dim) -> bool {
+    match relation {
+        Relation::NonNegative => known.proves(dim),
+        Relation::Zero => known.equal(dim, Dim::from(0)),
+        Relation::NonZero => known.differ(dim, Dim::from(0)),
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    /// Conditions on values that stop the program where they fail: positions in range, assertions. Loops are
+    /// left to the loops: see `control`.
+    pub fn checks(&mut self) -> Outcome<Vec<Poly>> {
+        let function = self.function;
+        let mut clauses = Vec::new();
+        for node in &function.body.ops {
+            self.checks_of(node, &mut clauses)?;
+        }
+        Ok(clauses)
+    }
+
+    fn checks_of(&mut self, node: &'a OpNode, clauses: &mut Vec<Poly>) -> Outcome<()> {
+        let x = node.operands.first().copied();
+        match &node.op {
+            Op::Gather { axes } | Op::Scatter { axes, kind: _ } => {
+                let Some(x) = x else { return Ok(()) };
+                let shape = self.function.ty(x).shape().to_vec();
+                for (at, axis) in axes.iter().enumerate() {
+                    let operand = node.operands[1 + at];
+                    let ranges = self.function.ty(operand).shape().to_vec();
+                    let mark = self.terms.known.mark();
+                    let vars = self.fresh_indices(&ranges);
+                    let index: Vec<Dim> = vars.iter().map(|v| Dim::sym(v.0)).collect();
+                    let position = self.element(operand, &index)?;
+                    let inside = self.in_range(&position.term, shape[*axis])?;
+                    let bound = self.bind_clauses(&[inside], &vars)?;
+                    bound.into_iter().for_each(|c| add_clause(clauses, c));
+                    self.terms.known.release(mark);
+                }
+            }
+            Op::DynamicSlice { .. } | Op::DynamicUpdate => {
+                let Some(x) = x else { return Ok(()) };
+                let shape = self.function.ty(x).shape().to_vec();
+                let slice = matches!(node.op, Op::DynamicSlice { .. });
+                let (sizes, starts) = if slice {
+                    (node.results[0], &node.operands[1..])
+                } else {
+                    (node.operands[1], &node.operands[2..])
+                };
+                let sizes = self.function.ty(sizes).shape().to_vec();
+                for (k, start) in starts.iter().enumerate() {
+                    let position = self.element(*start, &[])?;
+                    let range = shape[k] - sizes[k] + Dim::from(1);
+                    let inside = self.in_range(&position.term, range)?;
+                    add_clause(clauses, inside);
+                }
+            }
+            Op::Assert { .. } => {
+                if let Some(x) = x {
+                    let holds = self.element(x, &[])?;
+                    add_clause(clauses, holds.term);
+                }
+            }
+            Op::If => {
+                let Some(x) = x else { return Ok(()) };
+                let condition = self.element(x, &[])?;
+                let one = Poly::one(super::term::Ring::Real);
+                for (taken, region) in node.regions.iter().enumerate() {
+                    let mut inner = Vec::new();
+                    for node in &region.ops {
+                        self.checks_of(node, &mut inner)?;
+                    }
+                    for clause in inner {
+                        let guarded = if taken == 0 {
+                            self.terms.choose(&condition.term, &clause, &one)?
+                        } else {
+                            self.terms.choose(&condition.term, &one, &clause)?
+                        };
+                        add_clause(clauses, guarded);
+                    }
+                }
+            }
+            Op::AssertClose { .. } => {
+                return Err(super::Stop::unsupported("`assert_close` is not handled"));
+            }
+            Op::While { .. } | Op::Scan { .. } => self.checks_of_loop(node, clauses)?,
+            Op::Fused { .. } => {
+                for inner in &node.regions[0].ops {
+                    self.checks_of(inner, clauses)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A loop with checks inside, or one that may not end: as the loop as a whole.
+    fn checks_of_loop(&mut self, node: &'a OpNode, clauses: &mut Vec<Poly>) -> Outcome<()> {
+        let mut checked = false;
+        for region in &node.regions {
+            region.walk(&mut |inner| checked |= inner.op.info().effect == aiai_ir::ops::Effect::Check);
+        }
+        let endless = matches!(node.op, Op::While { .. });
+        if !checked && !endless {
+            return Ok(());
+        }
+        // The same loop on the other side has the same checks.
+        let zero: Vec<Dim> = Vec::new();
+        let Some(place) = node
+            .results
+            .iter()
+            .position(|r| self.function.ty(*r).rank() == 0)
+        else {
+            return Err(super::Stop::unsupported("a loop with checks inside"));
+        };
+        let element = self.element(node.results[place], &zero)?;
+        let opaque = element.term.as_atom().and_then(|id| match &*self.terms.atom(id) {
+            super::term::Atom::Opaque(lambda) => Some(lambda.clone()),
+            _ => None,
+        });
+        let Some(mut lambda) = opaque else {
+            return Err(super::Stop::unsupported("a loop with checks inside"));
+        };
+        if checked {
+            return Err(super::Stop::unsupported("a loop with checks inside"));
+        }
+        lambda.name = format!("{}_ends", lambda.name);
+        lambda.dtype = DType::Bool;
+        let atom = self.terms.intern(super::term::Atom::Opaque(lambda));
+        add_clause(clauses, Poly::atom(super::term::Ring::Real, atom));
+        Ok(())
+    }
+}

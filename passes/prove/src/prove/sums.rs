@@ -1,0 +1,560 @@
+//! Sums over symbolic ranges: linear, without what does not depend on the index, over ranges that conditions
+//! cut, in an order and with names that depend on the terms alone.
+
+use std::collections::BTreeSet;
+
+use aiai_ir::dim::Atom as DimAtom;
+use aiai_ir::{Dim, Sym};
+
+use super::binders::bound_name;
+use super::known::quotient;
+use super::laws::without;
+use super::rational::Rational;
+use super::term::{Atom, BigOp, Mono, Poly, Ring, Source, Terms};
+use super::{Outcome, Stop};
+
+/// Orders of indices that look alike, tried at most.
+const MOST_ORDERS: usize = 24;
+/// Indices of one sum, at most.
+const MOST_INDICES: usize = 10;
+
+impl Terms {
+    /// The sum of `body` over `0 <= j < n`; that much of j is assumed.
+    pub fn sum(&mut self, j: Sym, n: Dim, body: &Poly) -> Outcome<Poly> {
+        let n = self.known.normal(n);
+        if let Some(count) = n.as_const() {
+            if count <= self.unroll.max(1) {
+                let mut total = Poly::zero(body.ring);
+                for at in 0..count {
+                    let part = self.substitute(body, &[(j, Dim::from(at))])?;
+                    total = self.add(&total, &part)?;
+                }
+                return Ok(total);
+            }
+        } else if self.known.proves(-n) {
+            return Ok(Poly::zero(body.ring));
+        }
+        let mut total = Poly::zero(body.ring);
+        for (mono, value) in body.terms.clone() {
+            let part = self.sum_term(body.ring, j, (Dim::from(0), n), mono, value)?;
+            total = self.add(&total, &part)?;
+        }
+        Ok(total)
+    }
+
+    fn sum_term(
+        &mut self,
+        ring: Ring,
+        j: Sym,
+        (low, high): (Dim, Dim),
+        mono: Mono,
+        value: Rational,
+    ) -> Outcome<Poly> {
+        let (bound, free): (Mono, Mono) = mono
+            .into_iter()
+            .partition(|f| self.info(f.0).syms.contains(&j));
+        let outer = self.simplify(ring, free, value)?;
+        let inner = if bound.is_empty() {
+            self.of_dim(ring, high - low)?
+        } else {
+            self.sum_bound(ring, j, (low, high), bound)?
+        };
+        self.mul(&outer, &inner)
+    }
+
+    /// The sum of a monomial whose every factor depends on the index.
+    fn sum_bound(
+        &mut self,
+        ring: Ring,
+        j: Sym,
+        (low, high): (Dim, Dim),
+        mono: Mono,
+    ) -> Outcome<Poly> {
+        self.spend()?;
+        for at in 0..mono.len() {
+            let (dim, equal) = match *self.atom(mono[at].0) {
+                Atom::SizeEqual(dim) => (dim, true),
+                Atom::SizeAtLeast(dim) => (dim, false),
+                _ => continue,
+            };
+            let Some((sign, edge)) = self.edge(dim, j) else {
+                continue;
+            };
+            let rest = without(&mono, at);
+            if equal {
+                return self.pick(ring, j, (low, high), rest, edge);
+            }
+            let cut = if sign > 0 { edge } else { edge + Dim::from(1) };
+            if !self.known.proves(cut - low) || !self.known.proves(high - cut) {
+                continue;
+            }
+            let range = if sign > 0 { (cut, high) } else { (low, cut) };
+            return self.sum_term(ring, j, range, rest, Rational::ONE);
+        }
+        if let Some(block) = self.block(&mono, j)
+            && low.is_const(0)
+            && let Some(blocks) = exact_quotient(self.known.normal(high), block)
+        {
+            return self.sum_in_blocks(ring, j, mono, block, blocks);
+        }
+        self.sum_shifted(ring, j, (low, high), mono)
+    }
+
+    /// For a condition `j - e` or `e - j`, the sign of j and e.
+    fn edge(&self, dim: Dim, j: Sym) -> Option<(i64, Dim)> {
+        let index = Dim::sym(j);
+        for sign in [1, -1] {
+            let rest = dim - index * Dim::from(sign);
+            if !self.dim_mentions(rest, j) {
+                return Some((sign, if sign > 0 { -rest } else { rest }));
+            }
+        }
+        None
+    }
+
+    /// The one term of the sum where j is `edge`, if that is in the range.
+    fn pick(
+        &mut self,
+        ring: Ring,
+        j: Sym,
+        (low, high): (Dim, Dim),
+        rest: Mono,
+        edge: Dim,
+    ) -> Outcome<Poly> {
+        let above = self.size_at_least(edge - low)?;
+        let below = self.size_at_least(high - Dim::from(1) - edge)?;
+        let within = self.mul(&above, &below)?;
+        let within = self.in_ring(&within, ring)?;
+        let rest = Poly {
+            ring,
+            terms: vec![(rest, Rational::ONE)],
+        };
+        let value = self.substitute(&rest, &[(j, edge)])?;
+        self.mul(&within, &value)
+    }
+
+    // ---- blocks ----
+
+    /// A divisor by which the index is taken apart.
+    fn block(&self, mono: &Mono, j: Sym) -> Option<Dim> {
+        let mut found = None;
+        self.for_each_dim(mono, &mut |dim| {
+            if found.is_none() {
+                found = divisor(dim, j);
+            }
+        });
+        found
+    }
+
+    fn sum_in_blocks(
+        &mut self,
+        ring: Ring,
+        j: Sym,
+        mono: Mono,
+        block: Dim,
+        blocks: Dim,
+    ) -> Outcome<Poly> {
+        let mark = self.known.mark();
+        let (outer, inner) = (self.fresh(), self.fresh());
+        self.assume_index(outer, blocks);
+        self.assume_index(inner, block);
+        let body = Poly {
+            ring,
+            terms: vec![(mono, Rational::ONE)],
+        };
+        let index = Dim::sym(outer) * block + Dim::sym(inner);
+        let result = self
+            .substitute(&body, &[(j, index)])
+            .and_then(|body| self.big(BigOp::Sum, &[(outer, blocks), (inner, block)], body));
+        self.known.release(mark);
+        result
+    }
+
+    /// Calls `visit` with every dimension within the factors, in a fixed order.
+    pub fn for_each_dim(&self, mono: &Mono, visit: &mut dyn FnMut(Dim)) {
+        for (id, _) in mono {
+            self.for_each_dim_of(&self.atom(*id), visit);
+        }
+    }
+
+    fn for_each_dim_of(&self, atom: &Atom, visit: &mut dyn FnMut(Dim)) {
+        let mut polys: Vec<&Poly> = Vec::new();
+        match atom {
+            Atom::Read { index, .. } => index.iter().for_each(|d| self.visit_dim(*d, visit)),
+            Atom::Size(dim) | Atom::SizeAtLeast(dim) | Atom::SizeEqual(dim) => {
+                self.visit_dim(*dim, visit);
+            }
+            Atom::Inverse(p) | Atom::Exp(p) | Atom::AtLeast(p) | Atom::Equal(p) => polys.push(p),
+            Atom::Apply(_, args) => polys.extend(args),
+            Atom::IntAtLeast(a, b) => polys.extend([a, b]),
+            Atom::Big { ranges, body, .. } => {
+                ranges.iter().for_each(|d| self.visit_dim(*d, visit));
+                polys.push(body);
+            }
+            Atom::Opaque(lambda) => {
+                let dims = lambda.ranges.iter().chain(&lambda.at);
+                dims.for_each(|d| self.visit_dim(*d, visit));
+                polys.extend(lambda.bodies.iter().chain(&lambda.outer));
+            }
+            Atom::Infinity | Atom::NotANumber | Atom::Literal(..) => {}
+        }
+        for poly in polys {
+            for id in poly.atoms() {
+                self.for_each_dim_of(&self.atom(id), visit);
+            }
+        }
+    }
+
+    fn visit_dim(&self, dim: Dim, visit: &mut dyn FnMut(Dim)) {
+        visit(dim);
+        let mut terms = Vec::new();
+        dim.for_each_sym(&mut |sym| terms.extend(self.index_term(sym).cloned()));
+        for term in terms {
+            for id in term.atoms() {
+                self.for_each_dim_of(&self.atom(id), visit);
+            }
+        }
+    }
+
+    // ---- direction and offset ----
+
+    /// How reads address by the index: with offset where it counts up, and how many count each way.
+    fn addressed(&self, mono: &Mono, j: Sym) -> (Vec<((Source, usize), Dim)>, usize, usize) {
+        let (mut offsets, mut up, mut down) = (Vec::new(), 0, 0);
+        let mut atoms: Vec<_> = mono.iter().map(|f| f.0).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = atoms.pop() {
+            if !seen.insert(id) || !self.info(id).syms.contains(&j) {
+                continue;
+            }
+            let atom = self.atom(id);
+            if let Atom::Read { source, index, .. } = &*atom {
+                for (place, dim) in index.iter().enumerate() {
+                    match self.edge(*dim, j) {
+                        Some((1, edge)) => {
+                            up += 1;
+                            offsets.push(((*source, place), -edge));
+                        }
+                        Some(_) => down += 1,
+                        None => {}
+                    }
+                }
+            }
+            self.for_each_part(&atom, &mut |part| atoms.push(part));
+        }
+        offsets.sort();
+        offsets.dedup();
+        (offsets, up, down)
+    }
+
+    pub fn for_each_part(&self, atom: &Atom, visit: &mut dyn FnMut(super::term::AtomId)) {
+        match atom {
+            Atom::Inverse(p) | Atom::Exp(p) | Atom::AtLeast(p) | Atom::Equal(p) => {
+                p.atoms().for_each(visit);
+            }
+            Atom::Apply(_, args) => args.iter().flat_map(|p| p.atoms()).for_each(visit),
+            Atom::IntAtLeast(a, b) => a.atoms().chain(b.atoms()).for_each(visit),
+            Atom::Big { body, .. } => body.atoms().for_each(visit),
+            Atom::Opaque(lambda) => {
+                let polys = lambda.bodies.iter().chain(&lambda.outer);
+                polys.flat_map(|p| p.atoms()).for_each(visit);
+            }
+            Atom::Read { index, .. } => {
+                for dim in index {
+                    let mut terms = Vec::new();
+                    dim.for_each_sym(&mut |sym| terms.extend(self.index_term(sym).cloned()));
+                    terms.iter().flat_map(|p| p.atoms()).for_each(&mut *visit);
+                }
+            }
+            Atom::Size(_)
+            | Atom::SizeAtLeast(_)
+            | Atom::SizeEqual(_)
+            | Atom::Infinity
+            | Atom::NotANumber
+            | Atom::Literal(..) => {}
+        }
+    }
+
+    /// The sum as a difference of two that start at 0, in the direction and with the offset that its reads
+    /// suggest, so that parts of one sum meet.
+    fn sum_shifted(
+        &mut self,
+        ring: Ring,
+        j: Sym,
+        (low, high): (Dim, Dim),
+        mono: Mono,
+    ) -> Outcome<Poly> {
+        let body = Poly {
+            ring,
+            terms: vec![(mono.clone(), Rational::ONE)],
+        };
+        let (_, up, down) = self.addressed(&mono, j);
+        let turned = low + high - Dim::from(1) - Dim::sym(j);
+        if down > up {
+            let body = self.substitute(&body, &[(j, turned)])?;
+            return self.sum_placed(j, (low, high), body);
+        }
+        self.sum_placed(j, (low, high), body)
+    }
+
+    fn sum_placed(&mut self, j: Sym, (low, high): (Dim, Dim), body: Poly) -> Outcome<Poly> {
+        let mut total = Poly::zero(body.ring);
+        for (mono, value) in body.terms.clone() {
+            let (offsets, ..) = self.addressed(&mono, j);
+            let fits = |o: &Dim| self.known.proves(low + *o);
+            let offset = if offsets.iter().any(|o| (low + o.1).is_const(0)) || offsets.is_empty() {
+                -low
+            } else {
+                offsets
+                    .iter()
+                    .map(|o| o.1)
+                    .find(fits)
+                    .unwrap_or(-low)
+            };
+            let t = self.fresh();
+            let mark = self.known.mark();
+            self.assume_index(t, high + offset);
+            let single = Poly {
+                ring: body.ring,
+                terms: vec![(mono, value)],
+            };
+            let placed = self.substitute(&single, &[(j, Dim::sym(t) - offset)])?;
+            let upper = self.closed(t, high + offset, &placed)?;
+            let lower = if (low + offset).is_const(0) {
+                Poly::zero(body.ring)
+            } else {
+                self.closed(t, low + offset, &placed)?
+            };
+            self.known.release(mark);
+            let part = self.sub(&upper, &lower)?;
+            total = self.add(&total, &part)?;
+        }
+        Ok(total)
+    }
+
+    // ---- closing ----
+
+    /// The sum over `0 <= t < n` as atoms.
+    fn closed(&mut self, t: Sym, n: Dim, body: &Poly) -> Outcome<Poly> {
+        let mut total = Poly::zero(body.ring);
+        for (mono, value) in body.terms.clone() {
+            let (bound, free): (Mono, Mono) = mono
+                .into_iter()
+                .partition(|f| self.info(f.0).syms.contains(&t));
+            let outer = self.simplify(body.ring, free, value)?;
+            let inner = if bound.is_empty() {
+                self.of_dim(body.ring, n)?
+            } else {
+                self.flat(body.ring, t, n, bound)?
+            };
+            let part = self.mul(&outer, &inner)?;
+            total = self.add(&total, &part)?;
+        }
+        Ok(total)
+    }
+
+    /// Sums within become further indices of this one.
+    fn flat(&mut self, ring: Ring, t: Sym, n: Dim, mono: Mono) -> Outcome<Poly> {
+        let mark = self.known.mark();
+        let mut vars = vec![(t, n)];
+        let mut product = Poly::one(ring);
+        for (id, power) in mono {
+            let atom = self.atom(id);
+            let factor = match &*atom {
+                Atom::Big {
+                    op: BigOp::Sum,
+                    ranges,
+                    base,
+                    body,
+                } if power == 1 && vars.len() + ranges.len() <= MOST_INDICES => {
+                    let (inner, map) = self.open(*base, ranges, &[])?;
+                    vars.extend(inner);
+                    self.substitute(body, &map)?
+                }
+                _ => Poly {
+                    ring,
+                    terms: vec![(vec![(id, power)], Rational::ONE)],
+                },
+            };
+            product = self.mul(&product, &factor)?;
+        }
+        let mut total = Poly::zero(ring);
+        for (mono, value) in product.terms.clone() {
+            let single = Poly {
+                ring,
+                terms: vec![(mono, Rational::ONE)],
+            };
+            let part = self.bind(BigOp::Sum, vars.clone(), single)?;
+            let part = self.scale(&part, value)?;
+            total = self.add(&total, &part)?;
+        }
+        self.known.release(mark);
+        Ok(total)
+    }
+
+    /// The operator as an atom, with its indices in canonical order under canonical names.
+    pub fn bind(&mut self, op: BigOp, vars: Vec<(Sym, Dim)>, body: Poly) -> Outcome<Poly> {
+        let mut used = Vec::new();
+        let mut count = Poly::one(body.ring);
+        for (at, (sym, range)) in vars.iter().enumerate() {
+            let later = vars[at + 1..]
+                .iter()
+                .any(|v| self.dim_mentions(v.1, *sym));
+            if self.mentions(&body, *sym) || later {
+                used.push((*sym, *range));
+            } else if op == BigOp::Sum {
+                let size = self.of_dim(body.ring, *range)?;
+                count = self.mul(&count, &size)?;
+            } else if op == BigOp::Prod {
+                used.push((*sym, *range));
+            }
+        }
+        let dependent = used
+            .iter()
+            .any(|v| used.iter().any(|o| self.dim_mentions(v.1, o.0)));
+        let orders = if dependent || used.len() < 2 {
+            vec![used]
+        } else {
+            self.orders(used, &body)
+        };
+        let mut best: Option<(String, Poly)> = None;
+        for order in orders {
+            let atom = self.named(op, &order, &body)?;
+            let text = self.show(&atom);
+            if best.as_ref().is_none_or(|b| text < b.0) {
+                best = Some((text, atom));
+            }
+        }
+        let Some((_, atom)) = best else {
+            return Err(Stop::limit("a sum without an order"));
+        };
+        self.mul(&count, &atom)
+    }
+
+    /// The orders of the indices that their places in the body leave open.
+    pub fn orders(&self, vars: Vec<(Sym, Dim)>, body: &Poly) -> Vec<Vec<(Sym, Dim)>> {
+        let mut keyed: Vec<(String, (Sym, Dim))> = vars
+            .iter()
+            .map(|(sym, range)| {
+                let name = |s: Sym| {
+                    if s == *sym {
+                        Some("y")
+                    } else if vars.iter().any(|v| v.0 == s) {
+                        Some("x")
+                    } else {
+                        None
+                    }
+                };
+                let key = format!("{range} {}", self.show_with(body, &name));
+                (key, (*sym, *range))
+            })
+            .collect();
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut orders: Vec<Vec<(Sym, Dim)>> = vec![Vec::new()];
+        let mut at = 0;
+        while at < keyed.len() {
+            let alike = keyed[at..]
+                .iter()
+                .take_while(|k| k.0 == keyed[at].0)
+                .count();
+            let group: Vec<(Sym, Dim)> = keyed[at..at + alike].iter().map(|k| k.1).collect();
+            let ways = permutations(&group);
+            let ways = if orders.len() * ways.len() > MOST_ORDERS {
+                vec![group]
+            } else {
+                ways
+            };
+            orders = orders
+                .iter()
+                .flat_map(|order| {
+                    ways.iter()
+                        .map(move |way| order.iter().chain(way).copied().collect())
+                })
+                .collect();
+            at += alike;
+        }
+        orders
+    }
+
+    fn named(&mut self, op: BigOp, vars: &[(Sym, Dim)], body: &Poly) -> Outcome<Poly> {
+        let base = self.base_of(vars, std::slice::from_ref(body));
+        let mark = self.known.mark();
+        let mut map = Vec::new();
+        let mut ranges = Vec::new();
+        for (place, (sym, range)) in vars.iter().enumerate() {
+            let range = self.substitute_dim(*range, &map)?;
+            let name = bound_name(base, place);
+            self.assume_index(name, range);
+            ranges.push(range);
+            map.push((*sym, Dim::sym(name)));
+        }
+        let renamed = self.substitute(body, &map);
+        self.known.release(mark);
+        let (value, body) = self.unit(op, renamed?)?;
+        let ring = if op == BigOp::All { Ring::Real } else { body.ring };
+        let atom = self.intern(Atom::Big {
+            op,
+            ranges,
+            base,
+            body,
+        });
+        self.scale(&Poly::atom(ring, atom), value)
+    }
+
+    /// A constant factor of a sum comes out.
+    fn unit(&self, op: BigOp, body: Poly) -> Outcome<(Rational, Poly)> {
+        if op == BigOp::Sum
+            && body.ring == Ring::Real
+            && let [(_, value)] = body.terms.as_slice()
+        {
+            let value = *value;
+            return Ok((value, self.scale(&body, value.inverse())?));
+        }
+        Ok((Rational::ONE, body))
+    }
+}
+
+/// The divisor of a division whose dividend mentions the index.
+fn divisor(dim: Dim, j: Sym) -> Option<Dim> {
+    for (monomial, _) in dim.terms() {
+        for (atom, _) in monomial {
+            if let DimAtom::Div(a, b) = *atom {
+                if let Some(found) = divisor(a, j) {
+                    return Some(found);
+                }
+                if a.mentions(j) && !b.mentions(j) {
+                    return Some(b);
+                }
+            }
+        }
+    }
+    None
+}
+
+/// `dim / by`, where it is one term by one term and comes out.
+fn exact_quotient(dim: Dim, by: Dim) -> Option<Dim> {
+    let ([(monomial, a)], [(divisor, b)]) = (dim.terms(), by.terms()) else {
+        return None;
+    };
+    let rest = quotient(monomial, divisor)?;
+    let count = super::known::product(&rest, a / b);
+    (a % b == 0 && !count.is_const(1)).then_some(count)
+}
+
+fn permutations(items: &[(Sym, Dim)]) -> Vec<Vec<(Sym, Dim)>> {
+    if items.len() > 4 {
+        return vec![items.to_vec()];
+    }
+    let Some((first, rest)) = items.split_first() else {
+        return vec![Vec::new()];
+    };
+    let mut all = Vec::new();
+    for shorter in permutations(rest) {
+        for at in 0..=shorter.len() {
+            let mut order = shorter.clone();
+            order.insert(at, *first);
+            all.push(order);
+        }
+    }
+    all
+}
