@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use aiai_prove::Solver;
+use aiai_prove::solver::Solver;
 use serde::{Deserialize, Serialize};
 
 mod backends;

@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 mod confine;
 mod frame;
 mod serve;
+mod solver;
 
 pub use confine::{Bounds, ConfineError, Role, confine};
 pub use frame::{Proved, Reply, Request, receive, send};
-pub use serve::{become_solver, serve, solver_version};
+pub use serve::{become_solver, serve};
+pub use solver::{Answered, version as solver_version};
 
 use crate::gate::{AlgebraKind, Options, Report, Setup, Task};
 use crate::selftest::{Extent, Found};
@@ -179,8 +181,8 @@ impl Worker {
                 return Err(self.death(&e.to_string()));
             }
             match self.reply(deadline)? {
-                Reply::Solve { query, limit } => {
-                    let answer = serve::solve_aside(&self.launch, &query, limit, deadline);
+                Reply::Solve { script } => {
+                    let answer = solver::ask(&self.launch, &script, deadline);
                     to_send = Some(Request::Solved(answer));
                 }
                 Reply::Failed(why) => return Err(WorkerError::Failed(why)),

@@ -1,5 +1,6 @@
 //! `aiai pass`: rules on their way into the compiler. Algorithms are those of `bootstrap`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,11 +57,11 @@ fn worker(role: &str, rest: &[std::ffi::OsString]) -> Ended {
 fn launch(limit: u64) -> Result<Launch, Failure> {
     let program = std::env::current_exe()
         .map_err(|e| Failure::environment(format!("this program does not find itself: {e}")))?;
-    let words = |role: &str| ["pass", "worker", role].map(Into::into).to_vec();
+    let words = |role: &str| -> Vec<OsString> { ["pass", "worker", role].map(Into::into).to_vec() };
     Ok(Launch {
         program,
         judge: words("judge"),
-        solver: words("solver"),
+        solver: [words("solver"), vec!["z3".into()]].concat(),
         timeout: Duration::from_secs(limit),
         tasks: 64,
     })

@@ -1,6 +1,7 @@
 //! Step 11: mutants of the rule must fail the same checks, or the checks are too weak to tell it from them.
 
-use aiai_prove::{Algebra, Solver, TestOptions, prove_all};
+use aiai_prove::solver::Solver;
+use aiai_prove::{Algebra, TestOptions, prove_all};
 
 use super::candidate::File;
 use super::{Bench, Outcome};

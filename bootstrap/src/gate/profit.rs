@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use aiai_ir::{Function, Instance, RuleInfo, RuleSet, Stage, verify};
 use aiai_passes::rewrite::cost::Costs;
-use aiai_passes::rewrite::{Float, Library, Limits, Source, Trace};
+use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Source, Trace};
 use aiai_runtime::{Pool, Tensor};
 
 use super::candidate::{Candidate, File, ops};

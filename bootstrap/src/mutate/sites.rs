@@ -64,7 +64,7 @@ impl<'a> Sites<'a> {
             ExprKind::Inf => self.edit(expr.span, "3.0e38", "change constant"),
             ExprKind::Nan => self.edit(expr.span, "0.0", "change constant"),
             ExprKind::Bool(value) => self.edit(expr.span, (!value).to_string(), "change constant"),
-            ExprKind::Str(_) | ExprKind::All | ExprKind::Error | ExprKind::Instance { .. } => {}
+            ExprKind::Str(_) | ExprKind::All | ExprKind::Pack(_) | ExprKind::Error | ExprKind::Instance { .. } => {}
             ExprKind::Name(ident) => self.name(expr.span, ident.name.as_str()),
             ExprKind::Call { function, args, .. } => self.call(expr, function, args),
             ExprKind::Method { receiver, args, .. } => {

@@ -1,6 +1,7 @@
 //! Mutants of a rule that are really wrong, each with a witness; found in a worker.
 
-use aiai_prove::{Algebra, Solver, prove_all};
+use aiai_prove::solver::Solver;
+use aiai_prove::{Algebra, prove_all};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::candidate::{Candidate, File};

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::{AlgebraKind, Report, Setup, Task};
+use super::solver::Answered;
 use crate::selftest::Found;
 
 /// To a worker.
@@ -20,8 +21,8 @@ pub enum Request {
     Mutate { task: Box<Task>, most: usize },
     /// Only prove the rules of the task.
     Prove(Box<Task>),
-    /// What the solver said; `None` where there is none, or it failed.
-    Solved(Result<String, String>),
+    /// What the solver said.
+    Solved(Answered),
 }
 
 /// From a worker.
@@ -30,8 +31,8 @@ pub enum Reply {
     Ready,
     /// The worker could not confine itself; nothing was read.
     Unconfined(String),
-    /// A question for the solver, within so much of its resource.
-    Solve { query: String, limit: u64 },
+    /// A question for the solver.
+    Solve { script: String },
     Listed(Result<Vec<String>, Report>),
     Judged(Vec<Report>),
     Mutated(Vec<Found>),

@@ -5,13 +5,11 @@ use std::io::{self, BufReader, BufWriter, Stdin, Stdout};
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::time::Instant;
 
-use aiai_prove::Solver;
+use aiai_prove::solver::{Answer, Solver};
 
 use super::confine::{Bounds, Role, confine};
 use super::frame::{Reply, Request, receive, send};
-use super::Launch;
 use crate::gate::candidate::File;
 use crate::selftest::find_mutants;
 use crate::gate::{Library, evidence, Report, Setup, Step, judge};
@@ -101,15 +99,15 @@ struct Remote<'s> {
     session: &'s mut Session,
 }
 
-impl Remote<'_> {
-    fn ask(&mut self, query: &str, limit: u64) -> Result<String, String> {
-        let question = Reply::Solve { query: query.to_owned(), limit };
+impl Solver for Remote<'_> {
+    fn ask(&mut self, script: &str) -> Answer {
+        let question = Reply::Solve { script: script.to_owned() };
         let answer = send(&mut self.session.output, &question)
             .and_then(|()| receive(&mut self.session.input));
         match answer {
-            Ok(Request::Solved(answer)) => answer,
-            Ok(_) => Err("the gate answered something else".to_owned()),
-            Err(e) => Err(e.to_string()),
+            Ok(Request::Solved(answer)) => answer.into(),
+            Ok(_) => Answer::NotAttempted("the gate answered something else".to_owned()),
+            Err(e) => Answer::NotAttempted(e.to_string()),
         }
     }
 }
@@ -120,21 +118,4 @@ pub fn become_solver(program: &OsString, args: &[OsString]) -> io::Error {
         return io::Error::other(e.to_string());
     }
     Command::new(program).args(args).exec()
-}
-
-impl Solver for Remote<'_> {
-    fn check(&mut self, query: &str, limit: u64) -> Result<String, String> {
-        self.ask(query, limit)
-    }
-}
-
-/// Runs the solver in a confined process of its own, on text that a worker sent.
-pub(super) fn solve_aside(launch: &Launch, query: &str, limit: u64, deadline: Instant) -> Result<String, String> {
-    let _ = (launch, query, limit, deadline);
-    Err("no solver".to_owned())
-}
-
-/// The version of the solver, for the record.
-pub fn solver_version() -> String {
-    "not asked".to_owned()
 }

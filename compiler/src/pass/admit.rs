@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aiai_bootstrap::gate::{Purpose, Report, Setup, Task};
 use aiai_bootstrap::stages::{Evidence, SCHEMA, Stage, StageError, Versions, digest, digest_of};
-use aiai_bootstrap::worker::{judge_all, tasks_of};
+use aiai_bootstrap::worker::{judge_all, solver_version, tasks_of};
 use serde_json::json;
 
 use super::cli::Effort;
@@ -20,6 +20,7 @@ pub fn run(file: &Path, anchor: bool, folder: &Path, effort: &Effort, global: &G
     let mut stage = Stage::open(folder, &waiting).map_err(failure)?;
     let launch = launch(effort.limit)?;
     let base = setup()?;
+    let solver = solver_version(&launch);
     let seed = seed_of(effort);
     let options = options(Purpose::Admit { anchor }, seed, effort);
     let tasks = tasks_of(&launch, &base, &[(name.clone(), text)], &options).map_err(broken)?;
@@ -33,7 +34,7 @@ pub fn run(file: &Path, anchor: bool, folder: &Path, effort: &Effort, global: &G
         let judged = judged.map_err(broken)?;
         let Some(report) = judged.into_iter().flatten().next() else { continue };
         if report.accepted() {
-            let path = stage.admit(&task.text, &evidence(&task, &report, &setup)).map_err(failure)?;
+            let path = stage.admit(&task.text, &evidence(&task, &report, &setup, &solver)).map_err(failure)?;
             if !global.json {
                 output::print(&format!("{}admitted: {}", report.to_text(), path.display()));
             }
@@ -52,7 +53,7 @@ pub fn run(file: &Path, anchor: bool, folder: &Path, effort: &Effort, global: &G
     Ok(outcome)
 }
 
-fn evidence(task: &Task, report: &Report, setup: &Setup) -> Evidence {
+fn evidence(task: &Task, report: &Report, setup: &Setup, solver: &str) -> Evidence {
     Evidence {
         schema: SCHEMA,
         rule: report.rule.clone(),
@@ -61,7 +62,7 @@ fn evidence(task: &Task, report: &Report, setup: &Setup) -> Evidence {
         admitted: digest_of(&setup.admitted),
         versions: Versions {
             aiai: env!("CARGO_PKG_VERSION").to_owned(),
-            solver: aiai_bootstrap::worker::solver_version(),
+            solver: solver.to_owned(),
         },
         report: report.clone(),
     }
