@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aiai_ir::schedule::Pattern;
 use aiai_ir::{
     BinaryKind, Builder, CompareKind, DType, Dim, Facts, Function, FuseKind, Literal, Loc, Op,
     OpNode, Region, Relation, Schedule, Sym, Type, UnaryKind, Value,
@@ -20,6 +21,7 @@ mod control;
 mod elementwise;
 mod expression;
 mod folds;
+mod lines;
 mod loops;
 mod movement;
 mod points;
@@ -30,7 +32,6 @@ mod usage;
 mod vectors;
 
 pub use scheduled::{Alone, Fit, Packed, Scheduled};
-pub use vectors::LANES;
 
 /// Where a value of the source function is found.
 #[derive(Clone, Debug)]
@@ -50,19 +51,29 @@ enum Place {
 pub struct Lowering<'s> {
     /// Nothing is fused, and every float result is checked where it is made.
     pub check_nan: bool,
-    /// Tried in order; without any, contractions call micro-kernels.
+    /// Tried in order; without any, contractions and rows call micro-kernels.
     pub schedules: &'s [Schedule],
     /// Numbers of the parameters that are weights: they are packed once, by a function of its own.
     pub weights: &'s [usize],
-    /// Rows are done in vectors of the loop level, not by micro-kernels. Sums have the same order.
-    pub vectors: bool,
     /// Functions of f32 that cost no call and are fast in vectors.
     pub inlined: &'s [UnaryKind],
 }
 
+/// The functions of f32 that the LLVM backend makes in vectors: [`Lowering::inlined`] of what is lowered for it.
+pub const INLINED: &[UnaryKind] = &[
+    UnaryKind::Exp,
+    UnaryKind::Expm1,
+    UnaryKind::Log,
+    UnaryKind::Log1p,
+    UnaryKind::Tanh,
+    UnaryKind::Erf,
+];
+
 /// How something was lowered, for whoever asks.
 #[derive(Clone, Debug)]
 pub struct Note {
+    /// What the loops are of.
+    pub pattern: Pattern,
     pub what: String,
     pub loc: Option<Loc>,
     /// Of a contraction that a schedule fits.
@@ -125,7 +136,8 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
         memo: HashMap::new(),
         staged: HashMap::new(),
         row: None,
-        vectors: options.vectors,
+        line: None,
+        passes: 0,
         inlined: options.inlined,
         pending: HashMap::new(),
         check_nan: options.check_nan,
@@ -171,7 +183,10 @@ struct Lowerer<'a> {
     staged: HashMap<Value, elementwise::Staged>,
     /// The row that a group of rows is at.
     row: Option<rows::Row>,
-    vectors: bool,
+    /// The numbers of the passes along rows or maps at hand, where a schedule gives them.
+    line: Option<lines::Line>,
+    /// How many passes by vectors the loops at hand have.
+    passes: usize,
     inlined: &'a [UnaryKind],
     /// Values of the current row that are kept, but not computed yet.
     pending: HashMap<Value, vectors::Pending>,

@@ -18,7 +18,7 @@ use crate::{Failure, Outcome, driver, llvm, rules};
 pub struct Engine {
     backend: Backend,
     pool: Pool,
-    /// How contractions become loops.
+    /// How computations become loops.
     schedules: Vec<Schedule>,
     /// What the passes do.
     passes: aiai_passes::Options,

@@ -74,7 +74,7 @@ pub fn weights(entry: &Entry) -> Vec<usize> {
     leaf.enumerate().filter(|l| l.1).map(|l| l.0).collect()
 }
 
-/// Says on standard error how the contractions of a function become loops.
+/// Says on standard error how a function becomes loops.
 pub fn explain_loops(
     function: &Function,
     options: &Options,

@@ -43,14 +43,14 @@ fn build(folder: &Path, program: &str, name: &str, more: &[&str]) -> String {
     out
 }
 
-/// Compiles `check.c` against the library in the folder.
-fn compiled(folder: &Path, name: &str, options: &[&str]) -> String {
+/// Compiles a C program against the library in the folder.
+fn compiled(folder: &Path, source: &str, name: &str, options: &[&str]) -> String {
     let program = folder.join(name).display().to_string();
     let folder = folder.display();
     succeeds(
         Command::new("cc")
             .args([
-                "-std=c11", "-g", "-Wall", "-Wextra", "-Werror", CHECK, "-o", &program,
+                "-std=c11", "-g", "-Wall", "-Wextra", "-Werror", source, "-o", &program,
             ])
             .arg(format!("-I{folder}"))
             .args(options)
@@ -80,12 +80,17 @@ fn c_programs_call_libraries() {
                 format!("-Wl,-rpath,{}", here.display()),
             ];
             let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
-            succeeds(&mut Command::new(compiled(here, "shared", &shared)));
+            succeeds(&mut Command::new(compiled(here, CHECK, "shared", &shared)));
             let sanitized = [&shared[..], &["-fsanitize=address,undefined"]].concat();
-            succeeds(&mut Command::new(compiled(here, "sanitized", &sanitized)));
+            succeeds(&mut Command::new(compiled(
+                here,
+                CHECK,
+                "sanitized",
+                &sanitized,
+            )));
             // The same program with the object file in it.
             let (object, runtime) = (format!("{out}.o"), format!("{}/libaiai.a", here.display()));
-            let linked = compiled(here, "linked", &[&object, &runtime]);
+            let linked = compiled(here, CHECK, "linked", &[&object, &runtime]);
             std::fs::remove_file(format!("{}/libpick.so", here.display())).expect("it was there");
             succeeds(&mut Command::new(&linked));
             // Valgrind sees what compiled code does to memory; it knows no AVX-512. `./test` asks for it.
@@ -169,6 +174,73 @@ fn wrong_orders_are_refused_and_leave_nothing() {
     assert_eq!(left, 0, "files are left");
 }
 
+#[cfg(all(feature = "llvm", target_arch = "x86_64"))]
+mod levels {
+    use super::*;
+
+    const PRODUCTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library/products.aiai");
+    const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library/products.c");
+
+    /// The weights of `products.aiai`, as `products.c` knows them.
+    fn weights(folder: &Path) -> String {
+        let counts = [
+            ("net.w", "[40,72]", 40 * 72),
+            ("net.c", "[20,3,3,3]", 20 * 27),
+        ];
+        let (mut entries, mut data) = (Vec::new(), Vec::new());
+        for (name, shape, count) in counts {
+            let from = data.len();
+            for at in 0..count {
+                data.extend(((at * 7 % 11 - 5) as f32).to_le_bytes());
+            }
+            let offsets = format!("[{from},{}]", data.len());
+            entries.push(format!(
+                "\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}"
+            ));
+        }
+        let mut header = format!("{{{}}}", entries.join(","));
+        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        let path = folder.join("given.safetensors");
+        std::fs::write(&path, bytes).expect("written");
+        path.display().to_string()
+    }
+
+    /// Every level has its schedules: products are right, and use the vectors and multiply-adds that it has.
+    #[test]
+    fn products_use_what_a_level_has() {
+        for (level, uses) in [("v2", None), ("v3", Some("%ymm")), ("v4", Some("%zmm"))] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let here = folder.path();
+            let (target, given) = (format!("cpu:x86-64-{level}"), weights(here));
+            let options = [
+                "--backend",
+                "llvm",
+                "--target",
+                &target,
+                "--weights",
+                &given,
+            ];
+            let out = build(here, PRODUCTS, "products", &options);
+            let code = succeeds(Command::new("objdump").args(["-d", &format!("{out}.o")]));
+            let fused = |register: &str| {
+                let mut lines = code.lines().filter(|line| line.contains("vfmadd"));
+                lines.any(|line| line.contains(register))
+            };
+            assert_eq!(uses.is_some(), uses.is_some_and(fused), "{level}");
+            assert_eq!(code.contains("%zmm"), level == "v4", "{level}");
+            if level == "v4" && !is_x86_feature_detected!("avx512vl") {
+                continue;
+            }
+            let (object, runtime) = (format!("{out}.o"), format!("{}/libaiai.a", here.display()));
+            let program = compiled(here, CHECK, "linked", &[&object, &runtime]);
+            succeeds(Command::new(program).current_dir(here));
+        }
+    }
+}
+
 #[cfg(feature = "llvm")]
 mod cache {
     use super::*;
@@ -176,7 +248,11 @@ mod cache {
 
     /// Runs with a cache in this folder; gives standard output and standard error.
     fn cached(cache: &Path) -> (String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aiai"));
+        cached_by(Command::new(env!("CARGO_BIN_EXE_aiai")), cache)
+    }
+
+    /// The same by a command that passes its arguments on.
+    fn cached_by(mut command: Command, cache: &Path) -> (String, String) {
         command
             .env("AIAI_CACHE", cache)
             .args(["run", PICK, "--random", "3"]);
@@ -259,6 +335,58 @@ mod cache {
             assert!(said.contains("the compile cache is not written"), "{said}");
         }
         assert_eq!(cached(Path::new("")).1, "");
+    }
+
+    /// A folder in which no file can be made: its mode says so, or for a user whom modes do not stop, its system.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_said() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (expected, _) = cached(&folder.path().join("cache"));
+        let closed = folder.path().join("closed");
+        std::fs::create_dir(&closed).expect("a folder");
+        let mode = std::fs::Permissions::from_mode(0o555);
+        std::fs::set_permissions(&closed, mode).expect("its mode");
+        let modes_count = tempfile::tempfile_in(&closed).is_err();
+        let folders = [Path::new("/proc"), &closed];
+        for cache in &folders[..1 + usize::from(modes_count)] {
+            let (out, said) = cached(cache);
+            assert_eq!(out, expected, "{}", cache.display());
+            assert!(said.contains("the compile cache is not written"), "{said}");
+        }
+        assert_eq!(entries(&closed), [] as [PathBuf; 0]);
+    }
+
+    /// A limit on the size of files stands for a full disk: what is written ends in the middle of an entry.
+    #[cfg(unix)]
+    #[test]
+    fn an_entry_that_finds_no_room_is_not_left_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (expected, _) = cached(&folder.path().join("first"));
+        let cache = folder.path().join("cache");
+        let limited = || {
+            let mut shell = Command::new("sh");
+            // The signal would end the process, which no full disk does.
+            let limit = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+            shell.args(["-c", limit, env!("CARGO_BIN_EXE_aiai")]);
+            shell
+        };
+        for _ in 0..2 {
+            let (out, said) = cached_by(limited(), &cache);
+            assert_eq!(out, expected);
+            assert!(said.contains("the compile cache is not written"), "{said}");
+            assert_eq!(entries(&cache), [] as [PathBuf; 0]);
+        }
+        // With room it is written, and what is there is read where there is none.
+        assert_eq!(cached(&cache), (expected.clone(), String::new()));
+        let [entry] = &entries(&cache)[..] else {
+            panic!("one entry: {:?}", entries(&cache));
+        };
+        let whole = std::fs::read(entry).expect("the entry");
+        assert!(whole.len() > 1024, "{} bytes", whole.len());
+        assert_eq!(cached_by(limited(), &cache), (expected, String::new()));
+        assert!(std::fs::read(entry).expect("the entry") == whole);
     }
 
     #[test]

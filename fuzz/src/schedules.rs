@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use aiai_codegen::Options;
-use aiai_codegen::lower::Lowering;
+use aiai_codegen::lower::{INLINED, Lowering};
+use aiai_codegen::{Options, Target};
 use aiai_frontend::elaborate::{Loader, check, library_schedules, read_schedules};
-use aiai_ir::{Function, Schedule, UnaryKind};
+use aiai_ir::schedule::Pattern;
+use aiai_ir::{Function, Schedule};
 
 use crate::generate::{Program, Sizes};
 use crate::random::Random;
@@ -24,6 +25,34 @@ schedule both_packed for contract on cpu {
   unroll summed by 3
   prefetch right by 2
   fuse epilogue
+}
+
+schedule blocks for attention on cpu {
+  tile rows by 4
+  parallel rows
+  reorder rows, columns
+  register rows by 2, columns by 2
+  vectorize columns by 2
+  unroll columns by 3
+}
+
+schedule short for rows on cpu where columns <= 4 {
+  parallel rows
+  vectorize columns by 2
+}
+
+schedule side_by_side for rows on cpu {
+  tile rows by 2
+  parallel rows
+  vectorize columns by 4
+  unroll columns by 2
+}
+
+schedule pieces for map on cpu {
+  tile columns by 6
+  parallel columns
+  vectorize columns by 2
+  unroll columns by 3
 }
 ",
     "
@@ -55,6 +84,15 @@ schedule rows for attention on cpu {
   register rows by 2, columns by 4
   vectorize columns by 4
 }
+
+schedule three_parts for rows on cpu {
+  vectorize columns by 2
+  unroll columns by 3
+}
+
+schedule whole for map on cpu {
+  vectorize columns by 8
+}
 ",
     "
 schedule one for contract on cpu where rows <= 1 {
@@ -80,17 +118,27 @@ schedule sums for contract on cpu where summed >= 2 {
 ",
 ];
 
-/// The library's schedules, then every small set.
+/// The library's schedules of every level that has some, then every small set.
 pub static SETS: LazyLock<Vec<Vec<Schedule>>> = LazyLock::new(|| {
     let small = SMALL.iter().map(|text| {
         let file = read_schedules("small", text);
         assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
         file.schedules
     });
-    std::iter::once(library_schedules()).chain(small).collect()
+    let levels = ["cpu:x86-64-v4", "cpu:x86-64-v3"].map(|level| {
+        let target = Target::parse(level).expect("a level");
+        let mut schedules = library_schedules();
+        schedules.retain(|s| s.is_for(|feature| target.has(feature)));
+        // Processors that have more can run them too, and must, for what follows is tried on one machine.
+        schedules.iter_mut().for_each(|s| s.without.clear());
+        assert!(!schedules.is_empty(), "{level}");
+        schedules
+    });
+    levels.into_iter().chain(small).collect()
 });
 
-/// Programs whose contractions are of every kind that schedules are for; in generated ones most are small products.
+/// Programs whose contractions, rows and maps are of every kind that schedules are for; in generated ones most are
+/// small.
 const KERNELS: &str = "
 fn product(w: f32[K, N], x: f32[B, M, K], b: f32[N]) -> f32[B, M, N] { tanh(x @ w + b) }
 
@@ -151,6 +199,35 @@ fn other_quotient(a: f32[I, K], b: f32[K, J], c: f32[J, N]) -> f32[I, N] {
 fn halves(w: f16[K, N], x: f16[M, K]) -> f16[M, N] { x @ w }
 
 fn doubles(w: f64[K, N], x: f64[M, K]) -> f64[M, N] { exp(x @ w) }
+
+fn shares(x: f32[B, N]) -> f32[B, N] { softmax(x) }
+
+fn long_shares(x: f32[B, 150]) -> f32[B, 150] { softmax(x) }
+
+fn wide_shares(x: f64[B, N]) -> f64[B, N] { softmax(x) }
+
+fn half_shares(x: f16[B, N]) -> f16[B, N] { softmax(x) }
+
+fn norm(x: f32[B, T, N], gain: f32[N], shift: f32[N]) -> f32[B, T, N] {
+  let d = x - mean(x, axis = -1, keep = true)
+  d / sqrt(mean(d * d, axis = -1, keep = true) + 1e-3) * gain + shift
+}
+
+fn numbers(x: f32[B, N], y: f32[B, N]) -> (f32[B], f32[B], f32[B], f32[N], f32) {
+  (sum(x * y, axis = -1), max(x, axis = -1), sum(exp(x), axis = -1), sum(y, axis = 0), sum(x))
+}
+
+fn extremes(x: f32[B, 70]) -> (f32[B], f32[B]) { (max(tanh(x), axis = -1), min(x, axis = -1)) }
+
+fn planes(x: f32[B, T, N]) -> (f32[B], f32[T]) { (sum(x, axes = (1, 2)), sum(tanh(x), axes = (0, 2))) }
+
+fn maps(x: f32[B, N], y: f32[N]) -> (f32[B, N], f32[B, N], bool[B, N]) { (2.0 * tanh(x), exp(x) + y, x > 0.5) }
+
+fn signs(x: f32[B, N]) -> f32[B, N] { tanh(x) }
+
+fn long_map(x: f32[B, 40], y: f32[40]) -> (f32[B, 40], f32[B, 40]) { (log1p(x * x), select(x > y, x, y)) }
+
+fn powers(x: f32[B, N]) -> f32[N, B] { permute(pow(x, 2.5), (1, 0)) }
 ";
 
 struct NoFiles;
@@ -202,25 +279,14 @@ pub fn options(function: &Function) -> Options {
     options_of(function, ops % SETS.len())
 }
 
-/// Functions that need no kernel, as in LLVM code.
-const INLINED: &[UnaryKind] = &[
-    UnaryKind::Exp,
-    UnaryKind::Expm1,
-    UnaryKind::Log,
-    UnaryKind::Log1p,
-    UnaryKind::Tanh,
-    UnaryKind::Erf,
-];
-
-/// How a function is lowered with options: with schedules by vectors, without them for Cranelift.
+/// How a function is lowered with options: with schedules as for LLVM, without them for Cranelift.
 pub fn lowering(options: &Options) -> Lowering<'_> {
-    let vectors = !options.schedules.is_empty();
+    let for_llvm = !options.schedules.is_empty();
     Lowering {
         check_nan: false,
         schedules: &options.schedules,
         weights: &options.weights,
-        vectors,
-        inlined: if vectors { INLINED } else { &[] },
+        inlined: if for_llvm { INLINED } else { &[] },
     }
 }
 
@@ -229,6 +295,16 @@ pub fn options_of(function: &Function, set: usize) -> Options {
     Options {
         schedules: SETS[set].clone(),
         weights: (0..function.params().len()).step_by(2).collect(),
+        ..Options::default()
+    }
+}
+
+/// Options with the library's schedules for rows and maps alone: what follows them has the bits of the micro-kernels.
+pub fn rows_and_maps() -> Options {
+    let mut schedules = SETS[0].clone();
+    schedules.retain(|s| matches!(s.pattern, Pattern::Rows | Pattern::Map));
+    Options {
+        schedules,
         ..Options::default()
     }
 }

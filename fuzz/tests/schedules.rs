@@ -1,5 +1,7 @@
 //! Random programs lowered by schedules, on the evaluator: the loops compute what the tensor level does.
 
+use aiai_ir::schedule::Pattern;
+
 use aiai_fuzz::{Backend, Options, Verdict, check, generate, schedules};
 
 /// Machine code of Cranelift, which has no use for them, beside loops that follow them.
@@ -32,16 +34,17 @@ fn scheduled_loops_agree_with_the_tensor_level() {
 }
 
 #[test]
-fn every_kind_of_contraction_agrees_under_every_set_of_schedules() {
-    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 4] = [
+fn every_kind_of_kernel_agrees_under_every_set_of_schedules() {
+    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 5] = [
         |function| schedules::options_of(function, 0),
         |function| schedules::options_of(function, 1),
         |function| schedules::options_of(function, 2),
         |function| schedules::options_of(function, 3),
+        |function| schedules::options_of(function, 4),
     ];
     assert_eq!(schedules::SETS.len(), SETS.len());
     let pools = [aiai_runtime::Pool::new(1).unwrap()];
-    let mut scheduled = 0;
+    let mut scheduled = [[0; 4]; 5];
     for (k, options) in SETS.into_iter().enumerate() {
         let backend = Backend {
             options,
@@ -54,18 +57,30 @@ fn every_kind_of_contraction_agrees_under_every_set_of_schedules() {
                     Verdict::Agreed { .. } => {}
                     Verdict::Failed(failure) => panic!("{name}, set {k}, seed {seed}: {failure:?}"),
                 }
-                scheduled += notes(program, options);
+                for note in notes(program, options) {
+                    scheduled[k][note as usize] += 1;
+                }
             }
         }
     }
-    assert!(scheduled > 100, "{scheduled} contractions by schedule");
+    let at_least = |pattern: Pattern, least: [usize; 5]| {
+        let counts = scheduled.map(|set| set[pattern as usize]);
+        let fits = counts.iter().zip(least).all(|(&n, least)| n >= least);
+        assert!(fits, "{} by schedule: {counts:?}", pattern.name());
+    };
+    at_least(Pattern::Contract, [20, 20, 20, 20, 10]);
+    at_least(Pattern::Attention, [4, 4, 4, 4, 0]);
+    at_least(Pattern::Rows, [20, 20, 20, 20, 0]);
+    at_least(Pattern::Map, [10, 10, 10, 10, 0]);
+    // The last set has none for these.
+    assert_eq!(scheduled[4][1..], [0, 0, 0]);
 }
 
-/// How many contractions of a program get a schedule.
+/// The patterns of what gets a schedule in a program.
 fn notes(
     program: aiai_fuzz::Program,
     options: fn(&aiai_ir::Function) -> aiai_codegen::Options,
-) -> usize {
+) -> Vec<Pattern> {
     let mut module = program.module;
     aiai_passes::optimize(&mut module, program.entry, &aiai_passes::Options::default()).unwrap();
     let function = module.get(program.entry).unwrap();
@@ -75,5 +90,100 @@ fn notes(
     notes
         .iter()
         .filter(|note| note.what.starts_with("schedule"))
-        .count()
+        .map(|note| note.pattern)
+        .collect()
+}
+
+/// The loops of a kernel with the schedules of a text, and the notes on them.
+fn loops_by(kernel: &str, text: &str) -> (String, Vec<String>) {
+    let mut programs = schedules::kernels(0).into_iter();
+    let program = programs.find(|p| p.entry.as_str() == kernel);
+    let mut program = program.expect("a kernel of that name");
+    let entry = program.entry;
+    aiai_passes::optimize(&mut program.module, entry, &aiai_passes::Options::default()).unwrap();
+    let file = aiai_frontend::elaborate::read_schedules("own", text);
+    assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
+    let options = aiai_codegen::Options {
+        schedules: file.schedules,
+        ..Default::default()
+    };
+    let function = program.module.get(entry).unwrap();
+    let lowered = aiai_codegen::lower::lower_with(function, &schedules::lowering(&options));
+    let loops = aiai_ir::print_function(&lowered.main, aiai_ir::PrintOptions { locations: false });
+    (loops, lowered.notes.into_iter().map(|n| n.what).collect())
+}
+
+/// Checks that a kernel follows each list of steps, and that no two of them give the same loops.
+fn steps_change_loops(kernel: &str, pattern: &str, steps: &[&str]) {
+    let mut seen: Vec<String> = Vec::new();
+    for steps in steps {
+        let text = format!("schedule mine for {pattern} on cpu {{\n{steps}\n}}\n");
+        let (loops, notes) = loops_by(kernel, &text);
+        assert_eq!(notes, [format!("schedule `mine` for {pattern}")], "{steps}");
+        assert!(!seen.contains(&loops), "{steps}: as one before");
+        seen.push(loops);
+    }
+}
+
+#[test]
+fn each_step_changes_the_loops() {
+    let rows = [
+        "parallel rows\nvectorize columns by 8",
+        "vectorize columns by 8",
+        "parallel rows\nvectorize columns by 4",
+        "parallel rows\nvectorize columns by 8\nunroll columns by 2",
+        "parallel rows\nvectorize columns by 8\ntile rows by 3",
+    ];
+    steps_change_loops("shares", "rows", &rows);
+    let map = [
+        "parallel columns\nvectorize columns by 8",
+        "vectorize columns by 8",
+        "parallel columns\nvectorize columns by 4",
+        "parallel columns\nvectorize columns by 8\nunroll columns by 2",
+        "parallel columns\nvectorize columns by 8\ntile columns by 24",
+    ];
+    steps_change_loops("signs", "map", &map);
+    let attention = [
+        "tile rows by 4\nparallel rows\nregister rows by 2, columns by 4\nvectorize columns by 2",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2",
+        "tile rows by 8\nregister rows by 2, columns by 4\nvectorize columns by 2",
+        "tile rows by 4\nregister rows by 4, columns by 4\nvectorize columns by 2",
+        "tile rows by 4\nregister rows by 2, columns by 2\nvectorize columns by 2",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 4",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nunroll columns by 2",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nreorder rows, columns",
+    ];
+    steps_change_loops("attended", "attention", &attention);
+}
+
+#[test]
+fn rows_that_no_schedule_fits_are_plain_loops() {
+    let by = |steps: &str, guard: &str| {
+        let text = format!("schedule mine for rows on cpu {guard} {{\n{steps}\n}}\n");
+        loops_by("shares", &text).1
+    };
+    let lanes = "vectorize columns by 8";
+    for (steps, guard, reason) in [
+        (lanes, "where columns >= 4", "`N - 4` is not known"),
+        ("parallel rows", "", "it has no `vectorize columns`"),
+        (
+            "vectorize columns by 3",
+            "",
+            "a vector has an even number of lanes",
+        ),
+        (
+            "vectorize columns by 8\nunroll columns by 17",
+            "",
+            "at most 16 iterations are written out",
+        ),
+    ] {
+        let why = format!("plain loops for rows: `mine`: {reason}");
+        assert_eq!(by(steps, guard), [why]);
+    }
+    let other = "schedule mine for map on cpu { vectorize columns by 8 }\n";
+    let why = "plain loops for rows: there is no schedule for rows";
+    assert_eq!(loops_by("shares", other).1, [why]);
+    let halves = "schedule mine for rows on cpu { vectorize columns by 8 }\n";
+    let why = "plain loops for rows: f16 is not done in vectors";
+    assert_eq!(loops_by("half_shares", halves).1, [why]);
 }

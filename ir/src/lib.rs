@@ -10,6 +10,7 @@ pub mod eval;
 pub mod literal;
 pub mod mlir;
 pub mod module;
+mod names;
 pub mod ops;
 pub mod policy;
 pub mod rule;

@@ -6,33 +6,8 @@
 
 use crate::dim::Relation;
 use crate::module::Loc;
+use crate::names::names;
 use crate::{Dim, Sym};
-
-macro_rules! names {
-    ($(#[doc = $title:literal])+ $enum:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, )+ }) => {
-        $(#[doc = $title])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $enum { $( $(#[doc = $doc])+ $variant ),+ }
-
-        impl $enum {
-            pub const ALL: &'static [$enum] = &[ $( $enum::$variant ),+ ];
-
-            /// The name in the language.
-            pub fn name(self) -> &'static str {
-                match self { $( $enum::$variant => $name ),+ }
-            }
-
-            /// Reference documentation.
-            pub fn doc(self) -> &'static str {
-                match self { $( $enum::$variant => concat!($($doc, "\n"),+) ),+ }
-            }
-
-            pub fn from_name(name: &str) -> Option<$enum> {
-                $enum::ALL.iter().copied().find(|item| item.name() == name)
-            }
-        }
-    };
-}
 
 names! {
     /// What a schedule is for.
@@ -99,7 +74,8 @@ names! {
         Register = "register",
         /// `vectorize axis by n`: n neighbours at a time, in one vector. Ends are masked.
         Vectorize = "vectorize",
-        /// `unroll axis by n`: n iterations of the innermost loop of an axis are written out.
+        /// `unroll axis by n`: n iterations of the innermost loop of an axis are written out. Where rows are reduced,
+        /// each has a partial result of its own.
         Unroll = "unroll",
         /// `reorder axis, axis, ...`: the order of the loops over register blocks, outermost first.
         Reorder = "reorder",
@@ -171,6 +147,8 @@ pub struct Schedule {
     pub pattern: Pattern,
     /// Features that the processor must have; see `aiai_runtime::cpu`.
     pub features: Vec<Sym>,
+    /// Features that it must not have: another schedule is for those that have them.
+    pub without: Vec<Sym>,
     /// All must hold.
     pub guard: Vec<Condition>,
     pub steps: Vec<Step>,
@@ -178,16 +156,22 @@ pub struct Schedule {
     pub loc: Option<Loc>,
 }
 
+impl Schedule {
+    /// Whether the schedule is for a processor of which one can ask what it has.
+    pub fn is_for(&self, has: impl Fn(&str) -> bool) -> bool {
+        self.features.iter().all(|f| has(f.as_str()))
+            && !self.without.iter().any(|f| has(f.as_str()))
+    }
+}
+
 /// The devices that schedules can be written for.
 pub const DEVICES: &[&str] = &["cpu"];
 
-/// What a step is about.
+/// What a step can be about; nothing where code generation would not follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Any axis of the pattern.
-    Axis,
-    /// One of these parts, where the pattern has it.
-    Part(&'static [Part]),
+    Axes(&'static [Axis]),
+    Parts(&'static [Part]),
 }
 
 impl Pattern {
@@ -207,17 +191,42 @@ impl Pattern {
             Pattern::Rows | Pattern::Attention | Pattern::Map => &[],
         }
     }
+
+    /// Whether tiles of an axis can be cut into smaller ones.
+    pub fn nests_tiles(self, axis: Axis) -> bool {
+        self == Pattern::Contract && matches!(axis, Axis::Rows | Axis::Columns)
+    }
 }
 
 impl Verb {
-    pub fn subject(self) -> Subject {
-        const OPERANDS: Subject = Subject::Part(&[Part::Left, Part::Right]);
-        match self {
-            Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll => Subject::Axis,
-            Verb::Reorder | Verb::Parallel => Subject::Axis,
-            Verb::Pack | Verb::Prefetch => OPERANDS,
-            Verb::Fuse => Subject::Part(&[Part::Epilogue]),
-        }
+    /// What the step can be about in a pattern. Code generation follows every one of these.
+    pub fn subject(self, pattern: Pattern) -> Subject {
+        use Axis::{Batch, Columns, Rows, Summed};
+        let is_product = pattern == Pattern::Contract;
+        let parts: &[Part] = match self {
+            Verb::Pack => &[Part::Left, Part::Right],
+            Verb::Prefetch => &[Part::Right],
+            Verb::Fuse => &[Part::Epilogue],
+            Verb::Tile
+            | Verb::Register
+            | Verb::Vectorize
+            | Verb::Unroll
+            | Verb::Reorder
+            | Verb::Parallel => {
+                return Subject::Axes(match (self, pattern) {
+                    (Verb::Tile, Pattern::Contract) => &[Rows, Columns, Summed],
+                    (Verb::Parallel, Pattern::Contract) => &[Batch, Rows, Columns],
+                    (Verb::Tile | Verb::Parallel, Pattern::Rows | Pattern::Attention) => &[Rows],
+                    (Verb::Register | Verb::Reorder, Pattern::Contract | Pattern::Attention) => {
+                        &[Rows, Columns]
+                    }
+                    (Verb::Register | Verb::Reorder, Pattern::Rows | Pattern::Map) => &[],
+                    (Verb::Unroll, Pattern::Contract) => &[Summed],
+                    _ => &[Columns],
+                });
+            }
+        };
+        Subject::Parts(if is_product { parts } else { &[] })
     }
 
     /// Whether a number stands behind each axis or part: `by n`.

@@ -103,6 +103,38 @@ fn a_negative_divisor_bounds_nothing() {
     );
 }
 
+/// `sum of S % n >= 1`, with as many `%` as asked for.
+fn remainders(sizes: &[&str], count: i64) -> Dim {
+    let of = |k: i64| {
+        let size = Dim::sym(sizes[k as usize % sizes.len()]);
+        let n = Dim::from(k + 2);
+        size - size.floor_div(n) * n
+    };
+    (0..count).fold(Dim::from(-1), |sum, k| sum + of(k))
+}
+
+#[test]
+fn hostile_conditions_are_given_up_soon_and_always_alike() {
+    let mut facts = Facts::default();
+    for count in 24..56 {
+        facts.assume(
+            Relation::NonNegative,
+            remainders(&["A", "B", "C", "D"], count),
+        );
+    }
+    let asked = Dim::from(1) - remainders(&["D", "A", "C"], 60);
+    let start = std::time::Instant::now();
+    for _ in 0..2 {
+        for relation in [Relation::Zero, Relation::NonZero, Relation::NonNegative] {
+            assert_eq!(facts.check(relation, asked), Truth::Unknown, "{relation:?}");
+        }
+    }
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    // A question that is soon answered still is.
+    let easy = remainders(&["A", "B", "C", "D"], 30) + Dim::sym("B");
+    assert_eq!(facts.check(Relation::NonNegative, easy), Truth::True);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 

@@ -109,7 +109,7 @@ fn one(library: &Library, model: &str, function: &Function) {
     function.body.walk(&mut |_| ops += 1);
     let (made, first) = timed(1, || library.rules_for(function));
     let (_, again) = timed(3, || library.rules_for(function));
-    let (rules, tree) = timed(3, || Rules::new(made.instances().to_vec()));
+    let (rules, tree) = timed(3, || Rules::shared(made.instances().to_vec()));
     let survey = Survey::new(&rules, function);
     let (compiled, fast) = timed(20, || survey.compiled());
     let (slow_fits, slow) = timed(3, || survey.one_by_one());

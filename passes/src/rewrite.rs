@@ -4,6 +4,8 @@
 //! greedily or, by equality saturation, against all its equal forms at once. Whatever happens is bounded by
 //! counts ([`Limits`]) and told ([`Trace`]); the same function and rules give the same result everywhere.
 
+use std::sync::Arc;
+
 use aiai_ir::{Function, Instance, Loc, Module, Rule, RuleSet, Stage, Sym, VerifyError, verify};
 
 use crate::{cse, dce, inline};
@@ -16,6 +18,7 @@ mod greedy;
 mod keys;
 mod library;
 mod measure;
+mod needs;
 mod pattern;
 mod saturate;
 mod single;
@@ -52,7 +55,7 @@ pub fn prepare(set: RuleSet) -> Vec<Rule> {
 /// A rule set, ready to be applied. Which rule fires where several fit is the order in which they are given.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     patterns: Vec<Pattern>,
     keys: Keys,
     tree: Tree,
@@ -154,6 +157,11 @@ impl Rules {
     /// Compiles prepared instances (see [`prepare`]). Those that cannot be applied are in
     /// [`Rules::skipped`].
     pub fn new(instances: Vec<Rule>) -> Rules {
+        Rules::shared(instances.into_iter().map(Arc::new).collect())
+    }
+
+    /// The same, of instances that others hold too.
+    pub fn shared(instances: Vec<Arc<Rule>>) -> Rules {
         let mut rules = Rules::default();
         for (number, rule) in instances.iter().enumerate() {
             match Pattern::new(number, rule, &mut rules.keys) {
@@ -173,7 +181,7 @@ impl Rules {
     }
 
     /// The instances, in the order given.
-    pub fn instances(&self) -> &[Rule] {
+    pub fn instances(&self) -> &[Arc<Rule>] {
         &self.rules
     }
 

@@ -66,8 +66,10 @@ class Program:
     constants of the library.
     """
 
-    def __init__(self, model: str | Path, entry: str, weights: dict[str, np.ndarray] | None = None):
-        self.model, self.entry, self.weights = model, entry, weights
+    def __init__(
+        self, model: str | Path, entry: str, weights: dict[str, np.ndarray] | None = None, target: str = "cpu"
+    ):
+        self.model, self.entry, self.weights, self.target = model, entry, weights, target
 
     @functools.cached_property
     def files(self) -> tuple[Path, Path | None]:
@@ -81,7 +83,7 @@ class Program:
         if self.weights:
             save_weights(given, self.weights)
             options = ["--weights", str(given)]
-        built = ["--target", "cpu", "--backend", BACKEND, "-o", str(folder / name)]
+        built = ["--target", self.target, "--backend", BACKEND, "-o", str(folder / name)]
         checked("build", f"{model}:{self.entry}", *built, *options)
         weights = folder / f"{name}.safetensors"
         return folder / f"lib{name}.so", weights if weights.is_file() else None

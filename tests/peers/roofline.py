@@ -20,11 +20,11 @@ MOVED = 4e7  # bytes of one try, about 1 ms: short enough to be alone on the mac
 
 
 @functools.cache
-def measures() -> ctypes.CDLL:
+def measures(level: str = "native") -> ctypes.CDLL:
     source = Path(__file__).with_name("roofline.c")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "roofline.so"
-        options = ["-O3", "-march=native", "-mprefer-vector-width=512", "-shared", "-fPIC", "-pthread"]
+        options = ["-O3", f"-march={level}", "-mprefer-vector-width=512", "-shared", "-fPIC", "-pthread"]
         try:
             subprocess.run([os.environ.get("CC", "cc"), *options, source, "-o", library], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
@@ -36,9 +36,9 @@ def measures() -> ctypes.CDLL:
 
 
 @functools.cache
-def flops(threads: int) -> float:
-    """The most f32 operations a second; a multiply-add is two."""
-    return measures().fma_rate(threads, ctypes.c_long(400_000))
+def flops(threads: int, level: str = "native") -> float:
+    """The most f32 operations a second with the instructions of a level; a multiply-add is two."""
+    return measures(level).fma_rate(threads, ctypes.c_long(400_000))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ use aiai_prove::{Algebra, Ranks, TestOptions, prove_all};
 
 use super::report::{AlgebraKind, FloatKind, Report};
 use super::candidate::File;
-use super::{Bench, Outcome, Task};
+use super::{Bench, Outcome, Task, coverage};
 use crate::worker::Proved;
 use crate::random::derive;
 
@@ -147,6 +147,11 @@ pub fn tests(bench: &Bench, report: &mut Report) -> Outcome {
     if compared * 20 < cases || compared == 0 {
         let why = silent.unwrap_or_else(|| "no input decides anything".to_owned());
         return Outcome::failed(&format!("the rule cannot be tested: {why}")).seeded(seed);
+    }
+    if report.algebra != AlgebraKind::Proved
+        && let Some(why) = coverage::missing(bench)
+    {
+        return Outcome::failed(&why).seeded(seed);
     }
     let detail = format!(
         "{cases} firings over {} instances, {compared} compared, {undecided} undecided, seed {seed:#x}",

@@ -1,21 +1,55 @@
-//! Loops and branches, in blocks: a check within them may return.
+//! Loops and branches: structured, and in blocks where something within them may return.
 
 use std::fmt::Write as _;
 
 use aiai_codegen::tables::captured;
-use aiai_ir::{Dim, OpNode, Value};
+use aiai_ir::{Dim, Op, OpNode, Region, Value};
 
+use crate::kernels;
 use crate::scalars::register_type;
 use crate::translate::Translator;
 use crate::writer::Name;
 
 impl Translator<'_, '_> {
+    /// Whether something in a region may end the function.
+    pub fn may_return(&self, region: &Region) -> bool {
+        region.ops.iter().any(|node| match &node.op {
+            Op::Alloc { .. } => self.frame_bytes(node).is_none(),
+            Op::Kernel { name, .. } => kernels::may_fail(name.as_str()),
+            Op::Assert { .. } | Op::Parallel { .. } | Op::While { .. } => true,
+            Op::For { .. } | Op::If => node.regions.iter().any(|r| self.may_return(r)),
+            _ => false,
+        })
+    }
+
     /// A loop over `low..high` in steps; `body` gets the index and the carries, and gives the next.
-    pub fn counted(
+    fn structured(
         &mut self,
-        low: Name,
-        high: Name,
-        step: i64,
+        (low, high, step): (Name, Name, i64),
+        init: &[Name],
+        types: &[String],
+        body: impl FnOnce(&mut Self, Name, Vec<Name>) -> Vec<Name>,
+    ) -> Vec<Name> {
+        let step = self.int(step);
+        let (index, carries) = (self.w.fresh(), self.w.several(types.len()));
+        let pairs = carries.iter().zip(init);
+        let pairs: Vec<String> = pairs.map(|(carry, x)| format!("{carry} = {x}")).collect();
+        let carried = match types {
+            [] => String::new(),
+            _ => format!(" iter_args({}) -> ({})", pairs.join(", "), types.join(", ")),
+        };
+        let head = format!("scf.for {index} = {low} to {high} step {step}{carried} : i64");
+        let results = self.w.open(&head, types.len());
+        let next = body(self, index, carries);
+        self.w.give(&next, types);
+        self.w.close();
+        results
+    }
+
+    /// The same in blocks.
+    fn in_blocks(
+        &mut self,
+        (low, high, step): (Name, Name, i64),
         init: &[Name],
         types: &[String],
         body: impl FnOnce(&mut Self, Name, Vec<Name>) -> Vec<Name>,
@@ -45,6 +79,25 @@ impl Translator<'_, '_> {
         params
     }
 
+    /// A loop whose body is a region, as structured as that is.
+    pub fn counted(
+        &mut self,
+        bounds: (Name, Name, i64),
+        init: &[Name],
+        types: &[String],
+        region: &Region,
+    ) -> Vec<Name> {
+        let body = |t: &mut Self, i, carries: Vec<Name>| {
+            t.bind(&region.args, std::iter::once(i).chain(carries));
+            t.region(region);
+            region.yields.iter().map(|&v| t.get(v)).collect()
+        };
+        match self.may_return(region) {
+            true => self.in_blocks(bounds, init, types, body),
+            false => self.structured(bounds, init, types, body),
+        }
+    }
+
     fn types_of(&self, values: &[Value]) -> Vec<String> {
         let types = values.iter();
         types
@@ -57,11 +110,7 @@ impl Translator<'_, '_> {
         let all: Vec<Name> = node.operands.iter().map(|&v| self.get(v)).collect();
         let types = self.types_of(&node.operands[2..]);
         let (low, high) = (all[0].clone(), all[1].clone());
-        let last = self.counted(low, high, step, &all[2..], &types, |t, i, carries| {
-            t.bind(&region.args, std::iter::once(i).chain(carries));
-            t.region(region);
-            region.yields.iter().map(|&v| t.get(v)).collect()
-        });
+        let last = self.counted((low, high, step), &all[2..], &types, region);
         self.bind(&node.results, last);
     }
 
@@ -112,9 +161,28 @@ impl Translator<'_, '_> {
     pub fn branch(&mut self, node: &OpNode) {
         let condition = self.get(node.operands[0]);
         let condition = self.condition(&condition);
+        let types = self.types_of(&node.results);
+        if !node.regions.iter().any(|r| self.may_return(r)) {
+            let given = match types.as_slice() {
+                [] => String::new(),
+                _ => format!(" -> ({})", types.join(", ")),
+            };
+            let results = self
+                .w
+                .open(&format!("scf.if {condition}{given}"), types.len());
+            for (k, region) in node.regions.iter().enumerate() {
+                if k > 0 {
+                    self.w.otherwise();
+                }
+                self.region(region);
+                let yields: Vec<Name> = region.yields.iter().map(|&v| self.get(v)).collect();
+                self.w.give(&yields, &types);
+            }
+            self.w.close();
+            return self.bind(&node.results, results);
+        }
         let blocks = [self.w.block(), self.w.block()];
         let merge = self.w.block();
-        let types = self.types_of(&node.results);
         self.w.line(&format!(
             "cf.cond_br {condition}, {}, {}",
             blocks[0], blocks[1]

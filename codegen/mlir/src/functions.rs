@@ -14,17 +14,7 @@ use crate::scalars::{condition_type, type_of};
 use crate::translate::Translator;
 use crate::writer::Name;
 
-/// The functions of f32 that are made here.
-pub const MADE: &[UnaryKind] = &[
-    UnaryKind::Exp,
-    UnaryKind::Expm1,
-    UnaryKind::Log,
-    UnaryKind::Log1p,
-    UnaryKind::Tanh,
-    UnaryKind::Erf,
-];
-
-/// The function of a number, where it is one of [`MADE`]. Sine and cosine use f64, and branches for large numbers.
+/// The function of a number, where it is one of [`aiai_codegen::lower::INLINED`]. Sine and cosine use f64, and branches for large numbers.
 fn apply(kind: UnaryKind, x: Noted<'_>) -> Option<Noted<'_>> {
     Some(match kind {
         UnaryKind::Exp => math::exp(x),
@@ -286,5 +276,20 @@ impl<'n> Bits for NotedBits<'n> {
 
     fn rounded(self) -> Noted<'n> {
         self.0.converted("arith.sitofp", "i32", "f32")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lowering_counts_on_is_made() {
+        let target = Target::parse("cpu:x86-64-v2").unwrap();
+        for &kind in UnaryKind::ALL {
+            let made = function("f", kind, Some(4), &target).is_some();
+            let counted_on = aiai_codegen::lower::INLINED.contains(&kind);
+            assert_eq!(made, counted_on, "{}", kind.name());
+        }
     }
 }

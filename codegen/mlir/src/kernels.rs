@@ -10,6 +10,12 @@ use crate::writer::Name;
 /// How many words `aiai_gemm_T` takes behind an address; see [`aiai_runtime::GemmCall`].
 const GEMM_WORDS: i64 = 17;
 
+/// Whether a kernel gives a status that ends the function.
+pub fn may_fail(name: &str) -> bool {
+    let mut symbols = abi::symbols();
+    symbols.any(|s| s.name == name && s.result == Some(Param::Status))
+}
+
 impl Translator<'_, '_> {
     pub fn kernel(&mut self, node: &OpNode, name: &str) {
         if name.starts_with("aiai_gemm_") {

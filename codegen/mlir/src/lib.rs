@@ -1,6 +1,6 @@
 //! The MLIR and LLVM backend: loop functions become MLIR, and MLIR becomes machine code through LLVM.
 //!
-//! [`text`] writes a loop function in the dialects `llvm`, `arith`, `math`, `vector` and `cf` and needs nothing; the
+//! [`text`] writes a loop function in the dialects `llvm`, `arith`, `math`, `vector`, `scf` and `cf` and needs nothing; the
 //! rest is there with the feature `llvm`, which needs LLVM 22 on the machine that builds.
 
 mod casts;
@@ -22,7 +22,6 @@ use aiai_ir::{Dim, Function, Schedule};
 use aiai_runtime::abi;
 
 pub use aiai_runtime::program::Site;
-pub use functions::MADE as INLINED;
 #[cfg(feature = "llvm")]
 pub use machine::{CompileError, Stage, compile, emit, load, object};
 
@@ -47,7 +46,7 @@ pub fn text(loops: &Lowered, symbol: &str, target: &Target) -> Text {
 
 /// The loops of a function for a target, with their memory planned.
 pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered {
-    let fits = |s: &&Schedule| s.features.iter().all(|f| target.has(f.as_str()));
+    let fits = |s: &&Schedule| s.is_for(|feature| target.has(feature));
     let schedules: Vec<Schedule> = options.schedules.iter().filter(fits).cloned().collect();
     let mut loops = aiai_codegen::lower::lower_with(
         source,
@@ -55,8 +54,7 @@ pub fn planned(source: &Function, options: &Options, target: &Target) -> Lowered
             check_nan: options.check_nan,
             schedules: &schedules,
             weights: &options.weights,
-            vectors: true,
-            inlined: INLINED,
+            inlined: aiai_codegen::lower::INLINED,
         },
     );
     aiai_codegen::memory::plan(&mut loops.main);

@@ -23,7 +23,7 @@ use melior::utility;
 use crate::{ENTRY, Text, planned};
 
 /// From the dialects that the text is in to the LLVM dialect.
-const TO_LLVM: &str = "builtin.module(convert-vector-to-llvm, convert-math-to-llvm, arith-expand, convert-arith-to-llvm, \
+const TO_LLVM: &str = "builtin.module(convert-scf-to-cf, convert-vector-to-llvm, convert-math-to-llvm, arith-expand, convert-arith-to-llvm, \
                        convert-cf-to-llvm, reconcile-unrealized-casts)";
 
 /// Why no code was made: a defect of the compiler or a machine that it does not support.

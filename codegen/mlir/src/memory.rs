@@ -12,9 +12,14 @@ use crate::translate::Translator;
 use crate::writer::Name;
 
 impl Translator<'_, '_> {
-    pub fn alloc(&mut self, node: &OpNode, dtype: DType, shape: &[Dim]) {
+    /// The bytes of a buffer that lies in the frame.
+    pub fn frame_bytes(&self, node: &OpNode) -> Option<i64> {
         let ends = self.unit.freed.contains(&node.results[0]);
-        if let Some(bytes) = stack_bytes(&node.op).filter(|_| !ends) {
+        stack_bytes(&node.op).filter(|_| !ends)
+    }
+
+    pub fn alloc(&mut self, node: &OpNode, dtype: DType, shape: &[Dim]) {
+        if let Some(bytes) = self.frame_bytes(node) {
             let address = self.w.stack(bytes.max(8));
             return self.define(node, address);
         }

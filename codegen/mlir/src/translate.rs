@@ -2,7 +2,7 @@
 //!
 //! An entry is called as [`aiai_runtime::abi::EntryFn`] says. The body of a parallel loop is a function of
 //! its own, which gets what it captures in a table. A call that fails returns its status at once, so control
-//! flow is in blocks.
+//! flow around it is in blocks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -156,11 +156,7 @@ impl<'u, 's> Translator<'u, 's> {
             let value = self.table_entry("%environment", k + 1, &ty);
             self.values.insert(capture, value);
         }
-        self.counted("%low".into(), "%high".into(), 1, &[], &[], |t, i, _| {
-            t.values.insert(region.args[0], i);
-            t.region(region);
-            Vec::new()
-        });
+        self.counted(("%low".into(), "%high".into(), 1), &[], &[], region);
         self.succeed();
     }
 

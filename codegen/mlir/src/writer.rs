@@ -13,6 +13,8 @@ pub struct Writer {
     body: String,
     values: usize,
     blocks: usize,
+    /// Structured ops around.
+    depth: usize,
 }
 
 impl Writer {
@@ -24,10 +26,12 @@ impl Writer {
             body: String::new(),
             values: 0,
             blocks: 0,
+            depth: 0,
         }
     }
 
-    fn fresh(&mut self) -> Name {
+    /// A name for a value that comes.
+    pub fn fresh(&mut self) -> Name {
         self.values += 1;
         format!("%{}", self.values - 1)
     }
@@ -35,13 +39,54 @@ impl Writer {
     /// An op with one result.
     pub fn value(&mut self, op: &str) -> Name {
         let name = self.fresh();
-        let _ = writeln!(self.body, "    {name} = {op}");
+        self.line(&format!("{name} = {op}"));
         name
     }
 
     /// An op without a result.
     pub fn line(&mut self, op: &str) {
-        let _ = writeln!(self.body, "    {op}");
+        let _ = writeln!(self.body, "{:1$}{op}", "", 4 + 2 * self.depth);
+    }
+
+    /// Names for so many values that come.
+    pub fn several(&mut self, count: usize) -> Vec<Name> {
+        (0..count).map(|_| self.fresh()).collect()
+    }
+
+    /// Starts a structured op; gives its results.
+    pub fn open(&mut self, op: &str, results: usize) -> Vec<Name> {
+        let name = self.fresh();
+        match results {
+            0 => self.line(&format!("{op} {{")),
+            1 => self.line(&format!("{name} = {op} {{")),
+            _ => self.line(&format!("{name}:{results} = {op} {{")),
+        }
+        self.depth += 1;
+        match results {
+            1 => vec![name],
+            _ => (0..results).map(|k| format!("{name}#{k}")).collect(),
+        }
+    }
+
+    /// Goes on with the other region of a structured op.
+    pub fn otherwise(&mut self) {
+        self.depth -= 1;
+        self.line("} else {");
+        self.depth += 1;
+    }
+
+    /// Ends a region of a structured op with what it gives.
+    pub fn give(&mut self, values: &[Name], types: &[String]) {
+        if !values.is_empty() {
+            let (values, types) = (values.join(", "), types.join(", "));
+            self.line(&format!("scf.yield {values} : {types}"));
+        }
+    }
+
+    /// Ends a structured op.
+    pub fn close(&mut self) {
+        self.depth -= 1;
+        self.line("}");
     }
 
     /// A name for a block that comes.

@@ -63,8 +63,12 @@ fn both_backends_give_the_same_bits() {
         let function = module.get(program.entry).expect("the entry");
         let cranelift = (aiai_fuzz::CRANELIFT.compile)(function, &aiai_codegen::Options::default())
             .expect("machine code");
-        let llvm =
-            aiai_mlir::compile(function, &aiai_codegen::Options::default()).expect("machine code");
+        // Whether rows and maps are done in vectors or not.
+        let options = match seed % 2 {
+            0 => aiai_codegen::Options::default(),
+            _ => aiai_fuzz::schedules::rows_and_maps(),
+        };
+        let llvm = aiai_mlir::compile(function, &options).expect("machine code");
         for case in 0..program.sizes.len() {
             let args: Vec<Tensor> = aiai_fuzz::arguments(&program, case)
                 .iter()
@@ -100,7 +104,7 @@ fn the_stages_can_be_shown() {
     let y = b.binary(aiai_ir::BinaryKind::Add, x, x);
     b.finish(&[y], &["y"]);
     let host = aiai_codegen::Target::host();
-    let options = aiai_codegen::Options::default();
+    let options = aiai_fuzz::schedules::rows_and_maps();
     let ir = aiai_mlir::emit(&function, &options, aiai_mlir::Stage::Llvm, &host).expect("LLVM IR");
     assert!(ir.contains("fadd <"), "not in vectors:\n{ir}");
     let assembly =
@@ -157,7 +161,7 @@ const OF_ROWS: [(&str, Program); 7] = [
 fn run_rows(function: &aiai_ir::Function, x: &Tensor, pool: &Pool) -> [Vec<u8>; 2] {
     let cranelift = (aiai_fuzz::CRANELIFT.compile)(function, &aiai_codegen::Options::default())
         .expect("machine code");
-    let options = aiai_codegen::Options::default();
+    let options = aiai_fuzz::schedules::rows_and_maps();
     let llvm = aiai_mlir::compile(function, &options).expect("machine code");
     [cranelift, llvm].map(|code| bits(&code.run(&[x], pool).expect("a result")[0]))
 }

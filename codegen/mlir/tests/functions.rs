@@ -29,7 +29,8 @@ fn compiled(kind: UnaryKind, shape: &[Dim]) -> Executable {
     let x = b.add_param("x", Type::tensor(DType::F32, shape.to_vec()), false);
     let y = b.unary(kind, x);
     b.finish(&[y], &["y"]);
-    aiai_mlir::compile(&function, &aiai_codegen::Options::default()).expect("machine code")
+    let options = aiai_fuzz::schedules::rows_and_maps();
+    aiai_mlir::compile(&function, &options).expect("machine code")
 }
 
 fn run(function: &Executable, pool: &Pool, shape: &[i64], x: &[f32]) -> Vec<f32> {

@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 
+use aiai_ir::schedule::{Axis, Pattern};
 use aiai_ir::{BinaryKind, DType, Dim, Op, UnaryKind, Value};
 
 use super::usage::is_expensive;
-use super::vectors::LANES;
 use super::{Lowerer, Place};
 
 /// Where the element of a value at an index lies in a scratch buffer.
@@ -23,7 +23,7 @@ pub struct Staged {
 pub const CHUNK: i64 = 256;
 /// Rows to a task, and chunks to a task where a value is one long row.
 const GRAIN: i64 = 8;
-/// Elements that are a task where they are done in vectors.
+/// Elements that are a task where they are done in vectors, and no schedule says how many.
 const PIECE: i64 = 8192;
 /// What the length of a row is taken for that is known at run time only.
 const TYPICAL: i64 = 512;
@@ -51,13 +51,20 @@ impl Lowerer<'_> {
         }
         let buffer = self.alloc(self.dtype(value), &physical);
         self.memo.clear();
-        self.tasks(&physical, &mut |this, place| {
-            let index: Vec<Value> = axes.iter().map(|&axis| place[axis]).collect();
-            let element = this.element(value, &index);
-            let mut operands = vec![element, buffer];
-            operands.extend(place);
-            this.b.op(Op::Store, &operands, Vec::new());
-        });
+        self.by_schedule(
+            Pattern::Map,
+            &[(Axis::Columns, physical[axes.len() - 1])],
+            |this| {
+                this.tasks(&physical, &mut |this, place| {
+                    let index: Vec<Value> = axes.iter().map(|&axis| place[axis]).collect();
+                    let element = this.element(value, &index);
+                    let mut operands = vec![element, buffer];
+                    operands.extend(place);
+                    this.b.op(Op::Store, &operands, Vec::new());
+                });
+                Some("the axes lie in another order in memory".into())
+            },
+        );
         self.places.insert(value, Place::Buffer { buffer, axes });
     }
 
@@ -104,14 +111,30 @@ impl Lowerer<'_> {
             self.b.op(Op::Store, &[scalar, buffer], Vec::new());
             return;
         }
-        if self.is_flat(value, &shape) {
-            return self.fill_flat(value, buffer, &shape);
-        }
+        let (flat, last) = (self.is_flat(value, &shape), shape[shape.len() - 1]);
+        let columns = match flat {
+            true => Dim::product(shape.iter().copied()),
+            false => last,
+        };
+        self.by_schedule(Pattern::Map, &[(Axis::Columns, columns)], |this| {
+            let reason = this.lanes_of(value).err();
+            let narrow = this
+                .line
+                .and_then(|l| last.as_const().filter(|&n| n < l.lanes));
+            if flat {
+                this.fill_flat(value, buffer, &shape);
+            } else if narrow.is_none() && this.in_vectors(value) {
+                this.fill_rows(value, buffer, &shape);
+            } else {
+                this.fill_elements(value, buffer, &shape);
+            }
+            reason.or_else(|| Some(format!("rows of {} fill no vector", narrow?)))
+        });
+    }
+
+    /// Fills a buffer element by element.
+    fn fill_elements(&mut self, value: Value, buffer: Value, shape: &[Dim]) {
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-        let narrow = last.as_const().is_some_and(|n| n < LANES);
-        if !narrow && self.in_vectors(value) {
-            return self.fill_rows(value, buffer, &shape);
-        }
         if self.stages(value).is_empty() {
             let mut store = |this: &mut Self, index: &[Value]| {
                 let element = this.element(value, index);
@@ -120,9 +143,9 @@ impl Lowerer<'_> {
                 this.b.op(Op::Store, &place, Vec::new());
             };
             if let Some(axis) = self.across(value) {
-                return self.tiles(&shape, axis, &mut store);
+                return self.tiles(shape, axis, &mut store);
             }
-            return self.tasks(&shape, &mut store);
+            return self.tasks(shape, &mut store);
         }
         let rows = self.product(outer);
         self.parallel(rows, GRAIN, |this, row| {
@@ -150,20 +173,21 @@ impl Lowerer<'_> {
             return;
         };
         let rows = Dim::product(outer.iter().copied());
+        let piece = self.line().tile.unwrap_or(PIECE);
         let pieces = match last.as_const() {
-            Some(n) if n <= PIECE => Dim::from(1),
-            _ => last.ceil_div(Dim::from(PIECE)),
+            Some(n) if n <= piece => Dim::from(1),
+            _ => last.ceil_div(Dim::from(piece)),
         };
         let tasks = self.dim(rows * pieces);
-        let grain = PIECE / last.as_const().unwrap_or(TYPICAL).clamp(1, PIECE);
-        self.parallel(tasks, grain, |this, task| {
+        let grain = (piece / last.as_const().unwrap_or(TYPICAL).max(1)).max(1);
+        self.line_tasks(tasks, grain, |this, task| {
             let (mut row, mut low, mut high) = (task, this.int(0), this.dim(last));
             if !pieces.is_const(1) {
                 let pieces = this.dim(pieces);
                 row = this.b.binary(BinaryKind::Div, task, pieces);
-                let piece = this.b.binary(BinaryKind::Rem, task, pieces);
-                let size = this.int(PIECE);
-                low = this.mul(piece, size);
+                let number = this.b.binary(BinaryKind::Rem, task, pieces);
+                let size = this.int(piece);
+                low = this.mul(number, size);
                 let end = this.add(low, size);
                 high = this.b.binary(BinaryKind::Min, high, end);
             }
@@ -265,9 +289,10 @@ impl Lowerer<'_> {
         let in_vectors = self.in_vectors(value);
         let views = self.flatten_leaves(value, total);
         if in_vectors {
-            let chunks = self.dim(total.ceil_div(Dim::from(PIECE)));
-            self.parallel(chunks, 1, |this, chunk| {
-                let size = this.int(PIECE);
+            let piece = self.line().tile.unwrap_or(PIECE);
+            let chunks = self.dim(total.ceil_div(Dim::from(piece)));
+            self.line_tasks(chunks, 1, |this, chunk| {
+                let size = this.int(piece);
                 let low = this.mul(chunk, size);
                 let (end, n) = (this.add(low, size), this.dim(total));
                 let high = this.b.binary(BinaryKind::Min, n, end);

@@ -1,9 +1,10 @@
-//! Reductions of rows of f32 in vectors, in the order of the micro-kernels: element i of a row is added to partial result
-//! i modulo 64, and then the upper half of these to the lower half until one is left.
+//! Reductions of rows in vectors: element i of a row is added to partial result i modulo their number, which the
+//! schedule gives, and then the upper half of these to the lower half until one is left. With 64 of them this is the order
+//! of the micro-kernels.
 
 use aiai_ir::{DType, Dim, Op, ReduceKind, Value};
 
-use super::vectors::{ABREAST, At, LANES, place};
+use super::vectors::{At, Pass, place};
 use super::{Lowerer, Place, reduction::merge};
 
 /// What is reduced.
@@ -61,18 +62,15 @@ impl<'a> Lowerer<'a> {
         range: (Value, Value),
         outer: &[Value],
     ) -> Value {
-        let (low, high) = range;
+        let ((low, high), line) = (range, self.line());
         let (start, low) = match self.first_vectors(terms, kind, low, outer) {
-            Some(first) => (first, self.int(ABREAST * LANES)),
-            None => {
-                let init = self.identity(kind, DType::F32);
-                (vec![self.in_all_lanes(init); ABREAST as usize], low)
-            }
+            Some(first) => (first, self.int(line.sums * line.lanes)),
+            None => (self.partial_results(kind, DType::F32), low),
         };
-        let parts = self.along(
+        let total = self.fold_along(
             (low, high),
             outer,
-            ABREAST,
+            (kind, DType::F32),
             &start,
             &mut |this, at, part| {
                 let part = part?;
@@ -81,14 +79,32 @@ impl<'a> Lowerer<'a> {
             },
         );
         self.settle_pending();
-        // In whichever turn the parts come back, these are the same pairs.
-        let mut parts = parts;
+        total
+    }
+
+    /// As many vectors of the reduction of nothing as are done side by side.
+    pub fn partial_results(&mut self, kind: ReduceKind, dtype: DType) -> Vec<Value> {
+        let init = self.identity(kind, dtype);
+        vec![self.in_all_lanes(init); self.line().sums as usize]
+    }
+
+    /// Goes along a line and combines the partial results that the pass gives.
+    pub fn fold_along(
+        &mut self,
+        range: (Value, Value),
+        outer: &[Value],
+        (kind, acc): (ReduceKind, DType),
+        start: &[Value],
+        pass: &mut Pass<'a, '_>,
+    ) -> Value {
+        let mut parts = self.along(range, outer, start.len() as i64, start, pass);
+        // In whichever turn an even number of parts comes back, these are the same pairs.
         while parts.len() > 1 {
-            let upper = parts.split_off(parts.len() / 2);
-            let pairs = parts.iter().zip(upper);
-            parts = pairs.map(|(&a, b)| self.combine(kind, a, b)).collect();
+            let upper = parts.split_off(parts.len().div_ceil(2));
+            for (lower, upper) in parts.iter_mut().zip(upper) {
+                *lower = self.combine(kind, *lower, upper);
+            }
         }
-        let acc = DType::F32;
         let op = Op::Reduce {
             kind,
             axes: vec![0],
@@ -110,14 +126,15 @@ impl<'a> Lowerer<'a> {
         };
         let length = self.shape(x).last()?.as_const()?;
         let is_extreme = matches!(kind, ReduceKind::Max | ReduceKind::Min);
-        if !is_extreme || length < ABREAST * LANES {
+        let line = self.line();
+        if !is_extreme || length < line.sums * line.lanes {
             return None;
         }
         let mut first = Vec::new();
-        for k in 0..ABREAST {
-            let offset = self.int(k * LANES);
+        for k in 0..line.sums {
+            let offset = self.int(k * line.lanes);
             let column = self.add(low, offset);
-            let lanes = self.int(LANES);
+            let lanes = self.int(line.lanes);
             let mut at = place(outer, column, lanes, true);
             first.push(self.vector(x, &mut at));
         }

@@ -1,5 +1,6 @@
 //! Reductions.
 
+use aiai_ir::schedule::Pattern;
 use aiai_ir::{
     ArgKind, BinaryKind, CompareKind, DType, Dim, Op, OpNode, ReduceKind, Type, UnaryKind, Value,
 };
@@ -7,6 +8,7 @@ use aiai_ir::{
 use aiai_runtime::kernels::LANES;
 
 use super::elementwise::CHUNK;
+use super::rows::line_sizes;
 use super::{Lowerer, Place};
 
 /// Elements that are reduced without a micro-kernel.
@@ -26,30 +28,66 @@ impl<'a> Lowerer<'a> {
         let kept: Vec<usize> = (0..rank).filter(|k| !axes.contains(k)).collect();
         let out = self.destination(node.results[0]);
         let trailing = axes.iter().copied().eq(rank - axes.len()..rank);
+        let sizes = line_sizes(&shape);
         if !trailing && !kept.is_empty() && kept[kept.len() - 1] == rank - 1 {
-            return self.reduce_columns(node, kind, (&axes, &kept), acc, out);
+            return self.by_schedule(Pattern::Rows, &sizes, |this| {
+                this.reduce_columns(node, kind, (&axes, &kept), acc, out);
+                Some("columns are reduced, not rows".into())
+            });
         }
+        self.by_schedule(Pattern::Rows, &sizes, |this| {
+            this.reduce_each(x, kind, (&axes, &kept), acc, out);
+            this.memo.clear();
+            let floats = "only sums, maxima and minima of f32 and of some length are";
+            this.lanes_of(x).err().or(Some(floats.into()))
+        });
+    }
+
+    /// Reduces some axes, the last one among them, for each index of the others.
+    fn reduce_each(
+        &mut self,
+        x: Value,
+        kind: ReduceKind,
+        (axes, kept): (&[usize], &[usize]),
+        acc: DType,
+        out: Value,
+    ) {
+        let shape = self.shape(x).to_vec();
         let outer: Vec<Dim> = kept.iter().map(|&k| shape[k]).collect();
         let mut store = |this: &mut Self, at: &[Value]| {
-            let total = this.reduce_one(x, kind, (&axes, &kept), acc, at);
+            let total = this.reduce_one(x, kind, (axes, kept), acc, at);
             let total = this.b.cast(total, this.dtype(x));
             let mut place = vec![total, out];
             place.extend(at);
             this.b.op(Op::Store, &place, Vec::new());
         };
         let size = Dim::product(axes.iter().map(|&a| shape[a]));
-        if !self.vectors || kept.is_empty() || size.as_const().is_some_and(|n| n < SHORT) {
-            self.tasks(&outer, &mut store);
-        } else {
+        let is_short = size.as_const().is_some_and(|n| n < SHORT);
+        let Some(line) = self.line.filter(|_| !kept.is_empty() && !is_short) else {
+            return self.tasks(&outer, &mut store);
+        };
+        let rows = Dim::product(outer.iter().copied());
+        let Some(tile) = line.tile else {
             // A row is work enough that a task is a few of them.
-            let rows = self.product(&outer);
+            let rows = self.dim(rows);
             let grain = TASK / size.as_const().unwrap_or(TYPICAL).clamp(1, TASK);
-            self.parallel(rows, grain, |this, row| {
+            return self.line_tasks(rows, grain, |this, row| {
                 let at = this.delinearize(&outer, row);
                 store(this, &at);
             });
-        }
-        self.memo.clear();
+        };
+        let blocks = self.dim(rows.ceil_div(Dim::from(tile)));
+        self.line_tasks(blocks, 1, |this, block| {
+            let (size, total) = (this.int(tile), this.dim(rows));
+            let from = this.mul(block, size);
+            let left = this.b.binary(BinaryKind::Sub, total, from);
+            let count = this.b.binary(BinaryKind::Min, left, size);
+            this.for_loop(count, 1, |this, row| {
+                let row = this.add(from, row);
+                let at = this.delinearize(&outer, row);
+                store(this, &at);
+            });
+        });
     }
 
     /// The reduction of the elements of x whose kept axes are at the given index.
@@ -119,9 +157,9 @@ impl<'a> Lowerer<'a> {
             let outer: Vec<Dim> = shape[..kept.len()].to_vec();
             let n = self.product(&shape[kept.len()..]);
             let from = self.row_start(&outer, at, n);
-            if self.vectors && !(before.is_empty() && self.in_vectors(x)) {
+            if self.line.is_some() && !(before.is_empty() && self.in_vectors(x)) {
                 return self.fold_memory(kind, buffer, from, n);
-            } else if self.vectors {
+            } else if self.line.is_some() {
                 return self.fold_rows(x, kind, axes, at, init);
             }
             return self.kernel(kernel, &[buffer, from, n], &result)[0];

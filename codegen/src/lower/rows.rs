@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 
+use aiai_ir::schedule::{Axis, Pattern};
 use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, Region, Value};
 
 use super::elementwise::row_kernel;
 use super::vectors::Pending;
 use super::{Lowerer, Place, whole};
 
-/// Rows to a task: they share the scratch rows.
+/// Rows to a task, at most: they share the scratch rows.
 const BLOCK: i64 = 8;
 /// Elements to a task, about.
 const TASK: i64 = 1 << 15;
@@ -45,6 +46,15 @@ enum Readers {
     Several,
 }
 
+/// The number of rows of a shape, and their length.
+pub fn line_sizes(shape: &[Dim]) -> [(Axis, Dim); 2] {
+    let (last, outer) = shape
+        .split_last()
+        .map_or((Dim::from(1), shape), |(l, o)| (*l, o));
+    let rows = Dim::product(outer.iter().copied());
+    [(Axis::Rows, rows), (Axis::Columns, last)]
+}
+
 /// What a group reduces row by row, where it goes on from the result.
 pub fn reduced(group: &Region) -> Option<Value> {
     let inner = |node: &&OpNode| {
@@ -66,7 +76,6 @@ fn only_elementwise(group: &Region, lowerer: &Lowerer) -> bool {
 impl<'a> Lowerer<'a> {
     /// Lowers a group that reduces the rows of `x`.
     pub fn rows(&mut self, group: &'a Region, x: Value) {
-        let shape = self.shape(x).to_vec();
         for node in &group.ops {
             self.b.loc = node.loc;
             let result = node.results[0];
@@ -81,6 +90,23 @@ impl<'a> Lowerer<'a> {
         let result = group.yields[0];
         let buffer = self.destination(result);
         self.places.insert(result, Place::Lazy);
+        self.by_schedule(Pattern::Rows, &line_sizes(self.shape(x)), |this| {
+            let reason = this.lanes_of(x).err();
+            this.rows_of(group, this.shape(x).to_vec(), buffer);
+            reason
+        });
+        self.memo.clear();
+        // What was a number or a row is none any more.
+        for node in &group.ops {
+            self.places.remove(&node.results[0]);
+        }
+        self.places
+            .insert(result, whole(buffer, self.shape(result).len()));
+    }
+
+    /// The loop over the rows of a group.
+    fn rows_of(&mut self, group: &'a Region, shape: Vec<Dim>, buffer: Value) {
+        let result = group.yields[0];
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
         let rows = Dim::product(outer.iter().copied());
         let matrix = Op::View {
@@ -103,13 +129,14 @@ impl<'a> Lowerer<'a> {
         };
         let kept = self.kept(group, &shape);
         let (scratched, in_target) = self.homes(group, &kept);
-        let block_size = match self.vectors {
-            true => (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK),
-            false => BLOCK,
+        let few = (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK);
+        let block_size = match self.line {
+            Some(line) => line.tile.unwrap_or(few),
+            None => BLOCK,
         };
         let blocks = self.dim(rows.ceil_div(Dim::from(block_size)));
         let grain = TASK / block_size / last.as_const().unwrap_or(TASK).clamp(1, TASK);
-        self.parallel(blocks, grain.max(1), |this, block| {
+        self.line_tasks(blocks, grain.max(1), |this, block| {
             let scratch: HashMap<Value, Value> = scratched
                 .iter()
                 .map(|&value| (value, this.alloc(this.dtype(value), &[last])))
@@ -147,18 +174,11 @@ impl<'a> Lowerer<'a> {
                 this.pending.clear();
             });
         });
-        self.memo.clear();
-        // What was a number or a row is none any more.
-        for node in &group.ops {
-            self.places.remove(&node.results[0]);
-        }
-        self.places
-            .insert(result, whole(buffer, self.shape(result).len()));
     }
 
     /// Which of the kept values need a scratch row, and which one lies where the result comes.
     fn homes(&self, group: &Region, kept: &[Value]) -> (Vec<Value>, Option<Value>) {
-        if !self.vectors {
+        if self.line.is_none() {
             return (kept.to_vec(), None);
         }
         let mut scratched = kept.to_vec();

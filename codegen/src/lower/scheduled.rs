@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use aiai_ir::schedule::Pattern;
 use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
 
 use super::{Lowerer, Place};
@@ -14,6 +15,7 @@ mod attention;
 mod choose;
 mod emit;
 mod epilogue;
+mod numbers;
 mod pack;
 mod panels;
 mod plan;
@@ -22,6 +24,7 @@ mod register;
 mod rowwise;
 
 pub use alone::{Alone, Fit, Scheduled};
+pub use choose::conditions;
 use choose::{Choice, Chosen, choose};
 pub use pack::Packed;
 use problem::{Problem, Tensor};
@@ -144,12 +147,13 @@ impl<'a> Lowerer<'a> {
     }
 
     fn unscheduled(&mut self, node: &OpNode, reason: &str) -> bool {
-        self.note(node, format!("plain loops: {reason}"));
+        self.note(node, Pattern::Contract, format!("plain loops: {reason}"));
         false
     }
 
-    fn note(&mut self, node: &OpNode, what: String) {
+    fn note(&mut self, node: &OpNode, pattern: Pattern, what: String) {
         self.notes.push(super::Note {
+            pattern,
             what,
             loc: node.loc,
             scheduled: None,

@@ -4,17 +4,12 @@ use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, OpNode, Type, Value};
 
 use super::{Lowerer, Place};
 
-/// Lanes of a vector.
-pub const LANES: i64 = 16;
-/// Vectors of a row that are done side by side: a sum of them has a part each.
-pub const ABREAST: i64 = 4;
-
 /// Where a vector is.
 pub struct At {
     /// The index of its first lane.
     index: Vec<Value>,
     /// How many lanes exist, at least, and whether all do.
-    count: Value,
+    pub count: Value,
     all: bool,
     known: Vec<((Value, Vec<Value>), Value)>,
 }
@@ -27,55 +22,68 @@ pub struct Pending {
 }
 
 /// What a pass along a row does at a vector: from a part to the next.
-type Pass<'a, 'b> = dyn FnMut(&mut Lowerer<'a>, &mut At, Option<Value>) -> Option<Value> + 'b;
+pub type Pass<'a, 'b> = dyn FnMut(&mut Lowerer<'a>, &mut At, Option<Value>) -> Option<Value> + 'b;
 
 impl<'a> Lowerer<'a> {
     /// Whether a value can be computed in vectors along its last axis.
     pub fn in_vectors(&self, value: Value) -> bool {
-        self.vectors && self.has_lanes(value, &mut Vec::new())
+        self.line.is_some() && self.lanes_of(value).is_ok()
     }
 
-    fn has_lanes(&self, value: Value, seen: &mut Vec<Value>) -> bool {
+    /// Whether the elements of a value along its last axis can be lanes of vectors; an error says why not.
+    pub fn lanes_of(&self, value: Value) -> Result<(), String> {
+        self.has_lanes(value, &mut Vec::new())
+    }
+
+    fn has_lanes(&self, value: Value, seen: &mut Vec<Value>) -> Result<(), String> {
         if seen.contains(&value) {
-            return true;
+            return Ok(());
         }
         seen.push(value);
         let Some(last) = self.shape(value).len().checked_sub(1) else {
-            return false;
+            return Err("a number has no lanes".into());
         };
-        if matches!(self.dtype(value), DType::F16 | DType::BF16) {
-            return false;
+        let dtype = self.dtype(value);
+        if matches!(dtype, DType::F16 | DType::BF16) {
+            return Err(format!("{} is not done in vectors", dtype.name()));
         }
+        let across = || Err("neighbours of what is read are none in memory".into());
         match self.places.get(&value) {
-            Some(Place::Row(_) | Place::Scalar(_)) => return true,
-            Some(Place::Buffer { axes, .. }) => return axes.last() == Some(&last),
+            Some(Place::Row(_) | Place::Scalar(_)) => return Ok(()),
+            Some(Place::Buffer { axes, .. }) if axes.last() == Some(&last) => return Ok(()),
+            Some(Place::Buffer { .. }) => return across(),
             Some(Place::Lazy) | None => {}
         }
+        let other = |node: &OpNode| Err(format!("`{}` is not done in vectors", node.op.name()));
         let Some(node) = self.nodes.get(&value) else {
-            return false;
+            return across();
         };
         match &node.op {
             Op::Binary {
-                kind: BinaryKind::Pow | BinaryKind::Rem,
-            } => false,
+                kind: kind @ (BinaryKind::Pow | BinaryKind::Rem),
+            } => Err(format!("`{}` is not done in vectors", kind.name())),
             Op::Unary { .. }
             | Op::Binary { .. }
             | Op::Compare { .. }
             | Op::Select
             | Op::Cast { .. }
-            | Op::StopGradient => {
-                !self.is_staged(value) && node.operands.iter().all(|&v| self.has_lanes(v, seen))
-            }
-            Op::Constant { value } => value.splat().is_some(),
-            Op::DimValue { .. } | Op::Iota { .. } => true,
+            | Op::StopGradient => match self.is_staged(value) {
+                true => other(node),
+                false => node
+                    .operands
+                    .iter()
+                    .try_for_each(|&v| self.has_lanes(v, seen)),
+            },
+            Op::Constant { value } if value.splat().is_some() => Ok(()),
+            Op::DimValue { .. } | Op::Iota { .. } => Ok(()),
             Op::Broadcast { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Reverse { .. } => {
                 match self.lanes_of_operand(node) {
-                    Along::Nothing => true,
+                    Along::Nothing => Ok(()),
                     Along::Last => self.has_lanes(node.operands[0], seen),
-                    Along::Other => false,
+                    Along::Other => across(),
                 }
             }
-            _ => false,
+            _ => other(node),
         }
     }
 
@@ -188,7 +196,7 @@ impl<'a> Lowerer<'a> {
 
     fn load_vector(&mut self, operands: &[Value]) -> Value {
         let op = Op::LoadVector {
-            lanes: LANES,
+            lanes: self.line().lanes,
             stride: 1,
         };
         self.b.value(op, operands)
@@ -196,28 +204,24 @@ impl<'a> Lowerer<'a> {
 
     /// A vector of what lies in a buffer of one axis.
     pub fn vector_in(&mut self, buffer: Value, at: &At) -> Value {
-        self.load_vector(&[buffer, at.index[at.index.len() - 1], at.count])
+        self.load_vector(&[buffer, at.column(), at.count])
     }
 
     pub fn in_all_lanes(&mut self, scalar: Value) -> Value {
-        let op = Op::Broadcast {
-            shape: vec![Dim::from(LANES)],
-            axes: Vec::new(),
-        };
-        self.b.value(op, &[scalar])
+        self.splat(scalar, self.line().lanes)
     }
 
     fn lane_numbers(&mut self, dtype: DType) -> Value {
         let op = Op::Iota {
             dtype,
-            shape: vec![Dim::from(LANES)],
+            shape: vec![Dim::from(self.line().lanes)],
             axis: 0,
         };
         self.b.value(op, &[])
     }
 
     pub fn store_vector(&mut self, vector: Value, target: &[Value], at: &At) {
-        let column = at.index[at.index.len() - 1];
+        let column = at.column();
         let operands = [&[vector], target, &[column, at.count]].concat();
         self.b.op(Op::StoreVector, &operands, Vec::new());
     }
@@ -241,7 +245,8 @@ impl<'a> Lowerer<'a> {
         outer: &[Value],
         target: &[Value],
     ) {
-        self.along(range, outer, 1, &[], &mut |this, at, _| {
+        let abreast = self.line().stores;
+        self.along(range, outer, abreast, &[], &mut |this, at, _| {
             let vector = this.vector(value, at);
             this.store_vector(vector, target, at);
             None
@@ -259,16 +264,18 @@ impl<'a> Lowerer<'a> {
         parts: &[Value],
         pass: &mut Pass<'a, '_>,
     ) -> Vec<Value> {
-        let step = LANES * abreast;
+        self.passes += 1;
+        let lanes = self.line().lanes;
+        let step = lanes * abreast;
         let size = self.b.binary(BinaryKind::Sub, high, low);
         let width = self.int(step);
         let rest = self.b.binary(BinaryKind::Rem, size, width);
         let between = self.b.binary(BinaryKind::Sub, high, rest);
-        let full = self.int(LANES);
+        let full = self.int(lanes);
         let parts = self.steps((low, between), step, parts, |this, column, carry| {
             let mut next = Vec::new();
             for k in 0..abreast {
-                let offset = this.int(k * LANES);
+                let offset = this.int(k * lanes);
                 let column = if k == 0 {
                     column
                 } else {
@@ -279,7 +286,7 @@ impl<'a> Lowerer<'a> {
             }
             next
         });
-        self.steps((between, high), LANES, &parts, |this, column, carry| {
+        self.steps((between, high), lanes, &parts, |this, column, carry| {
             let count = this.b.binary(BinaryKind::Sub, high, column);
             let mut at = place(outer, column, count, false);
             let done = pass(this, &mut at, carry.first().copied());
@@ -305,6 +312,13 @@ impl<'a> Lowerer<'a> {
         let operands = [&[low, high], carries].concat();
         self.b
             .op(Op::For { step, lanes: 1 }, &operands, vec![region])
+    }
+}
+
+impl At {
+    /// Where its first lane is along the last axis.
+    pub fn column(&self) -> Value {
+        self.index[self.index.len() - 1]
     }
 }
 

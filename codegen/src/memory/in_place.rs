@@ -326,6 +326,9 @@ impl<'a> Accesses<'a> {
                 let index = &node.operands[2..node.operands.len() - 1];
                 let access = self.access(node.operands[1], index);
                 self.columns.are_used = true;
+                let lanes = self.function.ty(node.operands[0]).shape().first();
+                let lanes = lanes.and_then(|d| d.as_const()).unwrap_or(i64::MAX);
+                self.columns.lanes = self.columns.lanes.max(lanes);
                 self.write(access);
             }
             Op::For { .. } | Op::Parallel { .. } => self.loop_(node),

@@ -25,6 +25,7 @@ files![
     "prelude.aiai",
     "random.aiai",
     "schedules/cpu.aiai",
+    "schedules/cpu_avx2.aiai",
 ];
 
 files![

@@ -188,3 +188,32 @@ proptest! {
         }
     }
 }
+
+/// What is asked of sizes has a counted budget; what it does not reach is tested when the program runs.
+#[test]
+fn a_hostile_where_ends_soon() {
+    struct NoFiles;
+    impl aiai_frontend::elaborate::Loader for NoFiles {
+        fn load(&self, _: &str, _: &[&str]) -> Result<(String, String), String> {
+            Err("there are no files".into())
+        }
+    }
+    let remainders = |sizes: [&str; 4], count: usize| {
+        let terms = (0..count).map(|k| format!("{} % {}", sizes[k % 4], k + 2));
+        terms.collect::<Vec<_>>().join(" + ") + " >= 1"
+    };
+    let conditions: Vec<String> = (24..56)
+        .map(|count| remainders(["A", "B", "C", "D"], count))
+        .collect();
+    let head = "(x: f32[A, B, C, D]) -> f32[A, B, C, D]";
+    let text = format!(
+        "fn f{head} where {} {{ x }}\nfn g{head} where {} {{ f(x) }}\n",
+        conditions.join(", "),
+        remainders(["D", "A", "C", "B"], 60)
+    );
+    let start = std::time::Instant::now();
+    let program = aiai_frontend::elaborate::check("hostile.aiai", &text, &NoFiles);
+    let codes: Vec<_> = program.diagnostics.iter().map(|d| d.code).collect();
+    assert!(codes.is_empty(), "{codes:?}");
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}

@@ -4,7 +4,7 @@ use aiai_frontend::diagnostics::{Diagnostics, render};
 use aiai_frontend::elaborate::{Loader, check, read_schedules};
 use aiai_frontend::fmt::format;
 use aiai_frontend::span::FileId;
-use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, Step, Verb};
+use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, Step, Subject, Verb};
 use aiai_ir::{Dim, Relation, Schedule, Sym};
 use proptest::prelude::*;
 
@@ -168,11 +168,53 @@ fn every_verb_is_read() {
         let name = match verb {
             Verb::Fuse => "epilogue",
             Verb::Pack | Verb::Prefetch => "right",
+            Verb::Unroll => "summed",
             _ => "columns",
         };
         let by = if verb.takes_by() { " by 4" } else { "" };
         let text = with_steps(&format!("{} {name}{by}", verb.name()));
         assert_eq!(read(&text)[0].steps.len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn steps_that_nothing_follows_are_refused() {
+    let subjects: Vec<&str> = Axis::ALL.iter().map(|a| a.name()).collect();
+    for pattern in Pattern::ALL {
+        for verb in Verb::ALL {
+            let by = if verb.takes_by() { " by 4" } else { "" };
+            let allowed: Vec<&str> = match verb.subject(*pattern) {
+                Subject::Axes(axes) => axes.iter().map(|a| a.name()).collect(),
+                Subject::Parts(parts) => parts.iter().map(|p| p.name()).collect(),
+            };
+            for name in subjects
+                .iter()
+                .copied()
+                .chain(Part::ALL.iter().map(|p| p.name()))
+            {
+                let (pattern, verb) = (pattern.name(), verb.name());
+                let text = format!("schedule s for {pattern} on cpu {{\n  {verb} {name}{by}\n}}\n");
+                match allowed.contains(&name) {
+                    true => assert_eq!(read(&text).len(), 1, "{text}"),
+                    false => assert_eq!(codes(&text), ["E0704"], "{text}"),
+                }
+            }
+        }
+        // Only blocks of rows and columns of a product have smaller ones inside.
+        for axis in pattern.axes() {
+            let Subject::Axes(axes) = Verb::Tile.subject(*pattern) else {
+                continue;
+            };
+            let (pattern_name, axis_name) = (pattern.name(), axis.name());
+            let text = format!(
+                "schedule s for {pattern_name} on cpu {{ tile {axis_name} by 8, {axis_name} by 4 }}\n"
+            );
+            match (axes.contains(axis), pattern.nests_tiles(*axis)) {
+                (false, _) => assert_eq!(codes(&text), ["E0704", "E0704"], "{text}"),
+                (true, true) => assert_eq!(read(&text)[0].steps.len(), 2, "{text}"),
+                (true, false) => assert_eq!(codes(&text), ["E0705"], "{text}"),
+            }
+        }
     }
 }
 
@@ -247,12 +289,33 @@ fn the_programs_own_come_before_those_of_the_library() {
 #[test]
 fn features_are_checked_against_those_that_are_known() {
     let program = check("own.aiai", PRODUCT, &NoFiles);
-    assert!(program.check_features(&["avx2", "avx512f"]).is_empty());
+    assert!(
+        program
+            .check_features(&["avx2", "avx512f", "fma"])
+            .is_empty()
+    );
     let found = read_schedules("tuning.aiai", PRODUCT).check_features(&["avx2", "avx512"]);
     let first = found.iter().next().expect("a finding");
     assert_eq!(first.code, "E0703");
     assert_eq!(first.help.as_deref(), Some("did you mean `avx512`?"));
     assert_eq!(found.count(), 1);
+}
+
+#[test]
+fn features_may_be_unwanted() {
+    let text = "schedule s for contract on cpu(avx2, not avx512f) {\n  fuse epilogue\n}\n";
+    let file = read_schedules("s.aiai", text);
+    assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
+    let [schedule] = &file.schedules[..] else {
+        panic!("one schedule")
+    };
+    let fits = |has: &[&str]| schedule.is_for(|feature| has.contains(&feature));
+    assert!(fits(&["avx2", "fma"]));
+    assert!(!fits(&["fma"]) && !fits(&["avx2", "avx512f"]));
+    let found = file.check_features(&["avx2", "avx512"]);
+    assert_eq!(found.count(), 1);
+    let formatted = format(text, FileId::default());
+    assert_eq!(formatted.ok().as_deref(), Some(text));
 }
 
 #[test]
@@ -280,11 +343,11 @@ fn steps_that_do_not_fit_are_refused() {
         ("pack epilogue", "E0704"),
         ("fuse right", "E0704"),
         ("register rows by 4, rows by 8", "E0705"),
-        ("vectorize rows by 4\nvectorize rows by 4", "E0705"),
+        ("vectorize columns by 4\nvectorize columns by 4", "E0705"),
         ("parallel rows, rows", "E0705"),
         ("tile rows by 64, rows by 24", "E0705"),
         ("register rows by 24\ntile rows by 64", "E0705"),
-        ("tile rows by 64\nvectorize rows by 3", "E0705"),
+        ("tile columns by 64\nvectorize columns by 3", "E0705"),
         ("tile rows 4", "E0120"),
         ("tile rows by -4", "E0120"),
         ("tile rows by 4.5", "E0120"),
@@ -300,7 +363,7 @@ fn steps_that_do_not_fit_are_refused() {
     for (steps, code) in cases {
         assert_eq!(codes(&with_steps(steps)), [code], "{steps}");
     }
-    let tiles = "tile rows by 64, rows by 16\nregister rows by 8\nvectorize rows by 4";
+    let tiles = "tile columns by 64, columns by 16\nregister columns by 8\nvectorize columns by 4";
     assert_eq!(read(&with_steps(tiles))[0].steps.len(), 4);
     let many = |count: usize| "tile rows by 1\n".repeat(count);
     assert_eq!(read(&with_steps(&many(256)))[0].steps.len(), 256);

@@ -195,13 +195,21 @@ fn loops(
         true => driver::schedules(&project.program, global)?,
         false => Vec::new(),
     };
+    let target = aiai_codegen::Target::host();
+    let schedules: Vec<_> = schedules
+        .into_iter()
+        .filter(|s| s.is_for(|feature| target.has(feature)))
+        .collect();
     let weights = driver::weights(entry);
     let lowering = aiai_codegen::lower::Lowering {
         check_nan: false,
         schedules: &schedules,
         weights: if scheduled { &weights } else { &[] },
-        vectors: scheduled,
-        inlined: if scheduled { aiai_mlir::INLINED } else { &[] },
+        inlined: if scheduled {
+            aiai_codegen::lower::INLINED
+        } else {
+            &[]
+        },
     };
     let mut lowered = Module::default();
     for function in entry.module.functions.values() {

@@ -206,12 +206,13 @@ fn about(
             name,
             pattern,
             features,
+            without,
             guard,
             steps,
             ..
         } = schedule;
         start.update(format!(
-            "{name:?} {pattern:?} {features:?} {guard:?} {steps:?}\n"
+            "{name:?} {pattern:?} {features:?} {without:?} {guard:?} {steps:?}\n"
         ));
     }
     let hex = |digest: Sha256| {

@@ -46,7 +46,7 @@ pub fn run(rule: &str, target: &str, dims: &[String], global: &Global) -> Ended 
     let found = driver::on_a_deep_stack(|| {
         aiai_passes::cse::merge_common(&mut function);
         aiai_passes::dce::eliminate_dead_code(&mut function);
-        let rules = library.rules_for(&function);
+        let rules = library.rules_named(Sym::new(rule), &function);
         match why(&rules, Sym::new(rule), &function) {
             // The library has the rule, the function no values for it.
             Nearest::Unknown => Nearest::NoInstance,

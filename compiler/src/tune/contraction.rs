@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use aiai_codegen::lower::{Alone, Fit, Note};
 use aiai_codegen::{Options, Target};
-use aiai_ir::schedule::{Axis, Condition};
+use aiai_ir::schedule::{Axis, Condition, Pattern};
 use aiai_ir::{Dim, Facts, Function, Loc, Op, Relation, Schedule, Sym, Truth};
 
 use crate::{Failure, driver};
@@ -49,6 +49,10 @@ pub fn find(function: &Function, options: &Options, target: &Target) -> Result<F
         others: Vec::new(),
     };
     for note in plan(function, options)?.notes {
+        // Rows and maps are left as they are.
+        if matches!(note.pattern, Pattern::Rows | Pattern::Map) {
+            continue;
+        }
         let place = note.loc.map_or(String::new(), |l| {
             format!("{}:{}:{}: ", l.file, l.line, l.column)
         });
@@ -67,9 +71,8 @@ pub fn find(function: &Function, options: &Options, target: &Target) -> Result<F
             known.uses += 1;
             continue;
         }
-        let named = |s: &&Schedule| {
-            s.name == fit.schedule && s.features.iter().all(|f| target.has(f.as_str()))
-        };
+        let named =
+            |s: &&Schedule| s.name == fit.schedule && s.is_for(|feature| target.has(feature));
         let base = options.schedules.iter().find(named);
         let own_options = Options {
             weights: alone.weights.clone(),

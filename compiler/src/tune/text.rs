@@ -29,7 +29,9 @@ pub fn schedule(schedule: &Schedule) -> String {
     }
     let (name, pattern) = (schedule.name, schedule.pattern.name());
     out.push_str(&format!("schedule {name} for {pattern} on cpu"));
-    let features: Vec<&str> = schedule.features.iter().map(|f| f.as_str()).collect();
+    let wanted = schedule.features.iter().map(|f| f.to_string());
+    let unwanted = schedule.without.iter().map(|f| format!("not {f}"));
+    let features: Vec<String> = wanted.chain(unwanted).collect();
     if !features.is_empty() {
         out.push_str(&format!("({})", features.join(", ")));
     }
@@ -170,7 +172,7 @@ mod tests {
 
     #[test]
     fn schedules_read_back() {
-        let text = "/// A note.\nschedule s for contract on cpu(avx2, fma) where rows >= 4 and columns % 16 == 0 \
+        let text = "/// A note.\nschedule s for contract on cpu(avx2, fma, not avx512f) where rows >= 4 and columns % 16 == 0 \
             and 1 - 2 * rows + summed / 3 < 12 and batch != 2 and not dense(out) and constant(right) {\n  \
             tile batch by 1, columns by 96\n  tile columns by 48\n  reorder rows, columns\n  parallel batch\n  \
             pack left\n  pack right\n  register rows by 8, columns by 48\n  vectorize columns by 16\n  \
@@ -182,6 +184,8 @@ mod tests {
         let (first, again) = (&read.schedules[0], &again.schedules[0]);
         assert_eq!((&first.guard, &first.steps), (&again.guard, &again.steps));
         assert_eq!((&first.features, &first.doc), (&again.features, &again.doc));
+        assert_eq!(first.without, again.without);
+        assert_eq!(first.without.len(), 1);
     }
 
     #[test]

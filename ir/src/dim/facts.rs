@@ -1,7 +1,9 @@
 //! What is known about dimensions, and three-valued answers to questions about them.
 //!
 //! Every named dimension is at least 0. `where` clauses add equalities, used as substitutions,
-//! and inequalities.
+//! and inequalities. A question is given up, as unknown, after a number of steps that does not depend on it.
+
+use std::cell::Cell;
 
 use super::{Atom, Dim, Monomial};
 use crate::sym::Sym;
@@ -100,16 +102,15 @@ impl Facts {
                 Truth::False
             };
         }
-        let positive = |d: Dim| self.proves_non_negative(d - Dim::from(1), 4);
+        let budget = Budget(Cell::new(MOST_STEPS));
+        // What is near is looked for first.
+        let proves = |d: Dim| (0..=EFFORT).any(|n| self.proves_non_negative(d, n, &budget));
+        let positive = |d: Dim| proves(d - Dim::from(1));
         match relation {
-            Relation::NonNegative if self.proves_non_negative(dim, 4) => Truth::True,
+            Relation::NonNegative if proves(dim) => Truth::True,
             Relation::NonNegative if positive(-dim) => Truth::False,
             Relation::Zero if positive(dim) || positive(-dim) => Truth::False,
-            Relation::Zero
-                if self.proves_non_negative(dim, 4) && self.proves_non_negative(-dim, 4) =>
-            {
-                Truth::True
-            }
+            Relation::Zero if proves(dim) && proves(-dim) => Truth::True,
             Relation::NonZero if positive(dim) || positive(-dim) => Truth::True,
             Relation::Zero | Relation::NonZero | Relation::NonNegative => Truth::Unknown,
         }
@@ -128,16 +129,17 @@ impl Facts {
         dim
     }
 
-    /// Sound, incomplete, with bounded `effort`.
-    fn proves_non_negative(&self, dim: Dim, effort: u32) -> bool {
-        if dim.is_overflow() {
+    /// Sound, incomplete, with bounded `effort`: how many bounds are put together. What is left of the budget at
+    /// the end proves nothing.
+    fn proves_non_negative(&self, dim: Dim, effort: u32, budget: &Budget) -> bool {
+        if dim.is_overflow() || !budget.spend(dim) {
             return false;
         }
         if dim.terms().iter().all(|(monomial, coefficient)| {
             *coefficient >= 0
                 && monomial
                     .iter()
-                    .all(|(atom, _)| self.atom_non_negative(*atom, effort))
+                    .all(|(atom, _)| self.atom_non_negative(*atom, effort, budget))
         }) {
             return true;
         }
@@ -145,38 +147,43 @@ impl Facts {
             return false;
         }
         if self
-            .division_bounds(dim, effort - 1)
+            .division_bounds(dim, effort - 1, budget)
             .into_iter()
-            .any(|d| self.proves_non_negative(d, effort - 1))
+            .any(|d| self.proves_non_negative(d, effort - 1, budget))
         {
             return true;
         }
         self.non_negative.iter().any(|known| {
+            if !budget.spend(dim) {
+                return false;
+            }
             let rest = dim - *known;
-            rest.terms().len() < dim.terms().len() + 1 && self.proves_non_negative(rest, effort - 1)
+            rest.terms().len() < dim.terms().len() + 1
+                && self.proves_non_negative(rest, effort - 1, budget)
         })
     }
 
-    fn atom_non_negative(&self, atom: Atom, effort: u32) -> bool {
+    fn atom_non_negative(&self, atom: Atom, effort: u32, budget: &Budget) -> bool {
         match atom {
             Atom::Sym(_) => true,
             Atom::Div(a, b) => {
                 effort > 0
-                    && self.proves_non_negative(a, effort - 1)
-                    && self.proves_non_negative(b, effort - 1)
+                    && self.proves_non_negative(a, effort - 1, budget)
+                    && self.proves_non_negative(b, effort - 1, budget)
             }
         }
     }
 
     /// Lower bounds of `dim` got by bounding one division: with `q = floor(a/b)` and `b >= 1`,
     /// `a - b + 1 <= b*q <= a`.
-    fn division_bounds(&self, dim: Dim, effort: u32) -> Vec<Dim> {
+    fn division_bounds(&self, dim: Dim, effort: u32, budget: &Budget) -> Vec<Dim> {
         let mut bounds = Vec::new();
         for (monomial, coefficient) in dim.terms() {
             for (atom, power) in monomial {
                 let Atom::Div(a, b) = *atom else { continue };
                 // A divisor is never zero.
-                if *power != 1 || !self.proves_non_negative(b, effort) {
+                if *power != 1 || !budget.spend(dim) || !self.proves_non_negative(b, effort, budget)
+                {
                     continue;
                 }
                 let term = Dim::from_terms(vec![(monomial.clone(), *coefficient)]);
@@ -189,6 +196,23 @@ impl Facts {
             }
         }
         bounds
+    }
+}
+
+/// How many bounds are put together for a proof, at most.
+const EFFORT: u32 = 4;
+/// Steps for one question, each a term that is looked at: far more than questions about sizes of tensors take.
+const MOST_STEPS: usize = 1 << 16;
+
+/// Steps that are left for a question.
+struct Budget(Cell<usize>);
+
+impl Budget {
+    /// Takes the steps for looking at the terms of a dimension; whether there were as many.
+    fn spend(&self, dim: Dim) -> bool {
+        let left = self.0.get().checked_sub(dim.terms().len() + 1);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
     }
 }
 

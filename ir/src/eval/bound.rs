@@ -222,7 +222,7 @@ impl Sums {
             let rounded = 2.0 * n * (wide.unit * self.with[i] + wide.least);
             let none = self.terms[i] == 0.0 || exact(i);
             let rounded = if none { 0.0 } else { rounded };
-            let held = exact(i) && value.abs() * narrow.unit <= step && step >= narrow.tiny;
+            let held = exact(i) && value.abs() * narrow.unit < step && step >= narrow.tiny;
             let stored = if acc == result.dtype || held {
                 0.0
             } else {

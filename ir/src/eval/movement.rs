@@ -94,7 +94,11 @@ pub fn concat(parts: &[Array], axis: usize) -> Array {
     let mut shape = parts[0].shape.clone();
     shape[axis] = parts.iter().map(|p| p.shape[axis]).sum();
     let inner: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
+    // An empty result may have any number of rows.
+    let outer: usize = match shape.contains(&0) {
+        true => 0,
+        false => shape[..axis].iter().product(),
+    };
     let mut data = match &parts[0].data {
         Data::Float(_) => Data::Float(Vec::new()),
         Data::Int(_) => Data::Int(Vec::new()),

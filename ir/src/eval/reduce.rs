@@ -151,6 +151,9 @@ fn compare_floats(a: f64, b: f64) -> Ordering {
 
 pub fn sort(parts: &[Array], axis: usize, descending: bool) -> Vec<Array> {
     let keys = &parts[0];
+    if keys.is_empty() {
+        return parts.to_vec();
+    }
     let length = keys.shape[axis];
     let inner: usize = keys.shape[axis + 1..].iter().product();
     let outer: usize = keys.shape[..axis].iter().product();

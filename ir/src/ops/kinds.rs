@@ -3,31 +3,13 @@
 use std::fmt;
 
 use crate::mlir::{Attr, Encoded, Schema};
+use crate::names::names;
 use crate::text::{Attribute, ParseError, Parser};
 
+/// Names that are attributes of ops in both text forms.
 macro_rules! kinds {
-    ($(#[doc = $title:literal])+ $enum:ident { $( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, )+ }) => {
-        $(#[doc = $title])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $enum { $( $(#[doc = $doc])+ $variant ),+ }
-
-        impl $enum {
-            pub const ALL: &'static [$enum] = &[ $( $enum::$variant ),+ ];
-
-            /// The name in the text form.
-            pub fn name(self) -> &'static str {
-                match self { $( $enum::$variant => $name ),+ }
-            }
-
-            /// Reference documentation.
-            pub fn doc(self) -> &'static str {
-                match self { $( $enum::$variant => concat!($($doc, "\n"),+) ),+ }
-            }
-
-            pub fn from_name(name: &str) -> Option<$enum> {
-                $enum::ALL.iter().copied().find(|kind| kind.name() == name)
-            }
-        }
+    ($(#[doc = $title:literal])+ $enum:ident { $($variants:tt)+ }) => {
+        names! { $(#[doc = $title])+ $enum { $($variants)+ } }
 
         impl Encoded for $enum {
             fn encode(&self) -> Attr {

@@ -10,4 +10,4 @@ pub mod test;
 pub use prove::{
     Algebra, InstanceProof, Proof, Ranks, RuleProof, SolverUse, Stop, prove, prove_all,
 };
-pub use test::{Counterexample, TestOptions, TestReport, test};
+pub use test::{Counterexample, ExhaustiveReport, TestOptions, TestReport, exhaustive, test};

@@ -8,16 +8,19 @@ use aiai_ir::eval::Array;
 
 mod compare;
 mod counterexample;
+mod exhaustive;
 mod random;
 mod shrink;
 mod sizes;
+mod source;
 mod twin;
 mod values;
 
 pub use counterexample::Counterexample;
+pub use exhaustive::{ExhaustiveReport, exhaustive};
 pub use values::working_range;
 
-use compare::{Difference, Judge, Verdict};
+use compare::{Judge, Verdict};
 use random::Random;
 use shrink::{Failing, Shrinker};
 use sizes::{SizeSource, Sizes, Wish};
@@ -238,18 +241,27 @@ fn counterexample(rule: &Rule, failing: Failing) -> Counterexample {
         inputs,
         difference,
     } = failing;
-    let Difference {
-        why, left, right, ..
-    } = difference;
-    let mut sizes: Vec<_> = sizes.into_iter().collect();
-    sizes.sort();
+    let size = |dim: &aiai_ir::Dim| {
+        let value = dim.eval(&|sym| sizes.get(&sym).copied()).unwrap_or(0);
+        usize::try_from(value).unwrap_or(0)
+    };
+    let result = |ty: aiai_ir::Type| (ty.dtype(), ty.shape().iter().map(size).collect());
+    let results = rule.lhs.result_types().into_iter().map(result).collect();
+    let mut named: Vec<_> = sizes.iter().map(|(sym, size)| (*sym, *size)).collect();
+    named.sort();
     let names = rule.params.iter().map(|param| param.name);
     Counterexample {
         rule: rule.name,
-        sizes,
+        instance: rule.instance.clone(),
+        sizes: named,
         inputs: names.zip(inputs).collect(),
-        left,
-        right,
-        why,
+        left: difference.left,
+        right: difference.right,
+        at: difference.at,
+        result: difference.result,
+        results,
+        right_stops: difference.right_stops,
+        why: difference.why,
+        source: None,
     }
 }

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use aiai_ir::ops::Effect;
-use aiai_ir::{Facts, Function, Op, OpNode, Region, Scalar, Type, Value};
+use aiai_ir::{Facts, Function, Op, OpNode, Region, Rule, Scalar, Type, Value};
 use rustc_hash::FxHashMap;
 
 use super::build::{Built, build};
@@ -18,7 +18,7 @@ use super::text;
 use super::tree::{Assigned, Graph, Maker};
 use super::unify::{Bindings, Match};
 use super::uses::{Uses, for_each_use};
-use super::{Firing, Limit, Limits, Rules, Trace};
+use super::{Firing, Limit, Limits, Rules, Trace, measure};
 use crate::dce;
 
 /// Rewrites a function; see the module.
@@ -324,7 +324,7 @@ impl Walk<'_> {
             .results
             .iter()
             .any(|v| !old.contains(v) && self.uses.count(*v) > 0);
-        if !self.pays(node, &old, &built, (times, stays), pattern.smaller) {
+        if !self.pays(node, &old, &built, (times, stays), rule) {
             return None;
         }
         if let Some(limit) = self.limit(built.ops.len()) {
@@ -359,7 +359,7 @@ impl Walk<'_> {
         old: &[Value],
         built: &Built,
         (times, stays): (u64, bool),
-        smaller: bool,
+        rule: &Rule,
     ) -> bool {
         let mut added = 0u64;
         for op in &built.ops {
@@ -380,7 +380,9 @@ impl Walk<'_> {
             for_each_use(node, &mut |value| work.push(value));
             saved = saved.saturating_add(self.release(work));
         }
-        let pays = !self.limits.must_pay || added < saved || (added == saved && smaller);
+        let pays = !self.limits.must_pay
+            || added < saved
+            || (added == saved && measure::right_is_smaller(rule));
         if !pays {
             self.uses.roll_back();
         }

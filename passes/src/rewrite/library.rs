@@ -5,13 +5,14 @@
 //! Firings bring new types about; [`Library::greedy`] then makes what they ask for and goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aiai_ir::{
     AttributeKind, DType, FloatClass, Function, Instance, Op, Rule, RuleAttribute, RuleInfo,
-    RuleSet, Type,
+    RuleSet, Sym, Type,
 };
 
+use super::needs::Needs;
 use super::{Limit, Limits, Rewriter, Rules, Trace, prepare};
 
 /// Where rules come from: a checked program of them.
@@ -50,11 +51,42 @@ pub struct Library {
     sources: Vec<Box<dyn Source>>,
     /// Source and number within it of every rule that is applied.
     rules: Vec<(usize, usize, RuleInfo)>,
-    made: Mutex<BTreeMap<(usize, Instance), Option<Rule>>>,
+    made: Mutex<Made>,
+}
+
+/// What was made so far.
+#[derive(Default)]
+struct Made {
+    instances: BTreeMap<(usize, Instance), Option<Arc<Rule>>>,
+    /// Per rule, as far as known: what a program needs, and what the right side brings.
+    needs: BTreeMap<usize, (Needs, Needs)>,
 }
 
 /// Rounds of making instances, at most.
 const ROUNDS: usize = 4;
+
+impl Made {
+    /// Adds the ops that rules can bring about, one after another.
+    fn reach(&self, has: &mut Needs) {
+        let mut left: Vec<&(Needs, Needs)> = self.needs.values().collect();
+        loop {
+            let before = left.len();
+            left.retain(|(needs, brings)| {
+                let met = needs.ops_met_by(has);
+                if met {
+                    has.add_ops(brings);
+                }
+                !met
+            });
+            if left.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Instances that are tried to learn what a rule needs.
+const ATTEMPTS: usize = 3;
 
 /// Instances of one rule for one function, at most.
 const MOST_OF_ONE: usize = 512;
@@ -68,6 +100,7 @@ pub struct Profile {
     axes: BTreeSet<Vec<usize>>,
     permutations: BTreeSet<Vec<usize>>,
     rank: usize,
+    has: Needs,
 }
 
 impl Profile {
@@ -87,6 +120,7 @@ impl Profile {
             }
             profile.op(&node.op);
         });
+        profile.has = Needs::of_program(function);
         profile
     }
 
@@ -95,6 +129,7 @@ impl Profile {
         self.types.is_subset(&other.types)
             && self.axes.is_subset(&other.axes)
             && self.permutations.is_subset(&other.permutations)
+            && self.has.met_by(&other.has)
     }
 
     fn ty(&mut self, ty: &Type) {
@@ -254,23 +289,86 @@ impl Library {
         self.rules.iter().map(|rule| &rule.2)
     }
 
-    /// The instances that may fire on a function, compiled; and the rules that have more than are made.
+    /// The instances that may fire on a function, compiled.
     pub fn rules_for(&self, function: &Function) -> Rules {
-        let profile = Profile::of(function);
-        let mut wanted = Vec::new();
-        for (number, (_, _, info)) in self.rules.iter().enumerate() {
-            let (instances, _) = profile.instances(info);
-            wanted.extend(instances.into_iter().map(|instance| (number, instance)));
-        }
-        self.make(&wanted)
+        self.chosen(function, None, false)
     }
 
-    fn make(&self, wanted: &[(usize, Instance)]) -> Rules {
+    /// The same for saturation, which meets forms that the function never has: also instances that others can
+    /// lead to.
+    pub fn rules_for_forms(&self, function: &Function) -> Rules {
+        self.chosen(function, None, true)
+    }
+
+    /// The instances of the rules of one name that fit the types of a function, whatever its ops are.
+    pub fn rules_named(&self, name: Sym, function: &Function) -> Rules {
+        self.chosen(function, Some(name), false)
+    }
+
+    fn chosen(&self, function: &Function, name: Option<Sym>, forms: bool) -> Rules {
+        let mut profile = Profile::of(function);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted: Vec<(usize, Vec<Instance>)> = Vec::new();
+        for (number, (_, _, info)) in self.rules.iter().enumerate() {
+            if name.is_none_or(|name| name == info.name) {
+                let (instances, _) = profile.instances(info);
+                wanted.push((number, instances));
+            }
+        }
+        if name.is_none() {
+            self.learn(&mut made, &wanted);
+            if forms {
+                made.reach(&mut profile.has);
+            }
+            wanted.retain(|(number, _)| match made.needs.get(number) {
+                Some((needs, _)) if forms => needs.ops_met_by(&profile.has),
+                Some((needs, _)) => needs.met_by(&profile.has),
+                None => true,
+            });
+        }
+        let keys: Vec<(usize, Instance)> = wanted
+            .into_iter()
+            .flat_map(|(number, all)| all.into_iter().map(move |instance| (number, instance)))
+            .collect();
+        self.make(&mut made, &keys);
+        let rules = keys
+            .iter()
+            .filter_map(|key| made.instances.get(key)?.clone());
+        Rules::shared(rules.collect())
+    }
+
+    /// Finds out what rules need, by one instance of each.
+    fn learn(&self, made: &mut Made, wanted: &[(usize, Vec<Instance>)]) {
+        for attempt in 0..ATTEMPTS {
+            // Instances of the middle have ranks and attributes that fit more often than those of the ends.
+            let next: Vec<(usize, Instance)> = wanted
+                .iter()
+                .filter(|(number, all)| !made.needs.contains_key(number) && !all.is_empty())
+                .map(|(number, all)| {
+                    (
+                        *number,
+                        all[(all.len() * (attempt + 1) / (ATTEMPTS + 1)).min(all.len() - 1)]
+                            .clone(),
+                    )
+                })
+                .collect();
+            self.make(made, &next);
+            for key in next {
+                if let Some(Some(rule)) = made.instances.get(&key) {
+                    let constants: Vec<bool> = rule.params.iter().map(|p| p.constant).collect();
+                    let needs = Needs::of_pattern(&rule.lhs, &constants);
+                    made.needs
+                        .insert(key.0, (needs, Needs::of_program(&rule.rhs)));
+                }
+            }
+        }
+    }
+
+    fn make(&self, made: &mut Made, wanted: &[(usize, Instance)]) {
         for (source, of) in self.sources.iter().enumerate() {
             let missing = wanted
                 .iter()
-                .filter(|key| self.rules[key.0].0 == source && !made.contains_key(*key));
+                .filter(|key| self.rules[key.0].0 == source && !made.instances.contains_key(*key));
             let missing: Vec<(usize, Instance)> = missing.cloned().collect();
             if missing.is_empty() {
                 continue;
@@ -284,32 +382,34 @@ impl Library {
             for key in missing {
                 let name = self.rules[key.0].2.name;
                 let next = rules.next_if(|rule| rule.name == name && rule.instance == key.1);
-                made.insert(key, next);
+                made.instances.insert(key, next.map(Arc::new));
             }
         }
-        let rules = wanted
-            .iter()
-            .filter_map(|key| made.get(key).cloned().flatten());
-        Rules::new(rules.collect())
     }
 
     fn rounds(
         &self,
         function: &mut Function,
         limits: &Limits,
+        forms: bool,
         rewrite: impl Fn(&Rules, &mut Function, &Limits) -> Trace,
     ) -> Trace {
         let mut trace = Trace::default();
+        let all = limits;
         let mut limits = limits.clone();
         for _ in 0..ROUNDS {
             let profile = Profile::of(function);
-            let round = rewrite(&self.rules_for(function), function, &limits);
+            let round = rewrite(&self.chosen(function, None, forms), function, &limits);
             let fired = !round.firings.is_empty();
             limits.firings = limits.firings.saturating_sub(round.firings.len());
             limits.created = limits.created.saturating_sub(round.created);
             trace.firings.extend(round.firings);
             trace.created += round.created;
-            trace.limit_hit = round.limit_hit;
+            trace.limit_hit = round.limit_hit.map(|limit| match limit {
+                Limit::Firings(_) => Limit::Firings(all.firings),
+                Limit::Created(_) => Limit::Created(all.created),
+                other => other,
+            });
             if !fired || trace.limit_hit.is_some() || Profile::of(function).within(&profile) {
                 return trace;
             }
@@ -321,11 +421,11 @@ impl Library {
 
 impl Rewriter for Library {
     fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace {
-        self.rounds(function, limits, Rules::greedy)
+        self.rounds(function, limits, false, Rules::greedy)
     }
 
     fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
-        self.rounds(function, limits, Rules::saturate)
+        self.rounds(function, limits, true, Rules::saturate)
     }
 }
 

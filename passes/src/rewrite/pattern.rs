@@ -10,7 +10,6 @@ use aiai_ir::ops::Effect;
 use aiai_ir::{DType, Dim, Op, OpNode, Region, Rule, Scalar, Type, Value};
 
 use super::keys::{CONSTANT_BYTES, Keys, UNKNOWN, dims_of};
-use super::measure;
 
 /// A value of a pattern, by number.
 pub type NodeId = usize;
@@ -83,8 +82,6 @@ pub struct Pattern {
     pub preorder: Vec<(Test, NodeId)>,
     /// Whether the spine has ops with regions.
     pub has_regions: bool,
-    /// Whether the right side is smaller in the order of [`measure`]; decides between sides of equal cost.
-    pub smaller: bool,
 }
 
 /// The bits of a scalar, as a number that tells apart what its dtype tells apart.
@@ -136,7 +133,6 @@ impl Pattern {
             yields,
             preorder: Vec::new(),
             has_regions: false,
-            smaller: measure::right_is_smaller(rule),
             nodes: reader.nodes,
         };
         pattern.spine(root, &mut HashMap::new());

@@ -208,7 +208,7 @@ impl Work<'_> {
                 if pattern.has_regions || regions || pattern.yields.len() != 1 {
                     continue;
                 }
-                let of = (rule, pattern, number);
+                let of = (&**rule, pattern, number);
                 let complete = Bindings::of_spine(forms, self.facts, of, &assigned);
                 matches.extend(complete.ok().map(|found| (class, found)));
             }

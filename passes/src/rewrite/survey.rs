@@ -61,7 +61,7 @@ impl<'a> Survey<'a> {
                 }
                 let pattern = &self.rules.patterns[number];
                 let rule = &self.rules.rules[pattern.rule];
-                let of = (rule, pattern, number);
+                let of = (&**rule, pattern, number);
                 let fit = match pattern.has_regions {
                     true => self.single(number).run(value).is_some(),
                     false => Bindings::of_spine(&self.scope, &self.facts, of, &assigned).is_ok(),
@@ -107,7 +107,7 @@ impl<'a> Survey<'a> {
     pub(super) fn single(&self, pattern: usize) -> Single<'_, Scope> {
         let of = &self.rules.patterns[pattern];
         let rule = &self.rules.rules[of.rule];
-        let parts = (rule, of, pattern);
+        let parts = (&**rule, of, pattern);
         Single::new(&self.scope, &self.rules.keys, &self.facts, parts)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use aiai_ir::{Function, Instance, Loc, Relation, Rule, Sym, Truth, Value};
 
@@ -53,12 +54,12 @@ pub struct Near {
 
 /// How near the rule called `name` comes to firing on the function.
 pub fn why(rules: &Rules, name: Sym, function: &Function) -> Nearest {
-    let own = |rule: &&Rule| rule.name == name;
-    let instances: Vec<Rule> = rules.rules.iter().filter(own).cloned().collect();
+    let own = |rule: &&Arc<Rule>| rule.name == name;
+    let instances: Vec<Arc<Rule>> = rules.rules.iter().filter(own).cloned().collect();
     if instances.is_empty() {
         return Nearest::Unknown;
     }
-    let alone = Rules::new(instances);
+    let alone = Rules::shared(instances);
     if alone.patterns.is_empty() {
         let why = alone.skipped.first().map(|s| s.why.clone());
         return Nearest::Skipped {
@@ -143,8 +144,11 @@ fn near(
         fitted: attempt.fitted,
         of: pattern.nodes.len(),
         part: attempt.node.map(|id| term(rule, pattern, id, 3)),
-        found,
-        why: sentence(&attempt.why),
+        found: found.filter(|_| attempt.fitted > 0),
+        why: match attempt.fitted {
+            0 => "no operation of the function is the outermost one of the left side".into(),
+            _ => sentence(&attempt.why),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rewriting by rules that are written as text.
 
 mod greedy;
+mod library;
 mod saturate;
 mod why;
 

@@ -41,6 +41,8 @@ fn the_part_that_differs_is_shown() {
         other.contains("the program   add: f32[N] (test.aiai:1:"),
         "{other}"
     );
+    let other = said("square", "fn f(x: f32[N]) -> f32[N] { exp(x) }");
+    assert!(other.contains("no operation of the function is"), "{other}");
     let text = "fn f(x: f32[N], y: f32[N]) -> f32[N] { max(x * 200.0, y * 200.0) }";
     let other = said("max_of_scaled", text);
     assert!(other.contains("outside its domain"), "{other}");

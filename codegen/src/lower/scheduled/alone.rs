@@ -3,7 +3,7 @@
 //! Operands and result lie in memory as they do where the contraction comes from, so that the same schedules
 //! fit. What is elementwise behind it is left out.
 
-use aiai_ir::schedule::Axis;
+use aiai_ir::schedule::{Axis, Pattern};
 use aiai_ir::{AffineMap, Builder, Dim, Function, Op, OpNode, Sym, Type, Value};
 
 use super::super::{Lowerer, Note, Place};
@@ -50,6 +50,7 @@ impl<'a> Lowerer<'a> {
                 .map(|axis| super::choose::guarded_size(&choice.problem, axis)),
         };
         self.notes.push(Note {
+            pattern: Pattern::Contract,
             what: format!("schedule {}", names(choices)),
             loc: node.loc,
             scheduled: Some(Scheduled {

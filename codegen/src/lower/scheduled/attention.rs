@@ -7,20 +7,15 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::schedule::{Axis, Part, Pattern, Step};
-use aiai_ir::{
-    AffineMap, BinaryKind, CompareKind, Dim, FuseKind, Op, OpNode, Region, Schedule, Value,
-};
+use aiai_ir::schedule::{Axis, Part, Pattern};
+use aiai_ir::{AffineMap, BinaryKind, CompareKind, Dim, FuseKind, Op, OpNode, Region, Value};
 
 use super::super::{Lowerer, rows, whole};
-use super::choose::guard;
 use super::emit::{At, Nest, Range, Source};
+use super::numbers::Numbers;
 use super::plan::Plan;
 use super::problem::Problem;
 use super::{Kernel, Shared};
-
-/// Rows of a block, at most: each has a row of scores in the scratch memory of a thread.
-const MOST_ROWS: i64 = 256;
 
 /// Two products and the rows in between.
 struct Attention<'a> {
@@ -36,7 +31,7 @@ struct Attention<'a> {
     divisor: Option<Value>,
     /// The second product.
     node: &'a OpNode,
-    tile: i64,
+    numbers: Numbers,
     first: (Shared, Plan),
     second: (Shared, Plan),
 }
@@ -112,12 +107,14 @@ impl<'a> Lowerer<'a> {
         }
         match self.attention_of(rows_node, node, result) {
             Ok((attention, kernel)) => {
-                self.note(node, "schedule for attention".into());
+                let what = format!("schedule `{}` for attention", attention.numbers.name);
+                self.note(node, Pattern::Attention, what);
                 self.attention_loops(&attention, kernel);
                 true
             }
             Err(reason) => {
-                self.note(node, format!("rows in memory: {reason}"));
+                let what = format!("rows in memory: {reason}");
+                self.note(node, Pattern::Attention, what);
                 self.fused(rows_node, FuseKind::Contract);
                 false
             }
@@ -136,27 +133,9 @@ impl<'a> Lowerer<'a> {
         let shape = self.shape(scaled).to_vec();
         self.rows_are_simple(group, scaled, &shape)?;
         let (first, leaves) = self.first_problem(scores, scaled)?;
-        let schedules = self.schedules;
-        // What is not known of sizes does not hold.
-        let fits = |s: &&Schedule| {
-            s.pattern == Pattern::Attention
-                && guard(s, &first, &self.facts).is_ok_and(|open| open.is_empty())
-        };
-        let schedule = schedules.iter().find(fits).ok_or("no schedule fits")?;
-        let tile = schedule.steps.iter().find_map(|step| match *step {
-            Step::Tile {
-                axis: Axis::Rows,
-                by,
-            } => Some(by),
-            _ => None,
-        });
-        let tile = tile.ok_or("the schedule has no tile of rows")?;
-        if tile > MOST_ROWS {
-            return Err(format!("a tile has at most {MOST_ROWS} rows"));
-        }
-        let first_plan = plan_of(schedule, &first, &self.facts)?;
         let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
-        let second_plan = plan_of(schedule, &second, &self.facts)?;
+        let (numbers, [first_plan, second_plan]) =
+            Numbers::choose(self.schedules, [&first, &second], &self.facts)?;
         let (rows, divisor) = match self.row_quotient(group.yields[0], &shape) {
             Some((rows, divisor)) => (rows, Some(divisor)),
             None => (group.yields[0], None),
@@ -169,7 +148,7 @@ impl<'a> Lowerer<'a> {
             scaled,
             leaves,
             node,
-            tile,
+            numbers,
             first: (Shared::new(first), first_plan),
             second: (Shared::new(second), second_plan),
         };
@@ -385,11 +364,22 @@ impl<'a> Lowerer<'a> {
             leaves: [self.flat_leaves(first), self.flat_leaves(second)],
         };
         let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
-        sizes.push(first.last(Axis::Rows).ceil_div(Dim::from(attention.tile)));
+        let blocks = first.last(Axis::Rows);
+        let blocks = blocks.ceil_div(Dim::from(attention.numbers.tile));
+        if attention.numbers.shared {
+            sizes.push(blocks);
+        }
         let tasks = self.product(&sizes);
         self.parallel(tasks, 1, |this, task| {
             let index = this.delinearize(&sizes, task);
-            this.attention_block(attention, &own, &memory, &index);
+            if attention.numbers.shared {
+                return this.attention_block(attention, &own, &memory, &index);
+            }
+            let blocks = this.dim(blocks);
+            this.for_loop(blocks, 1, |this, block| {
+                let batch = &index[..sizes.len()];
+                this.attention_block(attention, &own, &memory, &[batch, &[block]].concat());
+            });
         });
         self.memo.clear();
         for node in &attention.group.ops {
@@ -420,7 +410,8 @@ impl<'a> Lowerer<'a> {
         let (first, first_plan) = &attention.first;
         let (second, second_plan) = &attention.second;
         let (rows, columns) = (first.last(Axis::Rows), first.last(Axis::Columns));
-        let (dtype, tile) = (self.dtype(attention.scaled), Dim::from(attention.tile));
+        let dtype = self.dtype(attention.scaled);
+        let tile = Dim::from(attention.numbers.tile);
         let scratch = self.alloc(dtype, &[columns * tile]);
         let divisors = attention.divisor.map(|_| self.alloc(dtype, &[tile]));
         let (by, total, width) = (self.dim(tile), self.dim(rows), self.dim(columns));
@@ -495,14 +486,14 @@ impl<'a> Lowerer<'a> {
         count: Value,
         columns: Dim,
     ) {
-        let lanes = attention.first.1.lanes;
+        let line = attention.numbers.line(&attention.first.1, columns);
+        let outer = self.line.replace(line);
         self.for_loop(count, 1, |this, row| {
             let width = this.dim(columns);
             let mut rows = super::rowwise::Rows {
                 scratch,
                 begin: this.mul(row, width),
                 width,
-                lanes,
                 stored: attention.scaled,
                 numbers: HashMap::new(),
                 shape: this.shape(attention.scaled).to_vec(),
@@ -528,13 +519,14 @@ impl<'a> Lowerer<'a> {
                 this.b.op(Op::Store, &[number, buffer, row], Vec::new());
             }
         });
+        self.line = outer;
     }
 
     fn source_of(&mut self, problem: &Shared, plan: &Plan) -> Source {
         match plan.pack_right {
             true => {
                 let part = Part::Right;
-                Source::Panels(self.packed(problem, &problem.right, part, plan.columns))
+                Source::Panels(self.packed(problem, &problem.right, part, plan))
             }
             false => Source::Strided(self.flat(problem.right.buffer)),
         }
@@ -569,24 +561,4 @@ fn oriented(problem: Problem, out: &AffineMap) -> Result<Problem, String> {
         }
     }
     Err("rows and columns of the scores are several indices".into())
-}
-
-/// The plan of a schedule for one of the products: right operands are packed where their columns are no neighbours.
-fn plan_of(schedule: &Schedule, problem: &Problem, facts: &aiai_ir::Facts) -> Result<Plan, String> {
-    let mut problem_plan = schedule.clone();
-    let dense = problem
-        .stride(&problem.right.strides, Axis::Columns)
-        .is_const(1);
-    if !dense {
-        problem_plan.steps.push(Step::Pack { part: Part::Right });
-    }
-    let mut plan = Plan::new(&problem_plan, problem, facts)?;
-    if plan.transposed {
-        return Err("the columns are no neighbours in the result".into());
-    }
-    if let Some(rows) = problem.last(Axis::Rows).as_const() {
-        plan.rows = plan.rows.min(rows.max(1));
-    }
-    plan.tiles.clear();
-    Ok(plan)
 }

@@ -82,11 +82,25 @@ pub fn guard(
     problem: &Problem,
     facts: &Facts,
 ) -> Result<Vec<(Relation, Dim)>, String> {
+    let size = |axis| guarded_size(problem, axis);
+    conditions(schedule, facts, &size, &|fact, part| {
+        fact_holds(problem, fact, part)
+    })
+}
+
+/// The same, where the sizes of axes and the facts about parts are given.
+pub fn conditions(
+    schedule: &Schedule,
+    facts: &Facts,
+    size: &dyn Fn(Axis) -> Dim,
+    fact_holds: &dyn Fn(Fact, Part) -> bool,
+) -> Result<Vec<(Relation, Dim)>, String> {
     let mut open = Vec::new();
     for condition in &schedule.guard {
         match *condition {
             Condition::Size { dim, relation } => {
-                let size = dim.substitute(&|symbol| size_of(problem, symbol));
+                let axis = |symbol: Sym| Axis::from_name(&symbol.to_string());
+                let size = dim.substitute(&|symbol| Some(size(axis(symbol)?)));
                 match facts.check(relation, size) {
                     Truth::True => {}
                     Truth::False => return Err(format!("`{dim}` is `{size}`")),
@@ -97,7 +111,7 @@ pub fn guard(
                 }
             }
             Condition::Fact { fact, part, holds } => {
-                if fact_holds(problem, fact, part) != holds {
+                if fact_holds(fact, part) != holds {
                     let not = if holds { "not " } else { "" };
                     return Err(format!("{} is {not}{}", part.name(), fact.name()));
                 }
@@ -116,13 +130,7 @@ fn is_small(dim: Dim) -> bool {
     })
 }
 
-/// What the names of axes stand for in a guard: the last index of rows and columns, all of the others.
-fn size_of(problem: &Problem, symbol: Sym) -> Option<Dim> {
-    let axis = Axis::from_name(&symbol.to_string())?;
-    Some(guarded_size(problem, axis))
-}
-
-/// What a guard compares when it names an axis.
+/// What a guard compares when it names an axis: the last index of rows and columns, all of the others.
 pub fn guarded_size(problem: &Problem, axis: Axis) -> Dim {
     match axis {
         Axis::Rows | Axis::Columns => problem.last(axis),

@@ -129,13 +129,11 @@ impl<'a> Lowerer<'a> {
                 .retain(|&(axis, by)| axis != Axis::Rows || by % plan.rows == 0);
         }
         let right = match plan.pack_right {
-            true => {
-                Source::Panels(self.packed(&problem, &problem.right, Part::Right, plan.columns))
-            }
+            true => Source::Panels(self.packed(&problem, &problem.right, Part::Right, &plan)),
             false => Source::Strided(self.flat(problem.right.buffer)),
         };
         let left = match plan.pack_left {
-            true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, plan.rows)),
+            true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, &plan)),
             false => Source::Strided(self.flat(problem.left.buffer)),
         };
         let leaves = problem.leaves.iter().map(|l| l.buffer).collect::<Vec<_>>();
@@ -341,8 +339,8 @@ fn grain(problem: &Problem, sizes: &[Dim]) -> i64 {
 }
 
 impl<'a> Lowerer<'a> {
-    /// A scalar of the accumulator's dtype in every lane.
-    pub(super) fn splat(&mut self, value: Value, lanes: i64) -> Value {
+    /// A scalar in every lane.
+    pub fn splat(&mut self, value: Value, lanes: i64) -> Value {
         let op = Op::Broadcast {
             shape: vec![Dim::from(lanes)],
             axes: Vec::new(),

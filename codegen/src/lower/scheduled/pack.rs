@@ -9,6 +9,7 @@ use aiai_ir::{BinaryKind, DType, Dim, Type, Value};
 
 use super::super::Lowerer;
 use super::emit::{At, Nest, Source};
+use super::plan::Plan;
 use super::problem::{Problem, Tensor};
 
 /// A packed weight: an output of the preparing function, an input of the main one.
@@ -45,17 +46,19 @@ pub(super) fn indices(problem: &Problem, tensor: &Tensor, part: Part) -> (Vec<us
 }
 
 impl<'a> Lowerer<'a> {
-    /// The panels of an operand, as one row.
+    /// The panels of an operand that a plan reads, as one row.
     pub(super) fn packed(
         &mut self,
         problem: &Problem,
         tensor: &Tensor,
         part: Part,
-        width: i64,
+        plan: &Plan,
     ) -> Value {
         let (outer, summed) = indices(problem, tensor, part);
         let size = |i: &usize| problem.sizes[*i];
         let axis = axis_of(part);
+        let width = plan.block(axis);
+        let vector = plan.lanes * problem.acc.bytes() as i64;
         let panels = problem.last(axis).ceil_div(Dim::from(width));
         let mut shape: Vec<Dim> = outer.iter().map(size).collect();
         shape.push(panels);
@@ -65,7 +68,7 @@ impl<'a> Lowerer<'a> {
         let Some(param) = constant else {
             let buffer = self.alloc(tensor.dtype, &shape);
             let from = self.flat(tensor.buffer);
-            self.copy_panels(problem, tensor, part, (from, buffer), &shape);
+            self.copy_panels(problem, tensor, part, (from, buffer), &shape, vector);
             return self.flat(buffer);
         };
         let order = outer
@@ -102,7 +105,7 @@ impl<'a> Lowerer<'a> {
         self.in_prepare(|this| {
             let target = this.b.add_param(&name, ty, true);
             let from = this.flat(param);
-            this.copy_panels(problem, tensor, part, (from, target), &shape);
+            this.copy_panels(problem, tensor, part, (from, target), &shape, vector);
         });
         self.flat(buffer)
     }

@@ -8,9 +8,6 @@ use super::super::Lowerer;
 use super::pack::{axis_of, indices};
 use super::problem::{Problem, Tensor};
 
-/// Bytes of a vector.
-const VECTOR: i64 = 64;
-
 /// A panel while it is filled.
 struct Panel<'p> {
     problem: &'p Problem,
@@ -28,7 +25,7 @@ struct Panel<'p> {
 }
 
 impl<'a> Lowerer<'a> {
-    /// Fills all panels of an operand, whose shape is given.
+    /// Fills all panels of an operand, whose shape is given, by vectors of so many bytes.
     pub(super) fn copy_panels(
         &mut self,
         problem: &Problem,
@@ -36,12 +33,13 @@ impl<'a> Lowerer<'a> {
         part: Part,
         (from, to): (Value, Value),
         shape: &[Dim],
+        vector: i64,
     ) {
         let (outer, summed) = indices(problem, tensor, part);
         let width = shape[shape.len() - 1].as_const().unwrap_or(1);
         let tasks = &shape[..=outer.len()];
         let count = self.product(tasks);
-        let lanes = VECTOR / tensor.dtype.bytes() as i64;
+        let lanes = vector / tensor.dtype.bytes() as i64;
         let whole = part == Part::Right && width % lanes == 0;
         let along = |axis| problem.stride(&tensor.strides, axis).is_const(1);
         self.parallel(count, 1, |this, task| {
@@ -65,7 +63,12 @@ impl<'a> Lowerer<'a> {
             };
             let sums: Vec<Dim> = summed.iter().map(|&i| problem.sizes[i]).collect();
             match sums.split_last() {
-                Some((&last, before)) if whole && along(Axis::Summed) && !along(Axis::Columns) => {
+                Some((&last, before))
+                    if whole
+                        && (lanes as u64).is_power_of_two()
+                        && along(Axis::Summed)
+                        && !along(Axis::Columns) =>
+                {
                     this.nest(before, &mut Vec::new(), &mut |this, inner| {
                         this.copy_squares(&panel, inner, last, lanes);
                     });

@@ -3,14 +3,11 @@
 use aiai_ir::schedule::{Axis, Part, Step};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Truth};
 
+use super::super::lines::{lanes_fit, unrolled_fit};
 use super::problem::Problem;
 
 /// Accumulators of a register block, at most: more only fill the stack.
 const MOST_ACCUMULATORS: i64 = 64;
-/// Lanes of a vector, at most.
-const MOST_LANES: i64 = 64;
-/// Iterations that are written out, at most.
-const MOST_UNROLLED: i64 = 16;
 
 /// A loop nest for a problem.
 #[derive(Clone, Debug)]
@@ -109,11 +106,9 @@ impl Plan {
 
     /// Whether registers can hold a block.
     fn block_fits(&self) -> Result<(), String> {
-        if self.lanes < 2 || self.lanes % 2 != 0 || self.columns % self.lanes != 0 {
+        lanes_fit(self.lanes)?;
+        if self.columns % self.lanes != 0 {
             return Err("a register block is a whole number of vectors".into());
-        }
-        if self.lanes > MOST_LANES {
-            return Err(format!("a vector has at most {MOST_LANES} lanes"));
         }
         if self.rows * (self.columns / self.lanes) > MOST_ACCUMULATORS {
             return Err("the register block is too large".into());
@@ -123,12 +118,14 @@ impl Plan {
 
     fn fits(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
         self.block_fits()?;
-        self.tiles.retain(|&(axis, _)| {
-            // Sums over several indices are gone through whole.
-            axis != Axis::Batch && (axis != Axis::Summed || problem.summed.len() == 1)
-        });
-        if self.tiles.iter().filter(|t| t.0 == Axis::Summed).count() > 1 {
+        unrolled_fit(self.unroll)?;
+        let summed_tiles = self.tiles.iter().filter(|t| t.0 == Axis::Summed).count();
+        if summed_tiles > 1 {
             return Err("sums are cut into blocks once".into());
+        }
+        let sums_once = summed_tiles == 0;
+        if !sums_once && problem.summed.len() != 1 {
+            return Err("sums over several indices are not cut into blocks".into());
         }
         match self.prefetch {
             Some((Part::Right, _)) if self.pack_right => {}
@@ -145,7 +142,6 @@ impl Plan {
             }
         }
         let dense = |strides: &[Dim], axis| problem.stride(strides, axis).is_const(1);
-        let sums_once = !self.tiles.iter().any(|t| t.0 == Axis::Summed);
         if !dense(&problem.out, Axis::Columns) {
             if !dense(&problem.out, Axis::Rows) {
                 return Err("neither rows nor columns are neighbours in the result".into());
@@ -155,9 +151,8 @@ impl Plan {
             }
             self.transposed = true;
         }
-        // Sums that are not finished wait in the result.
         if !sums_once && (self.transposed || problem.stored != problem.acc) {
-            self.tiles.retain(|t| t.0 != Axis::Summed);
+            return Err("sums in blocks wait in the result, where they do not lie".into());
         }
         let along = match self.transposed {
             true => Axis::Rows,
@@ -189,7 +184,7 @@ impl Plan {
         }
         // Written-out iterations must come out even.
         let last = problem.last(Axis::Summed);
-        let mut unroll = self.unroll.clamp(1, MOST_UNROLLED);
+        let mut unroll = self.unroll;
         let even = |n: i64| {
             let rest = last - last.floor_div(Dim::from(n)) * Dim::from(n);
             facts.check(Relation::Zero, rest) == Truth::True

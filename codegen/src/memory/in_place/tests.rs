@@ -1,6 +1,7 @@
 //! How many buffers functions allocate.
 
-use aiai_ir::{Builder, ReduceKind, UnaryKind};
+use aiai_ir::schedule::{Axis, Pattern, Step};
+use aiai_ir::{Builder, ReduceKind, Schedule, UnaryKind};
 
 use super::*;
 
@@ -13,9 +14,21 @@ fn buffers(build: impl FnOnce(&mut Builder, Value) -> Value) -> (usize, usize) {
     let x = b.add_param("x", Type::tensor(DType::F32, shape), false);
     let y = build(&mut b, x);
     b.finish(&[y], &["y"]);
-    let [scalars, vectors] = [false, true].map(|vectors| {
+    let schedules = [Pattern::Rows, Pattern::Map].map(|pattern| Schedule {
+        name: pattern.name().into(),
+        pattern,
+        features: Vec::new(),
+        guard: Vec::new(),
+        steps: vec![Step::Vectorize {
+            axis: Axis::Columns,
+            by: 16,
+        }],
+        doc: String::new(),
+        loc: None,
+    });
+    let [scalars, vectors] = [&[], schedules.as_slice()].map(|schedules| {
         let options = crate::lower::Lowering {
-            vectors,
+            schedules,
             inlined: &[UnaryKind::Exp],
             ..Default::default()
         };

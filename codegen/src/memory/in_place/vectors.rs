@@ -11,6 +11,8 @@ use super::{Access, Accesses, Place};
 pub struct Columns {
     /// Vectors are written.
     pub are_used: bool,
+    /// The most lanes that a vector has.
+    pub lanes: i64,
     constants: HashMap<usize, i64>,
     /// The loop whose index a number is, so much added.
     offsets: HashMap<usize, (usize, i64)>,
@@ -52,8 +54,9 @@ impl Columns {
         }
     }
 
-    /// Whether vectors at two columns of a row, in as many lanes, have no element in common, in whichever iterations.
-    fn apart(&self, a: usize, b: usize, lanes: i64) -> bool {
+    /// Whether vectors at two columns of a row have no element in common, in whichever iterations.
+    fn apart(&self, a: usize, b: usize) -> bool {
+        let lanes = self.lanes;
         let (Some(&(a, x)), Some(&(b, y))) = (self.offsets.get(&a), self.offsets.get(&b)) else {
             return false;
         };
@@ -71,7 +74,8 @@ impl Columns {
 impl Accesses<'_> {
     /// A read behind a write must be of something else.
     pub fn read_vector(&mut self, access: Access, lanes: i64) {
-        let apart = |write: &Access| self.same_row_apart(&access, write, lanes);
+        self.columns.lanes = self.columns.lanes.max(lanes);
+        let apart = |write: &Access| self.same_row_apart(&access, write);
         let again = access.loops.iter().any(|l| self.columns.again.contains(l));
         self.spoiled |= again || !self.writes.iter().all(apart);
         self.reads.push(access);
@@ -84,15 +88,13 @@ impl Accesses<'_> {
             |read: &Access, write: &Access| read.place == write.place && read.loops == write.loops;
         let reads = |read: &Access| {
             self.writes.iter().all(|write| {
-                is_own(read, write)
-                    || self.in_row(read, write)
-                    || self.same_row_apart(read, write, crate::lower::LANES)
+                is_own(read, write) || self.in_row(read, write) || self.same_row_apart(read, write)
             })
         };
         self.reads.iter().all(reads)
     }
 
-    fn same_row_apart(&self, a: &Access, b: &Access, lanes: i64) -> bool {
+    fn same_row_apart(&self, a: &Access, b: &Access) -> bool {
         let (Place::Element(shape, at), Place::Element(other, to)) = (&a.place, &b.place) else {
             return false;
         };
@@ -101,6 +103,6 @@ impl Accesses<'_> {
         else {
             return false;
         };
-        shape == other && row == other_row && self.columns.apart(*column, *other_column, lanes)
+        shape == other && row == other_row && self.columns.apart(*column, *other_column)
     }
 }

@@ -345,9 +345,17 @@ pub struct Schedule {
     pub name: Ident,
     pub pattern: Ident,
     pub device: Ident,
-    pub features: Vec<Ident>,
+    pub features: Vec<Feature>,
     pub guard: Option<Expr>,
     pub steps: Vec<Step>,
+    pub span: Span,
+}
+
+/// What a schedule asks of processors: `avx2`, `not avx512f`.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    pub name: Ident,
+    pub wanted: bool,
     pub span: Span,
 }
 

@@ -123,7 +123,7 @@ fn features_of(items: &[Item]) -> Vec<Ident> {
     let mut features = Vec::new();
     for item in items {
         if let Item::Schedule(schedule) = item {
-            features.extend(&schedule.features);
+            features.extend(schedule.features.iter().map(|f| f.name));
         }
     }
     features
@@ -210,12 +210,17 @@ impl Checker {
             self.report(unknown("pattern", def.pattern, &names));
         }
         self.device(def.device);
+        let named = |wanted: bool| {
+            let features = def.features.iter().filter(move |f| f.wanted == wanted);
+            features.map(|f| f.name.name).collect()
+        };
         let guard = def.guard.as_ref().map_or(Vec::new(), |g| self.guard(g));
         let steps = self.steps(&def.steps);
         Some(Schedule {
             name: def.name.name,
             pattern: self.pattern?,
-            features: def.features.iter().map(|feature| feature.name).collect(),
+            features: named(true),
+            without: named(false),
             guard,
             steps,
             doc: def.doc.text(),

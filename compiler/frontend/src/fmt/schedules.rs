@@ -21,7 +21,10 @@ impl Formatter<'_> {
             from = last.span.end;
             let items = schedule.features.iter();
             let items = items.map(|f| (f.span.start, f)).collect();
-            head.push(self.list("(", items, ")", from, |_, f| f.name.as_str().into()));
+            head.push(self.list("(", items, ")", from, |_, f| {
+                let not = if f.wanted { "" } else { "not " };
+                concat_doc![not, f.name.name.as_str()]
+            }));
         }
         if let Some(guard) = &schedule.guard {
             from = guard.span.end;

@@ -20,8 +20,7 @@ impl Parser<'_> {
         let mut features = Vec::new();
         if self.peek() == Token::LParen {
             let open = self.advance();
-            let feature = |p: &mut Self| p.ident("a feature of the processor");
-            features = self.items(Token::RParen, open, feature)?.0;
+            features = self.items(Token::RParen, open, Self::feature)?.0;
         }
         let guard = match self.accept_word("where") {
             true => Some(self.expr()?),
@@ -39,6 +38,18 @@ impl Parser<'_> {
             guard,
             steps,
             span: start.to(end),
+        })
+    }
+
+    /// `name` or `not name`.
+    fn feature(&mut self) -> Parsed<Feature> {
+        let start = self.here();
+        let wanted = !self.accept_word("not");
+        let name = self.ident("a feature of the processor")?;
+        Ok(Feature {
+            name,
+            wanted,
+            span: start.to(name.span),
         })
     }
 

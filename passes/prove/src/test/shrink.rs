@@ -167,6 +167,7 @@ impl<'a> Shrinker<'a> {
                 }
             }
         }
+        self.simpler_everywhere(best, firm);
         for _ in 0..3 {
             let before = best.inputs.clone();
             for k in 0..best.inputs.len() {
@@ -176,6 +177,35 @@ impl<'a> Shrinker<'a> {
             }
             if best.inputs == before || self.runs > MOST_RUNS {
                 return;
+            }
+        }
+    }
+
+    /// Replaces a number wherever it stands: some failures need equal elements.
+    fn simpler_everywhere(&mut self, best: &mut Failing, firm: bool) {
+        let mut numbers: Vec<u64> = Vec::new();
+        for x in &best.inputs {
+            numbers.extend((0..x.len()).map(|at| number(x, at).to_bits()));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        for bits in numbers.into_iter().take(64) {
+            let now = f64::from_bits(bits);
+            for simple in simpler(now) {
+                if cost(simple) >= cost(now) || self.runs > MOST_RUNS {
+                    continue;
+                }
+                let mut inputs = best.inputs.clone();
+                for x in &mut inputs {
+                    for at in 0..x.len() {
+                        if number(x, at).to_bits() == bits {
+                            put(x, at, simple);
+                        }
+                    }
+                }
+                if self.accept(best, inputs, firm) {
+                    break;
+                }
             }
         }
     }
@@ -237,7 +267,7 @@ fn put(x: &mut Array, at: usize, value: f64) {
 
 /// Simpler numbers, the simplest first.
 fn simpler(x: f64) -> Vec<f64> {
-    let mut list = vec![0.0, 1.0, -1.0, 2.0, -2.0, 3.0, 0.5];
+    let mut list = vec![0.0, 1.0, -1.0, 2.0, -2.0, 3.0, 0.5, 10.0, 100.0, 1000.0];
     if x.is_finite() {
         let power = if x == 0.0 {
             0.0
@@ -266,7 +296,7 @@ fn simpler(x: f64) -> Vec<f64> {
 
 /// How much there is to read in a number.
 fn cost(x: f64) -> u32 {
-    let list = [0f64, 1.0, -1.0, 2.0, -2.0, 3.0, 0.5];
+    let list = [0f64, 1.0, -1.0, 2.0, -2.0, 3.0, 0.5, 10.0, 100.0, 1000.0];
     if let Some(place) = list.iter().position(|y| y.to_bits() == x.to_bits()) {
         return place as u32;
     }

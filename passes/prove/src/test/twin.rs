@@ -40,7 +40,7 @@ pub fn wide(rule: &Rule) -> Option<(Twin, Twin)> {
     };
     let twin = |f: &Function| {
         let mut function = f.clone();
-        let constants = lift_constants(&mut function);
+        let constants = lift_constants(&mut function, true);
         apply(&mut function, &change);
         Twin {
             function,
@@ -146,22 +146,35 @@ pub fn convert(x: &Array, dtype: DType) -> Array {
     Array { dtype, ..x.clone() }
 }
 
-/// Bits of the significand from which on a constant counts as rounded: `0.1` has 24 in f32, `0.375` two.
-const SHORT: u32 = 12;
-
-/// Whether a float of the dtype looks like a decimal that was rounded.
+/// Whether a float of the dtype looks like a decimal that was rounded: `0.1` has 24 bits in f32, `0.375` two.
 fn is_rounded(dtype: DType, value: f64) -> bool {
     let bits = 53 - value.to_bits().trailing_zeros().min(52);
     let most = match dtype {
-        DType::F16 => 9,
-        DType::BF16 => 6,
-        _ => SHORT,
+        DType::F16 | DType::BF16 if value.fract() == 0.0 => 7,
+        DType::F16 | DType::BF16 => 2,
+        DType::F32 => 12,
+        _ => 26,
     };
     value != 0.0 && value.is_finite() && bits > most
 }
 
+/// Both sides with the constants that may have been rounded as parameters; `None` where there are none.
+pub fn lifted(rule: &Rule) -> Option<(Twin, Twin)> {
+    let twin = |f: &Function| {
+        let mut function = f.clone();
+        let constants = lift_constants(&mut function, false);
+        Twin {
+            function,
+            constants,
+        }
+    };
+    let (left, right) = (twin(&rule.lhs), twin(&rule.rhs));
+    let any = !left.constants.is_empty() || !right.constants.is_empty();
+    any.then_some((left, right))
+}
+
 /// Makes parameters of the constants that may have been rounded, and gives their arguments, with errors.
-fn lift_constants(function: &mut Function) -> Vec<Array> {
+fn lift_constants(function: &mut Function, widen: bool) -> Vec<Array> {
     let mut lifted: Vec<(Value, Literal)> = Vec::new();
     take(&mut function.body, &mut lifted);
     let mut arguments = Vec::new();
@@ -178,7 +191,7 @@ fn lift_constants(function: &mut Function) -> Vec<Array> {
         let errors = array.to_f64().into_iter().map(error).collect();
         arguments.push(Array {
             error: Some(errors),
-            ..convert(&array, DType::F64)
+            ..convert(&array, if widen { DType::F64 } else { array.dtype })
         });
         function.param_names.push("constant".into());
         function.owned.push(false);
@@ -192,7 +205,6 @@ fn take(region: &mut Region, lifted: &mut Vec<(Value, Literal)>) {
     for node in &mut region.ops {
         if let Op::Constant { value } = &node.op
             && value.dtype.is_float()
-            && value.dtype != DType::F64
             && (0..value.len()).any(|i| is_rounded(value.dtype, value.element(i).as_f64()))
         {
             gone.insert(node.results[0]);

@@ -127,6 +127,8 @@ impl ValueSource {
             .filter(|&n| n > 0)
             .min()
             .unwrap_or(1);
+        // What cancels must come from numbers that are alike, or products of them.
+        let base = 0.2 + 2.8 * random.unit();
         let mut inputs: Vec<Array> = Vec::with_capacity(shapes.len());
         for (param, shape) in self.params.iter().zip(shapes) {
             // One tensor for two parameters.
@@ -146,7 +148,7 @@ impl ValueSource {
                 }
                 _ => theme,
             };
-            inputs.push(self.array(random, param, shape, theme, bound));
+            inputs.push(self.array(random, param, shape, theme, (bound, base)));
         }
         Some(inputs)
     }
@@ -195,7 +197,7 @@ impl ValueSource {
         param: &ParamInfo,
         shape: Vec<usize>,
         theme: Theme,
-        bound: usize,
+        (bound, base): (usize, f64),
     ) -> Array {
         let count: usize = shape.iter().product();
         let dtype = param.dtype;
@@ -214,9 +216,18 @@ impl ValueSource {
                 .collect();
             return Array::ints(dtype, shape, values);
         }
-        let base = self.float(random, dtype, Theme::Ordinary);
+        let base = random.choose([
+            base,
+            base,
+            base,
+            base * base,
+            base * base,
+            base * base,
+            1.0 / base,
+        ]);
         let values: Vec<f64> = (0..count)
             .map(|_| match theme {
+                Theme::Cancel if self.real => into_range(dtype, cancelling(random, dtype, base)),
                 Theme::Cancel => cancelling(random, dtype, base),
                 _ => self.float(random, dtype, theme),
             })

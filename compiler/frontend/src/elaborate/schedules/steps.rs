@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::schedule::{Axis, Step, Subject, Verb};
+use aiai_ir::schedule::{Axis, Pattern, Step, Subject, Verb};
 
-use super::{Checker, unknown};
+use super::{Checker, axis_names, listed, unknown};
 use crate::ast::{self, Ident, Target};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -54,8 +54,7 @@ impl Checker {
                 };
                 let first = said.insert((verb, target.name.name), target.name.span);
                 match first {
-                    // An axis is cut into blocks of several sizes.
-                    Some(first) if verb != Verb::Tile => {
+                    Some(first) if !self.nests(step) => {
                         said.insert((verb, target.name.name), first);
                         self.twice(verb, target.name, first);
                     }
@@ -75,9 +74,14 @@ impl Checker {
     }
 
     fn step(&mut self, verb: Verb, target: &Target) -> Option<Step> {
-        match verb.subject() {
-            Subject::Axis => {
+        // Of an unknown pattern, which is reported, any axis and part may be named.
+        match verb.subject(self.pattern.unwrap_or(Pattern::Contract)) {
+            Subject::Axes(axes) => {
                 let axis = self.axis(target.name)?;
+                if self.pattern.is_some() && !axes.contains(&axis) {
+                    self.does_not_fit(verb, target.name, axes);
+                    return None;
+                }
                 let by = self.by(verb, target)?;
                 Some(match verb {
                     Verb::Tile => Step::Tile { axis, by },
@@ -89,7 +93,7 @@ impl Checker {
                     Verb::Pack | Verb::Prefetch | Verb::Fuse => return None,
                 })
             }
-            Subject::Part(parts) => {
+            Subject::Parts(parts) => {
                 let what = format!("`{}`", verb.name());
                 let part = self.part(target.name, &what, parts)?;
                 let by = self.by(verb, target)?;
@@ -106,6 +110,29 @@ impl Checker {
                 })
             }
         }
+    }
+
+    /// Whether a step may be said of an axis again: it is cut into blocks of several sizes.
+    fn nests(&self, step: Step) -> bool {
+        match step {
+            Step::Tile { axis, .. } => self.pattern.is_none_or(|p| p.nests_tiles(axis)),
+            _ => false,
+        }
+    }
+
+    /// Reports a step about an axis that the pattern has, but that the verb is not about there.
+    fn does_not_fit(&mut self, verb: Verb, name: Ident, axes: &[Axis]) {
+        let pattern = self.pattern.map_or("the pattern", Pattern::name);
+        let message = format!(
+            "`{}` cannot be about `{}` of `{pattern}`",
+            verb.name(),
+            name.name
+        );
+        let help = match axes {
+            [] => format!("`{pattern}` has no such step"),
+            _ => format!("it can be about {}", listed(&axis_names(axes))),
+        };
+        self.report(Diagnostic::new("E0704", name.span, message).help(help));
     }
 
     /// The number behind `by`; 1 where there is none and none belongs.
@@ -144,7 +171,9 @@ impl Checker {
         let diagnostic =
             Diagnostic::new("E0705", name.span, message).related(first, "the first time");
         let help = match verb {
-            Verb::Register => "`tile` cuts an axis into blocks of several sizes",
+            Verb::Register if self.pattern == Some(Pattern::Contract) => {
+                "`tile` cuts an axis into blocks of several sizes"
+            }
             _ => "delete one of the two",
         };
         self.report(diagnostic.help(help));

@@ -1,0 +1,173 @@
+//! Rows and maps by schedule: which one fits, and the numbers of the passes along a line of elements.
+//!
+//! Without a schedule that fits they are plain loops, and the reason is kept for whoever asks.
+
+use aiai_ir::schedule::{Axis, Pattern, Step};
+use aiai_ir::{Dim, Schedule, Sym, Value};
+
+use super::scheduled::conditions;
+use super::{Lowerer, Note};
+
+/// Lanes of a vector, at most.
+const MOST_LANES: i64 = 64;
+/// Iterations that are written out, at most.
+pub const MOST_UNROLLED: i64 = 16;
+
+/// The numbers of passes along a line: a row, or the elements of a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// Lanes of a vector.
+    pub lanes: i64,
+    /// Vectors side by side where a line is reduced: each has a partial result.
+    pub sums: i64,
+    /// Vectors side by side where a line is stored.
+    pub stores: i64,
+    /// Rows to a task, or elements of a map; where it is not said, code generation chooses.
+    pub tile: Option<i64>,
+    /// Tasks are shared out among the threads.
+    pub shared: bool,
+}
+
+impl Line {
+    /// What the steps say; an error says which one does not fit.
+    fn new(schedule: &Schedule) -> Result<Line, String> {
+        let mut line = Line {
+            lanes: 0,
+            sums: 1,
+            stores: 1,
+            tile: None,
+            shared: false,
+        };
+        for step in &schedule.steps {
+            match *step {
+                Step::Tile { by, .. } => line.tile = Some(by),
+                Step::Vectorize {
+                    axis: Axis::Columns,
+                    by,
+                } => line.lanes = by,
+                Step::Unroll {
+                    axis: Axis::Columns,
+                    by,
+                } => match schedule.pattern {
+                    Pattern::Map => line.stores = by,
+                    _ => line.sums = by,
+                },
+                Step::Parallel { .. } => line.shared = true,
+                step => return Err(format!("{step:?} is no step of such loops")),
+            }
+        }
+        if line.lanes == 0 {
+            return Err("it has no `vectorize columns`".into());
+        }
+        lanes_fit(line.lanes)?;
+        unrolled_fit(line.sums.max(line.stores))?;
+        Ok(line)
+    }
+}
+
+/// Whether vectors of so many lanes are made.
+pub fn lanes_fit(lanes: i64) -> Result<(), String> {
+    if lanes < 2 || lanes % 2 != 0 {
+        return Err("a vector has an even number of lanes".into());
+    }
+    if lanes > MOST_LANES {
+        return Err(format!("a vector has at most {MOST_LANES} lanes"));
+    }
+    Ok(())
+}
+
+/// Whether so many iterations are written out.
+pub fn unrolled_fit(iterations: i64) -> Result<(), String> {
+    match iterations <= MOST_UNROLLED {
+        true => Ok(()),
+        false => Err(format!(
+            "at most {MOST_UNROLLED} iterations are written out"
+        )),
+    }
+}
+
+impl<'a> Lowerer<'a> {
+    /// Does `lower` with the numbers of the first schedule for the pattern that fits, and notes which one, or why
+    /// there are plain loops; where vectors are of no use, `lower` may say why.
+    pub fn by_schedule(
+        &mut self,
+        pattern: Pattern,
+        sizes: &[(Axis, Dim)],
+        lower: impl FnOnce(&mut Self) -> Option<String>,
+    ) {
+        let loc = self.b.loc;
+        let found = match self.schedules.is_empty() {
+            true => Err(String::new()),
+            false => self.line_of(pattern, sizes),
+        };
+        let line = found.as_ref().ok().map(|found| found.1);
+        let outer = std::mem::replace(&mut self.line, line);
+        let outer_passes = std::mem::take(&mut self.passes);
+        let reason = lower(self);
+        self.line = outer;
+        let passes = std::mem::replace(&mut self.passes, outer_passes);
+        if self.schedules.is_empty() {
+            return;
+        }
+        let what = match found {
+            Ok((name, _)) if passes > 0 => format!("schedule `{name}` for {}", pattern.name()),
+            Ok(_) => {
+                let none = || "nothing in them is done in vectors".into();
+                let reason = reason.unwrap_or_else(none);
+                format!("plain loops for {}: {reason}", pattern.name())
+            }
+            Err(reason) => format!("plain loops for {}: {reason}", pattern.name()),
+        };
+        self.notes.push(Note {
+            pattern,
+            what,
+            loc,
+            scheduled: None,
+        });
+    }
+
+    /// The first schedule whose guard holds and whose steps fit, or why there is none. What is not known of sizes
+    /// does not hold.
+    fn line_of(&self, pattern: Pattern, sizes: &[(Axis, Dim)]) -> Result<(Sym, Line), String> {
+        let size = |axis: Axis| {
+            let found = sizes.iter().find(|s| s.0 == axis);
+            found.map_or(Dim::from(1), |s| s.1)
+        };
+        let mut reasons = Vec::new();
+        for schedule in self.schedules.iter().filter(|s| s.pattern == pattern) {
+            let open = conditions(schedule, &self.facts, &size, &|_, _| false);
+            let fits = open.and_then(|open| match open.as_slice() {
+                [] => Line::new(schedule),
+                [(_, dim), ..] => Err(format!("`{dim}` is not known")),
+            });
+            match fits {
+                Ok(line) => return Ok((schedule.name, line)),
+                Err(reason) => reasons.push(format!("`{}`: {reason}", schedule.name)),
+            }
+        }
+        match reasons.as_slice() {
+            [] => Err(format!("there is no schedule for {}", pattern.name())),
+            _ => Err(reasons.join("; ")),
+        }
+    }
+
+    /// The numbers of the passes at hand.
+    pub fn line(&self) -> Line {
+        let Some(line) = self.line else {
+            unreachable!("there are no passes by vectors without a schedule");
+        };
+        line
+    }
+
+    /// `for task in 0..n`, shared out among the threads where the schedule says so, or there is none.
+    pub fn line_tasks(&mut self, n: Value, grain: i64, body: impl FnOnce(&mut Self, Value)) {
+        match self.line.is_none_or(|line| line.shared) {
+            true => self.parallel(n, grain, body),
+            false => {
+                let staged = std::mem::take(&mut self.staged);
+                self.for_loop(n, 1, body);
+                self.staged = staged;
+            }
+        }
+    }
+}
