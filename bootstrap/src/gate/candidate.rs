@@ -124,6 +124,12 @@ impl File {
         rules
     }
 
+    /// Names and texts of the rules, each alone.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let text = |rule: &&ast::Rule| self.text.get(rule.span.range()).unwrap_or_default().to_owned();
+        self.syntax().iter().map(|rule| (rule.name.name.to_string(), text(rule))).collect()
+    }
+
     /// The text of the functions beside the rules, which mutants of a rule need too.
     pub fn helpers(&self) -> String {
         let items = self.program.files.last().map_or(&[][..], |f| f.items.as_slice());

@@ -108,6 +108,9 @@ pub fn derivable(bench: &Bench) -> Outcome {
     if bench.library.is_empty() && bench.others.is_empty() {
         return Outcome::skipped("no rule is admitted yet");
     }
+    if bench.library.differs(bench.candidate.name(), bench.candidate.text()) {
+        return Outcome::refused("another rule of this name is admitted");
+    }
     let mut tried = 0;
     for rule in bench.candidate.spread(LOOKED_AT) {
         let mut known = known(bench, rule, &rule.lhs);

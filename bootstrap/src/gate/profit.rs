@@ -7,12 +7,13 @@
 
 use std::time::Instant;
 
-use aiai_ir::{Function, Instance, RuleInfo, RuleSet, Stage, verify};
+use aiai_ir::{Function, Stage, verify};
 use aiai_passes::rewrite::cost::Costs;
-use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Source, Trace};
+use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Trace};
 use aiai_runtime::{Pool, Tensor};
 
 use super::candidate::{Candidate, File, ops};
+use super::library::Rules;
 use super::{Bench, Model, Outcome, backends};
 use crate::random::{Random, derive};
 use crate::witness::{self, alone};
@@ -23,23 +24,10 @@ const RUNS: usize = 9;
 /// Bytes a second that no memory of today moves.
 const CEILING: f64 = 4e12;
 
-/// A rule alone, as a library.
-struct Alone(File);
-
-impl Source for Alone {
-    fn infos(&self) -> Vec<RuleInfo> {
-        self.0.infos.clone()
-    }
-
-    fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.0.program.instantiate(wanted)
-    }
-}
-
 fn library_of(candidate: &Candidate) -> Result<Library, String> {
     let text = format!("{}{}\n", candidate.file.helpers(), candidate.text());
     let file = File::read("candidate.aiai", &text)?;
-    Ok(Library::new(vec![Box::new(Alone(file))], Float::All))
+    Ok(Library::new(vec![Box::new(Rules(file))], Float::All))
 }
 
 /// A model as it is and as the rule makes it.
