@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use aiai_frontend::elaborate::{Loader, Program, check};
+use aiai_frontend::elaborate::{Loader, Program, check, rule_library};
 use aiai_ir::{Function, Instance, RuleInfo, RuleSet};
 use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Rules, Source, Survey};
 use aiai_passes::{Options, optimize};
@@ -28,7 +28,15 @@ impl Source for OfProgram {
     }
 
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.0.instantiate(wanted)
+        let start = Instant::now();
+        let set = self.0.instantiate(wanted);
+        println!(
+            "  {} instances asked for, {} made in {:?}",
+            wanted.len(),
+            set.rules.len(),
+            start.elapsed()
+        );
+        set
     }
 }
 
@@ -73,11 +81,20 @@ fn main() {
         None => (&args[..], &[][..]),
     };
     let start = Instant::now();
-    let sources = rules
+    let texts: Vec<(String, String)> = rules
         .iter()
-        .map(|path| Box::new(OfProgram(load(path))) as Box<dyn Source>);
-    let sources: Vec<_> = sources.collect();
-    println!("rules read and checked in {:?}", start.elapsed());
+        .map(|path| {
+            let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+            (path.clone(), text)
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
+    let program = rule_library(&files);
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(OfProgram(program))];
+    println!("rules read in {:?}", start.elapsed());
     let start = Instant::now();
     let library = Library::new(sources, Float::All);
     println!(
@@ -108,11 +125,13 @@ fn one(library: &Library, model: &str, function: &Function) {
     let mut ops = 0;
     function.body.walk(&mut |_| ops += 1);
     let (made, first) = timed(1, || library.rules_for(function));
-    let (_, again) = timed(3, || library.rules_for(function));
-    let (rules, tree) = timed(3, || Rules::shared(made.instances().to_vec()));
-    let survey = Survey::new(&rules, function);
+    let (_, again) = timed(5, || library.rules_for(function));
+    let (_, tree) = timed(5, || Rules::shared(made.instances().to_vec()));
+    // All instances that the types admit, whatever the ops are: more to try, as a set without a library has.
+    let all = library.rules_for_types(function);
+    let survey = Survey::new(&all, function);
     let (compiled, fast) = timed(20, || survey.compiled());
-    let (slow_fits, slow) = timed(3, || survey.one_by_one());
+    let (slow_fits, slow) = timed(5, || survey.one_by_one());
     assert_eq!(compiled, slow_fits, "both find the same");
     let mut rewritten = function.clone();
     let (trace, greedy) = timed(1, || library.greedy(&mut rewritten, &Limits::default()));
@@ -120,10 +139,11 @@ fn one(library: &Library, model: &str, function: &Function) {
     rewritten.body.walk(&mut |_| after += 1);
     println!(
         "{model}:{}: {ops} ops, {} instances ({first:.2} ms first, {again:.2} ms again, tree {tree:.2} ms); \
-matching {fast:.3} ms by the tree, {slow:.3} ms one by one: {:.1} times; {} fits; greedy {greedy:.2} ms, \
+matching {} instances {fast:.3} ms by the tree, {slow:.3} ms one by one: {:.1} times; {} fits; greedy {greedy:.2} ms, \
 {} firings, {after} ops behind",
         function.name,
-        rules.instances().len(),
+        made.instances().len(),
+        all.instances().len(),
         slow / fast,
         compiled.len(),
         trace.firings.len(),

@@ -54,6 +54,19 @@ pub struct Library {
     made: Mutex<Made>,
 }
 
+/// Which instances are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// What may fire on the function as it is.
+    Now,
+    /// What may fire on a form of it.
+    Forms,
+    /// Whatever its types admit.
+    Types,
+    /// The same of rules of one name.
+    Named(Sym),
+}
+
 /// What was made so far.
 #[derive(Default)]
 struct Made {
@@ -85,8 +98,11 @@ impl Made {
     }
 }
 
-/// Instances that are tried to learn what a rule needs.
-const ATTEMPTS: usize = 3;
+/// Instances that a function asks for which are tried to learn what a rule needs.
+const ATTEMPTS: usize = 2;
+
+/// Instances of rank 1 that are tried after those.
+const SMALL_ATTEMPTS: usize = 12;
 
 /// Instances of one rule for one function, at most.
 const MOST_OF_ONE: usize = 512;
@@ -291,41 +307,47 @@ impl Library {
 
     /// The instances that may fire on a function, compiled.
     pub fn rules_for(&self, function: &Function) -> Rules {
-        self.chosen(function, None, false)
+        self.chosen(function, Choice::Now)
     }
 
     /// The same for saturation, which meets forms that the function never has: also instances that others can
     /// lead to.
     pub fn rules_for_forms(&self, function: &Function) -> Rules {
-        self.chosen(function, None, true)
+        self.chosen(function, Choice::Forms)
+    }
+
+    /// All instances that fit the types of a function, whatever its ops are.
+    pub fn rules_for_types(&self, function: &Function) -> Rules {
+        self.chosen(function, Choice::Types)
     }
 
     /// The instances of the rules of one name that fit the types of a function, whatever its ops are.
     pub fn rules_named(&self, name: Sym, function: &Function) -> Rules {
-        self.chosen(function, Some(name), false)
+        self.chosen(function, Choice::Named(name))
     }
 
-    fn chosen(&self, function: &Function, name: Option<Sym>, forms: bool) -> Rules {
+    fn chosen(&self, function: &Function, choice: Choice) -> Rules {
         let mut profile = Profile::of(function);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<(usize, Vec<Instance>)> = Vec::new();
         for (number, (_, _, info)) in self.rules.iter().enumerate() {
-            if name.is_none_or(|name| name == info.name) {
+            if !matches!(choice, Choice::Named(name) if name != info.name) {
                 let (instances, _) = profile.instances(info);
                 wanted.push((number, instances));
             }
         }
-        if name.is_none() {
-            self.learn(&mut made, &wanted);
-            if forms {
-                made.reach(&mut profile.has);
-            }
-            wanted.retain(|(number, _)| match made.needs.get(number) {
-                Some((needs, _)) if forms => needs.ops_met_by(&profile.has),
-                Some((needs, _)) => needs.met_by(&profile.has),
-                None => true,
-            });
+        match choice {
+            Choice::Now | Choice::Forms => self.learn(&mut made, &wanted),
+            Choice::Types | Choice::Named(_) => {}
         }
+        if choice == Choice::Forms {
+            made.reach(&mut profile.has);
+        }
+        wanted.retain(|(number, _)| match (choice, made.needs.get(number)) {
+            (Choice::Now, Some((needs, _))) => needs.met_by(&profile.has),
+            (Choice::Forms, Some((needs, _))) => needs.ops_met_by(&profile.has),
+            (Choice::Now | Choice::Forms, None) | (Choice::Types | Choice::Named(_), _) => true,
+        });
         let keys: Vec<(usize, Instance)> = wanted
             .into_iter()
             .flat_map(|(number, all)| all.into_iter().map(move |instance| (number, instance)))
@@ -337,29 +359,45 @@ impl Library {
         Rules::shared(rules.collect())
     }
 
-    /// Finds out what rules need, by one instance of each.
+    /// Finds out what rules need, by one instance of each: one that the function asks for, or else a small one.
     fn learn(&self, made: &mut Made, wanted: &[(usize, Vec<Instance>)]) {
-        for attempt in 0..ATTEMPTS {
-            // Instances of the middle have ranks and attributes that fit more often than those of the ends.
-            let next: Vec<(usize, Instance)> = wanted
-                .iter()
-                .filter(|(number, all)| !made.needs.contains_key(number) && !all.is_empty())
-                .map(|(number, all)| {
-                    (
-                        *number,
-                        all[(all.len() * (attempt + 1) / (ATTEMPTS + 1)).min(all.len() - 1)]
-                            .clone(),
-                    )
-                })
-                .collect();
-            self.make(made, &next);
-            for key in next {
-                if let Some(Some(rule)) = made.instances.get(&key) {
-                    let constants: Vec<bool> = rule.params.iter().map(|p| p.constant).collect();
-                    let needs = Needs::of_pattern(&rule.lhs, &constants);
-                    made.needs
-                        .insert(key.0, (needs, Needs::of_program(&rule.rhs)));
-                }
+        for attempt in 1..=ATTEMPTS {
+            self.attempt(made, wanted, |_, all| {
+                // Those of the middle have ranks and axes that fit more often than those of the ends.
+                all.get(all.len() * attempt / (ATTEMPTS + 1)).cloned()
+            });
+        }
+        for attempt in 0..SMALL_ATTEMPTS {
+            self.attempt(made, wanted, |number, _| {
+                let dtypes = [DType::F32, DType::I32];
+                let small = self.rules[number]
+                    .2
+                    .instances(1..=1, &dtypes, SMALL_ATTEMPTS);
+                small.get(attempt).cloned()
+            });
+        }
+    }
+
+    /// Makes one instance of each rule of which nothing is known, and learns from those that there are.
+    fn attempt(
+        &self,
+        made: &mut Made,
+        wanted: &[(usize, Vec<Instance>)],
+        choose: impl Fn(usize, &[Instance]) -> Option<Instance>,
+    ) {
+        let unknown = wanted
+            .iter()
+            .filter(|(number, all)| !made.needs.contains_key(number) && !all.is_empty());
+        let next: Vec<(usize, Instance)> = unknown
+            .filter_map(|(number, all)| Some((*number, choose(*number, all)?)))
+            .collect();
+        self.make(made, &next);
+        for key in next {
+            if let Some(Some(rule)) = made.instances.get(&key) {
+                let constants: Vec<bool> = rule.params.iter().map(|p| p.constant).collect();
+                let needs = Needs::of_pattern(&rule.lhs, &constants);
+                let brings = Needs::of_program(&rule.rhs);
+                made.needs.insert(key.0, (needs, brings));
             }
         }
     }
@@ -391,7 +429,7 @@ impl Library {
         &self,
         function: &mut Function,
         limits: &Limits,
-        forms: bool,
+        choice: Choice,
         rewrite: impl Fn(&Rules, &mut Function, &Limits) -> Trace,
     ) -> Trace {
         let mut trace = Trace::default();
@@ -399,7 +437,7 @@ impl Library {
         let mut limits = limits.clone();
         for _ in 0..ROUNDS {
             let profile = Profile::of(function);
-            let round = rewrite(&self.chosen(function, None, forms), function, &limits);
+            let round = rewrite(&self.chosen(function, choice), function, &limits);
             let fired = !round.firings.is_empty();
             limits.firings = limits.firings.saturating_sub(round.firings.len());
             limits.created = limits.created.saturating_sub(round.created);
@@ -421,11 +459,11 @@ impl Library {
 
 impl Rewriter for Library {
     fn greedy(&self, function: &mut Function, limits: &Limits) -> Trace {
-        self.rounds(function, limits, false, Rules::greedy)
+        self.rounds(function, limits, Choice::Now, Rules::greedy)
     }
 
     fn saturate(&self, function: &mut Function, limits: &Limits) -> Trace {
-        self.rounds(function, limits, true, Rules::saturate)
+        self.rounds(function, limits, Choice::Forms, Rules::saturate)
     }
 }
 
