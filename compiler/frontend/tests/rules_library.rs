@@ -77,8 +77,16 @@ fn well_kept(name: &str, text: &str, names: &mut BTreeSet<Sym>) -> (usize, usize
     let infos = program.rule_infos();
     let mut anchors = 0;
     for info in &infos {
-        assert!(!info.doc.is_empty(), "{name}: {} has no documentation", info.name);
-        assert!(names.insert(info.name), "{name}: two rules are called {}", info.name);
+        assert!(
+            !info.doc.is_empty(),
+            "{name}: {} has no documentation",
+            info.name
+        );
+        assert!(
+            names.insert(info.name),
+            "{name}: two rules are called {}",
+            info.name
+        );
         anchors += usize::from(info.doc.contains("Anchor: "));
     }
     let formatted = aiai_frontend::fmt::format(text, FileId(0)).unwrap_or_default();
@@ -132,7 +140,10 @@ fn agree(files: Vec<(String, String)>) {
     let most = setting("AIAI_RULE_INSTANCES", 60);
     let only = std::env::var("AIAI_RULES_ONLY").unwrap_or_default();
     let mut failures = Vec::new();
-    for (name, text) in files.iter().filter(|file| file.0.contains(&only) || only.starts_with(':')) {
+    for (name, text) in files
+        .iter()
+        .filter(|file| file.0.contains(&only) || only.starts_with(':'))
+    {
         let program = checked(name, text);
         let infos = program.rule_infos();
         for (index, info) in infos.iter().enumerate() {
@@ -166,7 +177,8 @@ fn agree(files: Vec<(String, String)>) {
                             if failed > 2 {
                                 continue;
                             }
-                            failures.push(format!("{name}: {} {:?}: {why}", info.name, rule.instance));
+                            failures
+                                .push(format!("{name}: {} {:?}: {why}", info.name, rule.instance));
                         }
                     }
                 }
@@ -175,12 +187,20 @@ fn agree(files: Vec<(String, String)>) {
                 println!("{}: {} instances, {fine}/{ran}", info.name, set.rules.len());
             }
             if ran == 0 {
-                failures.push(format!("{name}: {} was never run, {} instances", info.name, set.rules.len()));
+                failures.push(format!(
+                    "{name}: {} was never run, {} instances",
+                    info.name,
+                    set.rules.len()
+                ));
             }
         }
     }
     let shown: Vec<&String> = failures.iter().take(40).collect();
-    assert!(failures.is_empty(), "{} failures:\n{shown:#?}", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{shown:#?}",
+        failures.len()
+    );
 }
 
 #[test]

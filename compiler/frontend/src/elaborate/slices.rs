@@ -30,7 +30,9 @@ impl Elaborator<'_> {
         if let (Val::Tuple(parts), [IndexArg::At(place)]) = (&base_val, args)
             && cx.in_rule
             && let Val::Dim(at) = self.expr(cx, place, None)
-            && let Some(part) = at.as_const().and_then(|n| parts.get(usize::try_from(n).ok()?))
+            && let Some(part) = at
+                .as_const()
+                .and_then(|n| parts.get(usize::try_from(n).ok()?))
         {
             return part.clone();
         }

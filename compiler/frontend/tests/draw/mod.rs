@@ -104,7 +104,9 @@ pub fn compare(rule: &Rule, module: &Module, random: &mut Random, case: usize) -
         Err(error) => return Verdict::Differ(format!("{sizes:?}: the right side: {error}")),
     };
     for (l, r) in left.iter().zip(&right) {
-        let special = inputs.iter().any(|x| x.to_f64().iter().any(|v| !v.is_finite()));
+        let special = inputs
+            .iter()
+            .any(|x| x.to_f64().iter().any(|v| !v.is_finite()));
         if let Some(why) = differs(l, r, exact, special) {
             return Verdict::Differ(format!("{sizes:?} {:?}: {why}", shown(&inputs)));
         }
@@ -114,12 +116,17 @@ pub fn compare(rule: &Rule, module: &Module, random: &mut Random, case: usize) -
 
 fn shown(inputs: &[Array]) -> Vec<Vec<f64>> {
     let inputs = inputs[..inputs.len() - 1].iter();
-    inputs.map(|x| x.to_f64().into_iter().take(12).collect()).collect()
+    inputs
+        .map(|x| x.to_f64().into_iter().take(12).collect())
+        .collect()
 }
 
 fn differs(l: &Array, r: &Array, exact: bool, special: bool) -> Option<String> {
     if l.dtype != r.dtype || l.shape != r.shape {
-        return Some(format!("{}{:?} and {}{:?}", l.dtype, l.shape, r.dtype, r.shape));
+        return Some(format!(
+            "{}{:?} and {}{:?}",
+            l.dtype, l.shape, r.dtype, r.shape
+        ));
     }
     let (a, b) = (l.to_f64(), r.to_f64());
     let bits = |x: f64| if x.is_nan() { u64::MAX } else { x.to_bits() };
@@ -184,11 +191,15 @@ fn sizes(syms: &[Sym], rule: &Rule, random: &mut Random) -> Option<Vec<(Sym, i64
             .map(|&sym| (sym, random.pick(&[0, 1, 2, 3, 4, 5, 2, 3, 1, 6])))
             .collect();
         let value = |dim: Dim| dim.eval(&|sym| sizes.iter().find(|s| s.0 == sym).map(|s| s.1));
-        let holds = |dim: Dim, relation: aiai_ir::Relation| value(dim).is_some_and(|v| relation.holds(v));
-        let fits = rule.guard.iter().all(|(dim, relation)| holds(*dim, *relation))
-            && [&rule.lhs, &rule.rhs].iter().all(|side| {
-                side.requires.iter().all(|r| holds(r.dim, r.relation))
-            });
+        let holds =
+            |dim: Dim, relation: aiai_ir::Relation| value(dim).is_some_and(|v| relation.holds(v));
+        let fits = rule
+            .guard
+            .iter()
+            .all(|(dim, relation)| holds(*dim, *relation))
+            && [&rule.lhs, &rule.rhs]
+                .iter()
+                .all(|side| side.requires.iter().all(|r| holds(r.dim, r.relation)));
         if fits {
             return Some(sizes);
         }
@@ -213,14 +224,23 @@ fn input(
     let count: usize = shape.iter().product();
     let dtype = ty.dtype();
     if dtype.is_float() {
-        let elements: Vec<f64> = (0..count).map(|_| float(dtype, param, (style, exact), random)).collect();
+        let elements: Vec<f64> = (0..count)
+            .map(|_| float(dtype, param, (style, exact), random))
+            .collect();
         return Some(Array::floats(dtype, shape, elements));
     }
-    let elements: Vec<i64> = (0..count).map(|_| int(dtype, param, style, random)).collect();
+    let elements: Vec<i64> = (0..count)
+        .map(|_| int(dtype, param, style, random))
+        .collect();
     Some(Array::ints(dtype, shape, elements))
 }
 
-fn float(dtype: DType, param: &RuleParam, (style, exact): (Style, bool), random: &mut Random) -> f64 {
+fn float(
+    dtype: DType,
+    param: &RuleParam,
+    (style, exact): (Style, bool),
+    random: &mut Random,
+) -> f64 {
     let (low, high) = param.domain.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
     for _ in 0..1000 {
         let x = match random.below(4) {
@@ -252,7 +272,11 @@ fn wild(dtype: DType, style: Style, exact: bool, random: &mut Random) -> f64 {
                 _ => 30.0,
             };
             let power = (random.unit() * 2.0 - 1.0) * reach;
-            if random.below(6) == 0 { sign * 0.0 } else { sign * power.exp2() }
+            if random.below(6) == 0 {
+                sign * 0.0
+            } else {
+                sign * power.exp2()
+            }
         }
         Style::Special if !exact => sign * random.pick(&[f64::NAN, f64::INFINITY, 0.0, 1.0, 2.5]),
         Style::Special => {

@@ -258,7 +258,7 @@ impl<'a> Judge<'a> {
         });
         let budget = match &self.budget {
             None => None,
-            Some(f) => match self.run(f, inputs, sizes, modes.1) {
+            Some(f) => match self.run(f, &as_params(f, inputs), sizes, modes.1) {
                 Ok(results) => Some(results),
                 Err(_) => return Verdict::Undecided,
             },
@@ -331,6 +331,13 @@ impl<'a> Judge<'a> {
         }
         tally.verdict()
     }
+}
+
+/// The arguments in the dtypes of the parameters, which are wider.
+fn as_params(function: &Function, inputs: &[Array]) -> Vec<Array> {
+    let types = function.param_types();
+    let pairs = inputs.iter().zip(&types);
+    pairs.map(|(x, ty)| twin::convert(x, ty.dtype())).collect()
 }
 
 fn beyond(e: &EvalError) -> bool {
