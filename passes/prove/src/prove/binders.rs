@@ -434,6 +434,26 @@ impl Terms {
         }
     }
 
+    /// Calls `visit` with the source and the index of every read within.
+    pub fn for_each_element(
+        &self,
+        poly: &Poly,
+        visit: &mut dyn FnMut(super::term::Source, &[Dim]),
+    ) {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut left: Vec<AtomId> = poly.atoms().collect();
+        while let Some(id) = left.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let atom = self.atom(id);
+            if let Atom::Read { source, index, .. } = &*atom {
+                visit(*source, index);
+            }
+            self.for_each_part(&atom, &mut |part| left.push(part));
+        }
+    }
+
     /// Other terms in the places of some atoms, where those are factors.
     pub fn replace_atoms(&mut self, poly: &Poly, values: &[(AtomId, Poly)]) -> Outcome<Poly> {
         let mut total = Poly::zero(poly.ring);

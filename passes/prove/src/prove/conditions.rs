@@ -100,6 +100,11 @@ impl Terms {
                 }
                 return t.real_equal(p);
             }
+            if p.ring == Ring::Int(aiai_ir::DType::I64)
+                && let Some(dim) = t.as_index(p)
+            {
+                return t.size_equal(dim);
+            }
             let flips = p.terms[0].1.is_negative();
             let canonical = if flips { t.neg(p)? } else { p.clone() };
             let atom = t.intern(Atom::Equal(canonical));
@@ -236,6 +241,14 @@ impl Terms {
                 };
                 return Ok(t.truth(unsigned(x) >= unsigned(y)));
             }
+            let (least, most) = ends(a.ring, signed)?;
+            if a.as_constant() == Some(most) || b.as_constant() == Some(least) {
+                return Ok(t.truth(true));
+            }
+            if a.as_constant() == Some(least) || b.as_constant() == Some(most) {
+                let difference = t.sub(a, b)?;
+                return t.equal(&difference);
+            }
             if a <= b {
                 let atom = t.intern(Atom::IntAtLeast(a.clone(), b.clone()));
                 return Ok(Poly::atom(Ring::Real, atom));
@@ -267,6 +280,17 @@ impl Terms {
         });
         small.then_some(dim)
     }
+}
+
+/// The least and the greatest integer, as the ring has them.
+fn ends(ring: Ring, signed: bool) -> Outcome<(Rational, Rational)> {
+    let bits = ring.bits().unwrap_or(64);
+    let half = 1i128 << (bits - 1);
+    Ok(if signed {
+        (Rational::new(-half, 1)?, Rational::new(half - 1, 1)?)
+    } else {
+        (Rational::ZERO, Rational::whole(-1))
+    })
 }
 
 /// Whether the symbol is an index rather than a named dimension.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use aiai_ir::{
-    CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Type, Value,
+    CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value,
 };
 
 use super::rational::Rational;
@@ -34,6 +34,8 @@ impl Element {
 pub enum Bound {
     Carry { depth: u32, place: u32 },
     Term(Poly),
+    /// Another value.
+    Same(Value),
 }
 
 /// The evaluation of one side of a rule.
@@ -71,8 +73,15 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub fn ty(&self, value: Value) -> Type {
-        self.function.ty(value).clone()
+    /// The operand of a sort along one of the axes: the same elements in another order.
+    pub fn unsorted(&self, value: Value, axes: &[usize]) -> Value {
+        match self.definitions.get(&value) {
+            Some((node, 0)) => match &node.op {
+                Op::Sort { axis, .. } if axes.contains(axis) => node.operands[0],
+                _ => value,
+            },
+            _ => value,
+        }
     }
 
     /// Forgets elements that depend on what region arguments stood for.
@@ -106,6 +115,7 @@ impl<'a> Evaluator<'a> {
                     self.read(Source::Carry { depth, place }, index.to_vec(), dtype)
                 }
                 Bound::Term(term) => Ok(Element::plain(term, dtype)),
+                Bound::Same(other) => self.element(other, index),
             };
         }
         let Some(&(node, place)) = self.definitions.get(&value) else {

@@ -27,6 +27,8 @@ impl Terms {
             let base = Poly::atom(Ring::Real, id);
             let over = if !self.info(id).syms.contains(&j) {
                 self.dim_power(n, &base)?
+            } else if self.info(id).boolean {
+                self.all(j, n, &base)?
             } else if let Atom::Exp(p) = &*self.atom(id) {
                 let total = self.sum(j, n, &p.clone())?;
                 self.exp(&total)?
@@ -96,7 +98,8 @@ impl Terms {
         if !self.mentions(body, j) {
             return Ok(body.clone());
         }
-        if body.ring != Ring::Real || self.mode == super::term::Mode::Free || self.wild(body) {
+        let real = body.ring == Ring::Real;
+        if real && self.mode == super::term::Mode::Free {
             return self.bind(BigOp::Max, vec![(j, n)], body.clone());
         }
         if let Some(value) = self.written_out(j, n, body, BigOp::Max)? {
@@ -117,7 +120,13 @@ impl Terms {
                 return Ok(value);
             }
         }
-        self.greatest_plain(j, n, body)
+        if self.wild(body) {
+            self.bind(BigOp::Max, vec![(j, n)], body.clone())
+        } else if real {
+            self.greatest_plain(j, n, body)
+        } else {
+            self.bind_greatest(j, n, body.clone())
+        }
     }
 
     /// A range cut in two by a condition on the index, or a choice of the larger of two.
@@ -135,13 +144,23 @@ impl Terms {
                     return Ok(None);
                 };
                 let (one, zero) = (Dim::from(1), Dim::from(0));
-                if !self.known.proves(cut - one) || !self.known.proves(n - cut - one) {
-                    return Ok(None);
+                for size in [cut, n - cut] {
+                    if !self.known.proves(size - one) {
+                        let mut open = false;
+                        size.for_each_sym(&mut |s| {
+                            open |= super::conditions::is_index(s.as_str());
+                        });
+                        return if open {
+                            Ok(None)
+                        } else {
+                            Err(Stop::undecided(size))
+                        };
+                    }
                 }
                 let (below, above) = if up { (no, yes) } else { (yes, no) };
                 let below = self.greatest_from(j, (zero, cut), &below)?;
                 let above = self.greatest_from(j, (cut, n), &above)?;
-                self.maximum(&below, &above).map(Some)
+                self.larger(&below, &above).map(Some)
             }
             Atom::AtLeast(p) => {
                 // c*a + (1 - c)*b with c: a - b >= 0 is the larger of a and b.
@@ -156,7 +175,26 @@ impl Terms {
                 let (a, b) = (self.greatest(j, n, &yes)?, self.greatest(j, n, &no)?);
                 self.maximum(&a, &b).map(Some)
             }
+            Atom::IntAtLeast(a, b) if yes.ring == a.ring => {
+                if yes != *a || no != *b {
+                    return Ok(None);
+                }
+                let (a, b) = (self.greatest(j, n, &yes)?, self.greatest(j, n, &no)?);
+                self.maximum(&a, &b).map(Some)
+            }
             _ => Ok(None),
+        }
+    }
+
+    /// The larger of two of which one may be minus infinity.
+    fn larger(&mut self, a: &Poly, b: &Poly) -> Outcome<Poly> {
+        match (self.infinite(a), self.infinite(b)) {
+            (Some(false), _) => Ok(b.clone()),
+            (_, Some(false)) => Ok(a.clone()),
+            _ if self.wild(a) || self.wild(b) => Err(Stop::unsupported(
+                "the largest of what may be infinite in part",
+            )),
+            _ => self.maximum(a, b),
         }
     }
 
@@ -299,6 +337,18 @@ impl Terms {
         for id in conditions {
             if let Some(value) = self.all_of_parts(j, n, body, id)? {
                 return Ok(value);
+            }
+        }
+        for id in body.atoms().filter(|a| self.info(*a).boolean).collect::<Vec<_>>() {
+            // (1 - a) * rest.
+            if self.assign(body, id, true)?.is_zero() {
+                let rest = self.assign(body, id, false)?;
+                if !rest.is_one() {
+                    let fails = self.not(&Poly::atom(Ring::Real, id))?;
+                    let first = self.all(j, n, &fails)?;
+                    let second = self.all(j, n, &rest)?;
+                    return self.mul(&first, &second);
+                }
             }
         }
         if let [(mono, value)] = body.terms.as_slice()

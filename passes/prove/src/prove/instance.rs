@@ -260,7 +260,14 @@ fn sides(
             continue;
         }
         terms.known.settle();
-        let dims: Vec<Dim> = index.iter().map(|v| Dim::sym(v.0)).collect();
+        let dims: Vec<Dim> = index
+            .iter()
+            .map(|(sym, n)| {
+                // The only place of an axis of one element.
+                let one = terms.known.normal(*n).is_const(1);
+                if one { Dim::from(0) } else { Dim::sym(*sym) }
+            })
+            .collect();
         let left = one_side(terms, rule, &rule.lhs, place, &dims)?;
         let right = one_side(terms, rule, &rule.rhs, place, &dims)?;
         compared += 1;
@@ -327,7 +334,15 @@ fn differs(
     }
     let difference = terms.sub(&left.term, &right.term)?;
     let (shown_left, shown_right) = (terms.show(&left.term), terms.show(&right.term));
-    if !difference.is_zero() && !decider.is_zero(terms, &difference)? {
+    // Both are defined at the same inputs, as is shown below: elsewhere they need not be equal.
+    let mut where_defined = difference.clone();
+    if !difference.is_zero() && difference.terms.len() <= 40 {
+        for clause in left.clauses.iter().take(4) {
+            let clause = terms.in_ring(clause, difference.ring)?;
+            where_defined = terms.mul(&where_defined, &clause)?;
+        }
+    }
+    if !where_defined.is_zero() && !decider.is_zero(terms, &difference)? {
         return Ok(Some(format!(
             "the left side is {shown_left}, the right side {shown_right}"
         )));

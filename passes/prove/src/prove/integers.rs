@@ -1,6 +1,6 @@
 //! Integers modulo 2^n where they leave the ring: division, bits, and changes of width.
 
-use aiai_ir::{BinaryKind, CompareKind, DType, Dim};
+use aiai_ir::{BinaryKind, DType, Dim};
 
 use super::rational::Rational;
 use super::term::{Atom, Fun, Poly, Ring, Terms};
@@ -45,6 +45,7 @@ impl Terms {
                 .transpose();
         }
         match (kind, constant) {
+            (BinaryKind::Div | BinaryKind::Rem, _) if x.is_zero() => Ok(Some(Poly::zero(ring))),
             (BinaryKind::Div, Some(1)) => Ok(Some(x.clone())),
             (BinaryKind::Div | BinaryKind::Rem, Some(0)) | (BinaryKind::Rem, Some(1)) => {
                 Ok(Some(Poly::zero(ring)))
@@ -117,6 +118,29 @@ impl Terms {
         })
     }
 
+    /// A float truncated to an integer; `through` is the narrowest float that its value came through.
+    pub fn int_of_real(
+        &mut self,
+        x: &Poly,
+        from: DType,
+        through: DType,
+        to: DType,
+    ) -> Outcome<Poly> {
+        if let Some(value) = x.as_constant().and_then(|c| c.as_whole())
+            && (0..=127).contains(&value)
+        {
+            return Ok(Poly::constant(Ring::of(to), Rational::new(value, 1)?));
+        }
+        if let Some(id) = x.as_atom()
+            && let Atom::Apply(Fun::RealOfInt(int), args) = &*self.atom(id)
+            && *int == to
+            && holds_all(through, to)
+        {
+            return Ok(args[0].clone());
+        }
+        self.apply(Fun::IntOfReal { from, to }, vec![x.clone()])
+    }
+
     /// An integer in another width: wrapped, or extended by its sign.
     pub fn resized(&mut self, x: &Poly, from: DType, to: DType) -> Outcome<Poly> {
         let ring = Ring::of(to);
@@ -178,12 +202,20 @@ impl Terms {
         }
         Ok(total)
     }
+}
 
-    /// The larger of two integers of one dtype.
-    pub fn integer_maximum(&mut self, dtype: DType, a: &Poly, b: &Poly) -> Outcome<Poly> {
-        let above = self.compare(CompareKind::Ge, a, b, dtype.is_signed())?;
-        self.choose(&above, a, b)
-    }
+/// Whether every integer of the dtype is a float of the other.
+fn holds_all(float: DType, int: DType) -> bool {
+    let significand = match float {
+        DType::F64 => 53,
+        DType::F32 => 24,
+        DType::F16 => 11,
+        DType::BF16 => 8,
+        _ => 0,
+    };
+    // Signed integers have a bit less of magnitude, and their least is a power of two.
+    let bits = int.bytes() as u32 * 8 - u32::from(int.is_signed());
+    bits <= significand
 }
 
 /// The op on constants, as the evaluator does it.

@@ -67,10 +67,8 @@ impl<'a> Evaluator<'a> {
         let mut inner = Vec::new();
         for ((i, n), low) in index.iter().zip(from).zip(low) {
             let at = *i - *low;
-            let above = self.terms.size_at_least(at)?;
-            let below = self.terms.size_at_least(*n - Dim::from(1) - at)?;
-            within = self.terms.mul(&within, &above)?;
-            within = self.terms.mul(&within, &below)?;
+            let here = self.within(at, *n)?;
+            within = self.terms.mul(&within, &here)?;
             inner.push(at);
         }
         let value = self.element(node.operands[1], &[])?;
@@ -91,6 +89,16 @@ impl<'a> Evaluator<'a> {
         self.select(&condition, &x?, &value)
     }
 
+    /// 0 <= at < n.
+    fn within(&mut self, at: Dim, n: Dim) -> Outcome<Poly> {
+        if self.terms.known.normal(n).is_const(1) {
+            return self.terms.size_equal(at);
+        }
+        let above = self.terms.size_at_least(at)?;
+        let below = self.terms.size_at_least(n - Dim::from(1) - at)?;
+        self.terms.mul(&above, &below)
+    }
+
     fn concat(&mut self, node: &'a OpNode, axis: usize, index: &[Dim]) -> Outcome<Element> {
         let mut start = Dim::from(0);
         let mut parts = Vec::new();
@@ -103,15 +111,8 @@ impl<'a> Evaluator<'a> {
         for (operand, start, size) in parts.into_iter().rev() {
             let before = self.terms.size_at_least(index[axis] - start - size)?;
             let beyond = self.terms.size_at_least(start - Dim::from(1) - index[axis])?;
-            if beyond.is_one() || before.is_one() {
-                // Never in this part; parts before are read where it ends.
-                if let Some(rest) = &chosen {
-                    let _ = rest;
-                    continue;
-                }
-                if before.is_one() {
-                    return Err(Stop::limit("an index beyond a concatenation"));
-                }
+            // Never in this part.
+            if beyond.is_one() || (before.is_one() && chosen.is_some()) {
                 continue;
             }
             let mut inner = index.to_vec();
@@ -279,11 +280,9 @@ impl<'a> Evaluator<'a> {
             for (k, start) in starts.iter().enumerate() {
                 let range = shape[k] - sizes[k] + Dim::from(1);
                 let at = index[k] - this.terms.index_of(start, Some(range))?;
-                let above = this.terms.size_at_least(at)?;
-                let below = this.terms.size_at_least(sizes[k] - Dim::from(1) - at)?;
-                within = this.terms.mul(&within, &above)?;
-                within = this.terms.mul(&within, &below)?;
-                inner.push(at);
+                let here = this.within(at, sizes[k])?;
+                within = this.terms.mul(&within, &here)?;
+                inner.push(if sizes[k].is_const(1) { Dim::from(0) } else { at });
             }
             if within.is_zero() {
                 return Ok(outside.clone());
@@ -385,6 +384,11 @@ impl<'a> Evaluator<'a> {
                         let above = t.size_at_least(dim)?;
                         let below = t.size_at_least(range - Dim::from(1) - dim)?;
                         t.mul(&above, &below)
+                    }
+                    // Both lie in the range or neither does: one is the other from the end.
+                    None if t.counts_down(&args[0]) => {
+                        let turned = t.from_end(&args[0], range)?;
+                        t.apply(Fun::InRange(range), vec![turned])
                     }
                     None => t.apply(Fun::InRange(range), args.to_vec()),
                 }

@@ -233,7 +233,14 @@ impl Terms {
                     match self.edge(*dim, j) {
                         Some((1, edge)) => {
                             up += 1;
-                            offsets.push(((*source, place), -edge));
+                            // By sizes alone: an offset by another index would make ranges depend on it.
+                            let mut fixed = true;
+                            edge.for_each_sym(&mut |s| {
+                                fixed &= !super::conditions::is_index(s.as_str());
+                            });
+                            if fixed {
+                                offsets.push(((*source, place), -edge));
+                            }
                         }
                         Some(_) => down += 1,
                         None => {}
@@ -380,6 +387,17 @@ impl Terms {
         }
         let mut total = Poly::zero(ring);
         for (mono, value) in product.terms.clone() {
+            if let Some(at) = self.picked(&mono, &vars) {
+                // An equality chooses the one value of an index.
+                let (sym, range) = vars[at];
+                let mut others = vars.clone();
+                others.remove(at);
+                let zero = Dim::from(0);
+                let part = self.sum_term(ring, sym, (zero, range), mono, value)?;
+                let part = self.big(BigOp::Sum, &others, part)?;
+                total = self.add(&total, &part)?;
+                continue;
+            }
             let single = Poly {
                 ring,
                 terms: vec![(mono, Rational::ONE)],
@@ -392,10 +410,86 @@ impl Terms {
         Ok(total)
     }
 
+    /// An index that an equality in the monomial determines, on which no range depends.
+    fn picked(&self, mono: &Mono, vars: &[(Sym, Dim)]) -> Option<usize> {
+        if vars.len() < 2 {
+            return None;
+        }
+        mono.iter().find_map(|(id, _)| {
+            let Atom::SizeEqual(dim) = *self.atom(*id) else {
+                return None;
+            };
+            vars.iter().position(|(sym, range)| {
+                let ranges = vars.iter().any(|v| self.dim_mentions(v.1, *sym))
+                    || vars.iter().any(|v| self.dim_mentions(*range, v.0));
+                !ranges && self.edge(dim, *sym).is_some()
+            })
+        })
+    }
+
+    /// Two indices that stand in the body only as u + n*v, u below n, are one below n times the range of v.
+    fn merged(&mut self, vars: &mut Vec<(Sym, Dim)>, body: &mut Poly) -> Outcome<()> {
+        let mut at = 0;
+        'search: while at < vars.len() {
+            for other in 0..vars.len() {
+                let ((u, n), (v, m)) = (vars[at], vars[other]);
+                if at == other || !self.as_digits(body, u, n, v) {
+                    continue;
+                }
+                let free = |t: &Terms, d: Dim| !vars.iter().any(|x| t.dim_mentions(d, x.0));
+                if !free(self, n) || !free(self, m) {
+                    continue;
+                }
+                let one = self.fresh();
+                self.assume_index(one, n * m);
+                let map = [(v, Dim::from(0)), (u, Dim::sym(one))];
+                *body = self.substitute(body, &map)?;
+                vars[at] = (one, n * m);
+                vars.remove(other);
+                at = 0;
+                continue 'search;
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether u and v stand in every dimension of the body as u + n*v or a multiple, and somewhere.
+    fn as_digits(&self, body: &Poly, u: Sym, n: Dim, v: Sym) -> bool {
+        let (mut some, mut all) = (false, true);
+        for (mono, _) in &body.terms {
+            self.for_each_dim(mono, &mut |dim| {
+                let (has_u, has_v) = (dim.mentions(u), dim.mentions(v));
+                if !has_u && !has_v {
+                    return;
+                }
+                some = true;
+                let at = |a: i64, b: i64| {
+                    dim.substitute(&|s| {
+                        if s == u {
+                            Some(Dim::from(a))
+                        } else {
+                            (s == v).then(|| Dim::from(b))
+                        }
+                    })
+                };
+                // Linear in both, the coefficient of v that of u times n.
+                let (origin, by_u, by_v) = (at(0, 0), at(1, 0) - at(0, 0), at(0, 1) - at(0, 0));
+                let linear = origin + by_u * Dim::sym(u) + by_v * Dim::sym(v) == dim;
+                all &= linear && by_v == by_u * n && !by_u.is_const(0);
+            });
+        }
+        some && all
+    }
+
     /// The operator as an atom, with its indices in canonical order under canonical names.
     pub fn bind(&mut self, op: BigOp, vars: Vec<(Sym, Dim)>, body: Poly) -> Outcome<Poly> {
         let mut used = Vec::new();
         let mut count = Poly::one(body.ring);
+        let (mut vars, mut body) = (vars, body);
+        if vars.len() > 1 {
+            self.merged(&mut vars, &mut body)?;
+        }
         for (at, (sym, range)) in vars.iter().enumerate() {
             let later = vars[at + 1..]
                 .iter()

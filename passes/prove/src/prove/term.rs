@@ -328,12 +328,35 @@ impl Terms {
         if let Some(dim) = self.as_index(term) {
             return Ok(dim);
         }
+        if let Some(bound) = bound
+            && self.counts_down(term)
+        {
+            // A position counted from the end: from the start it lies below the same bound.
+            let turned = self.from_end(term, bound)?;
+            return Ok(bound - Dim::from(1) - self.index_of(&turned, Some(bound))?);
+        }
         let sym = self.index_symbol(term);
         if let Some(bound) = bound {
             self.assume_index(sym, bound);
             self.index_bounds.insert(sym, bound);
         }
         Ok(Dim::sym(sym))
+    }
+
+    /// Whether the first thing in an integer that is not a size has the coefficient -1.
+    pub fn counts_down(&self, term: &Poly) -> bool {
+        let first = term.terms.iter().find(|(mono, _)| {
+            !mono
+                .iter()
+                .all(|f| matches!(&*self.atom(f.0), Atom::Size(_)))
+        });
+        first.is_some_and(|t| t.1 == Rational::whole(-1))
+    }
+
+    /// `bound - 1 - term`, modulo 2^64.
+    pub fn from_end(&mut self, term: &Poly, bound: Dim) -> Outcome<Poly> {
+        let last = self.of_dim(term.ring, bound - Dim::from(1))?;
+        self.sub(&last, term)
     }
 
     pub fn index_bound(&self, sym: Sym) -> Option<Dim> {
