@@ -21,16 +21,22 @@ pub fn check(bench: &Bench) -> Outcome {
     for rule in bench.candidate.spread(INSTANCES) {
         for kind in KINDS {
             for at in 0..DRAWS {
-                let Some(context) = Context::draw(rule, kind, &mut random, at) else { continue };
+                let Some(context) = Context::draw(rule, kind, &mut random, at) else {
+                    continue;
+                };
                 let before = context.around(rule, &rule.lhs);
                 let after = context.around(rule, &rule.rhs);
                 match relations(rule, &before, &after, &mut random, at) {
                     Ok(count) => compared += count,
                     Err(why) => {
-                        let sizes: Vec<String> =
-                            context.sizes.iter().map(|(n, s)| format!("{n}={s}")).collect();
+                        let sizes: Vec<String> = context
+                            .sizes
+                            .iter()
+                            .map(|(n, s)| format!("{n}={s}"))
+                            .collect();
                         let sizes = sizes.join(" ");
-                        return Outcome::failed(&format!("{kind:?} at {sizes}: {why}")).seeded(seed);
+                        return Outcome::failed(&format!("{kind:?} at {sizes}: {why}"))
+                            .seeded(seed);
                     }
                 }
             }
@@ -58,7 +64,9 @@ fn relations(
         FloatClass::Exact | FloatClass::Real { finite: false } => 5,
         FloatClass::Real { finite: true } | FloatClass::Approx { .. } => 3,
     };
-    let Some(inputs) = arguments(before, random, at % most) else { return Ok(0) };
+    let Some(inputs) = arguments(before, random, at % most) else {
+        return Ok(0);
+    };
     if let Some(why) = witness::compare(rule.class, before, after, &inputs) {
         return Err(format!("a firing changes the result: {why}"));
     }

@@ -124,9 +124,7 @@ impl Process {
         let ended = end(&mut child);
         match answer {
             Ok(answer) if ended || !answer.is_empty() => Ok(answer),
-            Ok(_) => Err(Failure::Broken(
-                "the solver ended without an answer".into(),
-            )),
+            Ok(_) => Err(Failure::Broken("the solver ended without an answer".into())),
             Err(_) => Err(Failure::Hung(format!(
                 "the solver did not answer within {} ms",
                 self.abort.as_millis()

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use aiai_ir::{
-    CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value,
-};
+use aiai_ir::{CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value};
 
 use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
@@ -32,7 +30,10 @@ impl Element {
 /// What an argument of a region stands for.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    Carry { depth: u32, place: u32 },
+    Carry {
+        depth: u32,
+        place: u32,
+    },
     Term(Poly),
     /// Another value.
     Same(Value),

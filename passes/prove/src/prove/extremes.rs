@@ -338,7 +338,11 @@ impl Terms {
                 return Ok(value);
             }
         }
-        for id in body.atoms().filter(|a| self.info(*a).boolean).collect::<Vec<_>>() {
+        for id in body
+            .atoms()
+            .filter(|a| self.info(*a).boolean)
+            .collect::<Vec<_>>()
+        {
             // (1 - a) * rest.
             if self.assign(body, id, true)?.is_zero() {
                 let rest = self.assign(body, id, false)?;

@@ -413,7 +413,10 @@ impl Terms {
                 "is_nan" => value.is_nan(),
                 _ => value.is_finite(),
             };
-            return Ok(Poly::constant(Ring::Real, Rational::whole(i64::from(holds))));
+            return Ok(Poly::constant(
+                Ring::Real,
+                Rational::whole(i64::from(holds)),
+            ));
         }
         if name == "is_nan"
             && let Some(id) = x.as_atom()

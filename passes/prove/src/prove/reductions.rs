@@ -156,8 +156,8 @@ impl<'a> Evaluator<'a> {
         body: &Poly,
     ) -> Outcome<Poly> {
         let free = dtype.is_float() && self.terms.mode == Mode::Free;
-        let masked = self.terms.wild(body)
-            && self.terms.condition(std::slice::from_ref(body)).is_none();
+        let masked =
+            self.terms.wild(body) && self.terms.condition(std::slice::from_ref(body)).is_none();
         if free || masked {
             // The order does not matter, and NaN wins wherever it stands.
             return self.unordered(kind.name(), vars, body, dtype);
