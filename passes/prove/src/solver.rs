@@ -124,9 +124,7 @@ impl Process {
         let ended = end(&mut child);
         match answer {
             Ok(answer) if ended || !answer.is_empty() => Ok(answer),
-            Ok(_) => Err(Failure::Broken(
-                "the solver ended without an answer".into(),
-            )),
+            Ok(_) => Err(Failure::Broken("the solver ended without an answer".into())),
             Err(_) => Err(Failure::Hung(format!(
                 "the solver did not answer within {} ms",
                 self.abort.as_millis()
@@ -172,7 +170,13 @@ impl Solver for Process {
             "sat" => Answer::Satisfiable,
             "unknown" => Answer::Unknown,
             other => {
-                let first: String = other.lines().next().unwrap_or("nothing").chars().take(120).collect();
+                let first: String = other
+                    .lines()
+                    .next()
+                    .unwrap_or("nothing")
+                    .chars()
+                    .take(120)
+                    .collect();
                 Answer::NotAttempted(format!("the solver answered `{first}`"))
             }
         }

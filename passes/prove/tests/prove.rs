@@ -54,7 +54,10 @@ fn most_rules_of_the_library_are_proved() {
         .map(|(name, proof)| format!("{name}: {:?}", proof.algebra))
         .collect();
     let proved = total - failed.len();
-    println!("{proved} of {total} proved; not proved:\n{}", failed.join("\n"));
+    println!(
+        "{proved} of {total} proved; not proved:\n{}",
+        failed.join("\n")
+    );
     assert!(proved * 4 >= total * 3, "{proved} of {total}");
 }
 

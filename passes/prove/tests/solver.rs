@@ -11,7 +11,8 @@ use aiai_ir::DType;
 use aiai_prove::solver::{Answer, NoSolver, Process, Solver};
 use aiai_prove::{Algebra, InstanceProof, SolverUse, prove, prove_all};
 
-const NEEDS_SOLVER: &str = "rule carries(x: i32[], y: i32[]) exact { (x and y) + (x or y) => x + y }";
+const NEEDS_SOLVER: &str =
+    "rule carries(x: i32[], y: i32[]) exact { (x and y) + (x or y) => x + y }";
 
 /// A program of its own that answers as the script says.
 fn fake(name: &str, script: &str) -> PathBuf {
@@ -82,6 +83,9 @@ fn a_solver_that_hangs_is_ended() {
 #[test]
 fn a_solver_that_talks_nonsense_proves_nothing() {
     unsettled(&mut Process::new(fake("chatter", "echo 'unsat, I think'")));
-    unsettled(&mut Process::new(fake("error", "echo '(error \"line 1\")'; echo unsat")));
+    unsettled(&mut Process::new(fake(
+        "error",
+        "echo '(error \"line 1\")'; echo unsat",
+    )));
     unsettled(&mut Process::new(fake("empty", "cat > /dev/null")));
 }

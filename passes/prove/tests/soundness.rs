@@ -180,7 +180,10 @@ fn proved_mutants_pass_the_tests() {
         };
         let report = test(&rule, &options);
         if let Some(failure) = report.failure {
-            println!("finding: {} {:?} changed at {what}", rule.name, rule.instance);
+            println!(
+                "finding: {} {:?} changed at {what}",
+                rule.name, rule.instance
+            );
             findings.push(format!(
                 "{} {:?} changed at {what}\n{:?}\n{}\n{}",
                 rule.name,
@@ -191,6 +194,9 @@ fn proved_mutants_pass_the_tests() {
             ));
         }
     }
-    println!("{made} mutants, {proved} proved, {} of those convicted", findings.len());
+    println!(
+        "{made} mutants, {proved} proved, {} of those convicted",
+        findings.len()
+    );
     assert!(findings.is_empty(), "{}", findings.join("\n\n"));
 }

@@ -90,10 +90,7 @@ impl Terms {
                 if !self.touched(*id, map) {
                     let factor = Poly {
                         ring: poly.ring,
-                        terms: vec![(
-                            vec![(*id, *power)],
-                            super::rational::Rational::ONE,
-                        )],
+                        terms: vec![(vec![(*id, *power)], super::rational::Rational::ONE)],
                     };
                     product = self.mul(&product, &factor)?;
                     continue;
@@ -230,8 +227,7 @@ impl Terms {
                     Fun::InRange(n) => Fun::InRange(self.replace_dim(*n, map)?),
                     other => other.clone(),
                 };
-                let args: Outcome<Vec<Poly>> =
-                    args.iter().map(|p| self.replace(p, map)).collect();
+                let args: Outcome<Vec<Poly>> = args.iter().map(|p| self.replace(p, map)).collect();
                 self.rebuild(fun, args?)
             }
             Atom::AtLeast(p) => {
@@ -264,9 +260,7 @@ impl Terms {
                 body,
             } => self.substitute_big(*op, ranges, *base, body, map),
             Atom::Opaque(lambda) => self.substitute_lambda(lambda, map),
-            Atom::Infinity | Atom::NotANumber | Atom::Literal(..) => {
-                Ok(Poly::atom(Ring::Real, id))
-            }
+            Atom::Infinity | Atom::NotANumber | Atom::Literal(..) => Ok(Poly::atom(Ring::Real, id)),
         }
     }
 
@@ -348,11 +342,7 @@ impl Terms {
 
     fn substitute_lambda(&mut self, lambda: &Lambda, map: Replacements) -> Outcome<Poly> {
         let at = self.substitute_dims(&lambda.at, map)?;
-        let outer: Outcome<Vec<Poly>> = lambda
-            .outer
-            .iter()
-            .map(|p| self.replace(p, map))
-            .collect();
+        let outer: Outcome<Vec<Poly>> = lambda.outer.iter().map(|p| self.replace(p, map)).collect();
         let mark = self.known.mark();
         let (vars, inner) = self.open(lambda.base, &lambda.ranges, map.syms)?;
         let inner = Replacements {

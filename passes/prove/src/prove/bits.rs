@@ -47,7 +47,10 @@ impl<'t> Bits<'t> {
         let differs = match poly.ring {
             Ring::Int(dtype) => {
                 let value = self.integer(poly);
-                format!("(not (= {value} {}))", constant(Rational::ZERO, width(dtype))?)
+                format!(
+                    "(not (= {value} {}))",
+                    constant(Rational::ZERO, width(dtype))?
+                )
             }
             Ring::Real => {
                 let value = self.truth(poly);

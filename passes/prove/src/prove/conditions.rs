@@ -105,6 +105,9 @@ impl Terms {
             {
                 return t.size_equal(dim);
             }
+            if t.never_zero(p) {
+                return Ok(t.truth(false));
+            }
             let flips = p.terms[0].1.is_negative();
             let canonical = if flips { t.neg(p)? } else { p.clone() };
             let atom = t.intern(Atom::Equal(canonical));
@@ -193,7 +196,13 @@ impl Terms {
     }
 
     /// A comparison of real numbers, of sizes, or of integers that may wrap.
-    pub fn compare(&mut self, kind: CompareKind, a: &Poly, b: &Poly, signed: bool) -> Outcome<Poly> {
+    pub fn compare(
+        &mut self,
+        kind: CompareKind,
+        a: &Poly,
+        b: &Poly,
+        signed: bool,
+    ) -> Outcome<Poly> {
         match kind {
             CompareKind::Eq => {
                 let difference = self.sub(a, b)?;
@@ -237,7 +246,11 @@ impl Terms {
                 let unsigned = |v: Rational| {
                     let whole = v.as_whole().unwrap_or(0);
                     let bits = a.ring.bits().unwrap_or(64);
-                    if signed || whole >= 0 { whole } else { whole + (1i128 << bits) }
+                    if signed || whole >= 0 {
+                        whole
+                    } else {
+                        whole + (1i128 << bits)
+                    }
                 };
                 return Ok(t.truth(unsigned(x) >= unsigned(y)));
             }

@@ -265,15 +265,10 @@ impl<'a> Evaluator<'a> {
             let now = from + step * ends;
             let emitted = body.yields[place];
             let element = self.iteration(body, now, |this| this.element(emitted, at))?;
-            if element
-                .clauses
-                .iter()
-                .any(|c| self.reads_carry(c, depth))
-            {
+            if element.clauses.iter().any(|c| self.reads_carry(c, depth)) {
                 return Ok(None);
             }
-            let Some(term) =
-                self.carries_at(node, &element.term, (from, step, ends), depth)?
+            let Some(term) = self.carries_at(node, &element.term, (from, step, ends), depth)?
             else {
                 return Ok(None);
             };
@@ -465,7 +460,8 @@ impl<'a> Evaluator<'a> {
             let now = from + step * Dim::from(time);
             let emitted = node.regions[0].yields[place];
             let depth = self.depth;
-            let element = self.iteration(&node.regions[0], now, |this| this.element(emitted, &at))?;
+            let element =
+                self.iteration(&node.regions[0], now, |this| this.element(emitted, &at))?;
             let here = self.resolved(node, &element, (from, step, time), depth)?;
             let same = self.terms.size_equal(index[0] - Dim::from(time))?;
             chosen = Some(match chosen {

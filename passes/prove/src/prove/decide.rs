@@ -47,9 +47,9 @@ impl Decider<'_> {
             if asked && self.ask(script) == Answer::Unsatisfiable {
                 return Ok(true);
             }
-            let sizes = poly.atoms().any(|id| {
-                matches!(&*terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_))
-            });
+            let sizes = poly
+                .atoms()
+                .any(|id| matches!(&*terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_)));
             if asked && !sizes {
                 return Ok(false);
             }
@@ -146,12 +146,7 @@ impl Decider<'_> {
     }
 
     /// Whether a condition follows from others.
-    pub fn follows(
-        &mut self,
-        terms: &mut Terms,
-        condition: &Poly,
-        from: &[Poly],
-    ) -> Outcome<bool> {
+    pub fn follows(&mut self, terms: &mut Terms, condition: &Poly, from: &[Poly]) -> Outcome<bool> {
         if condition.is_one() || from.contains(condition) {
             return Ok(true);
         }
@@ -234,18 +229,18 @@ fn everywhere(terms: &Terms, condition: &Poly) -> Option<Everywhere> {
 }
 
 /// Indices within their ranges at which the fact is the condition: read off the elements that both read.
-fn instance(
-    terms: &mut Terms,
-    wanted: &Poly,
-    (base, ranges, body): &Everywhere,
-) -> Outcome<bool> {
+fn instance(terms: &mut Terms, wanted: &Poly, (base, ranges, body): &Everywhere) -> Outcome<bool> {
     let names: Vec<aiai_ir::Sym> = (0..ranges.len())
         .map(|place| super::binders::bound_name(*base, place))
         .collect();
     let mut reads = Vec::new();
-    terms.for_each_element(wanted, &mut |source, index| reads.push((source, index.to_vec())));
+    terms.for_each_element(wanted, &mut |source, index| {
+        reads.push((source, index.to_vec()))
+    });
     let mut patterns = Vec::new();
-    terms.for_each_element(body, &mut |source, index| patterns.push((source, index.to_vec())));
+    terms.for_each_element(body, &mut |source, index| {
+        patterns.push((source, index.to_vec()))
+    });
     let mut map: Vec<(aiai_ir::Sym, aiai_ir::Dim)> = Vec::new();
     for (source, index) in &patterns {
         let Some((_, at)) = reads.iter().find(|r| r.0 == *source) else {

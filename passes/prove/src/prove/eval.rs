@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use aiai_ir::{
-    CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value,
-};
+use aiai_ir::{CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value};
 
 use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
@@ -32,7 +30,10 @@ impl Element {
 /// What an argument of a region stands for.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    Carry { depth: u32, place: u32 },
+    Carry {
+        depth: u32,
+        place: u32,
+    },
     Term(Poly),
     /// Another value.
     Same(Value),
@@ -52,11 +53,7 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub fn new(
-        terms: &'a mut Terms,
-        function: &'a Function,
-        uniform: Vec<bool>,
-    ) -> Evaluator<'a> {
+    pub fn new(terms: &'a mut Terms, function: &'a Function, uniform: Vec<bool>) -> Evaluator<'a> {
         let mut definitions = HashMap::new();
         define(&function.body, &mut definitions);
         let params = function.params().iter().enumerate();
@@ -286,7 +283,12 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn comparison(&mut self, node: &'a OpNode, kind: CompareKind, index: &[Dim]) -> Outcome<Element> {
+    fn comparison(
+        &mut self,
+        node: &'a OpNode,
+        kind: CompareKind,
+        index: &[Dim],
+    ) -> Outcome<Element> {
         let a = self.element(node.operands[0], index)?;
         let b = self.element(node.operands[1], index)?;
         let dtype = self.function.ty(node.operands[0]).dtype();

@@ -66,13 +66,7 @@ impl Terms {
     }
 
     /// Short constant ranges, element by element.
-    fn written_out(
-        &mut self,
-        j: Sym,
-        n: Dim,
-        body: &Poly,
-        op: BigOp,
-    ) -> Outcome<Option<Poly>> {
+    fn written_out(&mut self, j: Sym, n: Dim, body: &Poly, op: BigOp) -> Outcome<Option<Poly>> {
         let Some(count) = n.as_const() else {
             return Ok(None);
         };
@@ -344,7 +338,11 @@ impl Terms {
                 return Ok(value);
             }
         }
-        for id in body.atoms().filter(|a| self.info(*a).boolean).collect::<Vec<_>>() {
+        for id in body
+            .atoms()
+            .filter(|a| self.info(*a).boolean)
+            .collect::<Vec<_>>()
+        {
             // (1 - a) * rest.
             if self.assign(body, id, true)?.is_zero() {
                 let rest = self.assign(body, id, false)?;

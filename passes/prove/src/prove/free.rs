@@ -138,7 +138,9 @@ impl Evaluator<'_> {
             }
             (BinaryKind::Add, None, Some(_)) if tame(terms, x) => return Ok(y.clone()),
             (BinaryKind::Sub, None, Some(_)) if tame(terms, x) => return terms.neg(y),
-            (BinaryKind::Div, None, Some(_)) if tame(terms, x) => return Ok(Poly::zero(Ring::Real)),
+            (BinaryKind::Div, None, Some(_)) if tame(terms, x) => {
+                return Ok(Poly::zero(Ring::Real));
+            }
             (BinaryKind::Max, Some(false), None) if tame(terms, y) => return Ok(y.clone()),
             (BinaryKind::Max, None, Some(false)) if tame(terms, x) => return Ok(x.clone()),
             (BinaryKind::Max, Some(true), None) if tame(terms, y) => return Ok(x.clone()),
@@ -411,7 +413,10 @@ impl Terms {
                 "is_nan" => value.is_nan(),
                 _ => value.is_finite(),
             };
-            return Ok(Poly::constant(Ring::Real, Rational::whole(i64::from(holds))));
+            return Ok(Poly::constant(
+                Ring::Real,
+                Rational::whole(i64::from(holds)),
+            ));
         }
         if name == "is_nan"
             && let Some(id) = x.as_atom()
@@ -424,7 +429,13 @@ impl Terms {
     }
 
     /// a > b is b < a; NaN makes every order false, so `not` of one is not another.
-    fn free_compare(&mut self, kind: CompareKind, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+    fn free_compare(
+        &mut self,
+        kind: CompareKind,
+        dtype: DType,
+        x: &Poly,
+        y: &Poly,
+    ) -> Outcome<Poly> {
         let (name, mut args) = match kind {
             CompareKind::Eq | CompareKind::Ne => ("eq", vec![x.clone(), y.clone()]),
             CompareKind::Lt => ("lt", vec![x.clone(), y.clone()]),

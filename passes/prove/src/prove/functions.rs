@@ -183,8 +183,7 @@ impl Terms {
                     Poly::constant(Ring::Real, if negative { root.neg() } else { root })
                 }
                 (None, negative) => {
-                    let root =
-                        t.apply(Fun::Sqrt, vec![Poly::constant(Ring::Real, value.abs())])?;
+                    let root = t.apply(Fun::Sqrt, vec![Poly::constant(Ring::Real, value.abs())])?;
                     if negative { t.neg(&root)? } else { root }
                 }
             };
@@ -285,10 +284,7 @@ impl Terms {
             if sign.at_most_zero {
                 return Ok(b.clone());
             }
-            let flips = difference
-                .terms
-                .first()
-                .is_some_and(|t| t.1.is_negative());
+            let flips = difference.terms.first().is_some_and(|t| t.1.is_negative());
             let (first, second, difference) = if flips {
                 (b, a, t.neg(&difference)?)
             } else {

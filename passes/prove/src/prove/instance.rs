@@ -143,7 +143,13 @@ fn compare(
     let facts = case
         .iter()
         .chain(&left_demands)
-        .chain(rule.guard.iter().map(|(d, r)| (*r, *d)).collect::<Vec<_>>().iter())
+        .chain(
+            rule.guard
+                .iter()
+                .map(|(d, r)| (*r, *d))
+                .collect::<Vec<_>>()
+                .iter(),
+        )
         .copied()
         .collect::<Vec<_>>();
     // Equalities first: they change what the others say.

@@ -110,7 +110,9 @@ impl<'a> Evaluator<'a> {
         let mut chosen: Option<Element> = None;
         for (operand, start, size) in parts.into_iter().rev() {
             let before = self.terms.size_at_least(index[axis] - start - size)?;
-            let beyond = self.terms.size_at_least(start - Dim::from(1) - index[axis])?;
+            let beyond = self
+                .terms
+                .size_at_least(start - Dim::from(1) - index[axis])?;
             // Never in this part.
             if beyond.is_one() || (before.is_one() && chosen.is_some()) {
                 continue;
@@ -282,7 +284,11 @@ impl<'a> Evaluator<'a> {
                 let at = index[k] - this.terms.index_of(start, Some(range))?;
                 let here = this.within(at, sizes[k])?;
                 within = this.terms.mul(&within, &here)?;
-                inner.push(if sizes[k].is_const(1) { Dim::from(0) } else { at });
+                inner.push(if sizes[k].is_const(1) {
+                    Dim::from(0)
+                } else {
+                    at
+                });
             }
             if within.is_zero() {
                 return Ok(outside.clone());
@@ -325,7 +331,11 @@ impl<'a> Evaluator<'a> {
             here = self.terms.mul(&here, &same)?;
         }
         let rest = (0..shape.len()).filter(|k| !axes.contains(k));
-        let place: Vec<Dim> = point.iter().copied().chain(rest.map(|k| index[k])).collect();
+        let place: Vec<Dim> = point
+            .iter()
+            .copied()
+            .chain(rest.map(|k| index[k]))
+            .collect();
         let update = self.element(updates, &place)?;
         let one = Poly::one(Ring::Real);
         for clause in update.clauses.iter() {
@@ -398,9 +408,7 @@ impl<'a> Evaluator<'a> {
             });
         };
         let above = self.terms.size_at_least(dim)?;
-        let below = self
-            .terms
-            .size_at_least(range - Dim::from(1) - dim)?;
+        let below = self.terms.size_at_least(range - Dim::from(1) - dim)?;
         self.terms.mul(&above, &below)
     }
 }

@@ -273,16 +273,17 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
         Op::Gather { axes } | Op::Scatter { axes, .. } => {
             axes.iter().all(|a| axis_free(node.operands[0], *a))
         }
-        Op::Contract { maps, out, .. } => maps
-            .iter()
-            .chain(std::iter::once(out))
-            .zip(node.operands.iter().chain(&node.results))
-            .all(|(map, value)| {
-                let shape = side.ty(*value).shape();
-                map.coords.iter().zip(shape).all(|(coordinate, n)| {
-                    !mentions(*n, free) || coordinate.as_index().is_some()
+        Op::Contract { maps, out, .. } => {
+            maps.iter()
+                .chain(std::iter::once(out))
+                .zip(node.operands.iter().chain(&node.results))
+                .all(|(map, value)| {
+                    let shape = side.ty(*value).shape();
+                    map.coords.iter().zip(shape).all(|(coordinate, n)| {
+                        !mentions(*n, free) || coordinate.as_index().is_some()
+                    })
                 })
-            }),
+        }
         Op::Scan { from, to, step } => untouched(&[*from, *to, *step]),
         Op::DynamicSlice { .. } | Op::DynamicUpdate => {
             let x = side.ty(node.operands[0]).shape();
@@ -291,7 +292,9 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
             } else {
                 side.ty(node.results[0]).shape()
             };
-            x.iter().zip(window).all(|(n, m)| !mentions(*n, free) || n == m)
+            x.iter()
+                .zip(window)
+                .all(|(n, m)| !mentions(*n, free) || n == m)
         }
         Op::While { max } => max.is_none_or(|m| !mentions(m, free)),
         Op::RandomBits { .. }

@@ -50,7 +50,10 @@ impl<'a> Evaluator<'a> {
         let shape = self.function.ty(x).shape().to_vec();
         let mut sorted = axes.to_vec();
         sorted.sort_unstable();
-        let ranges: Vec<Dim> = sorted.iter().map(|a| self.terms.known.normal(shape[*a])).collect();
+        let ranges: Vec<Dim> = sorted
+            .iter()
+            .map(|a| self.terms.known.normal(shape[*a]))
+            .collect();
         if ranges.iter().any(|n| n.is_const(0)) {
             return self.nothing(kind, dtype);
         }
@@ -153,8 +156,8 @@ impl<'a> Evaluator<'a> {
         body: &Poly,
     ) -> Outcome<Poly> {
         let free = dtype.is_float() && self.terms.mode == Mode::Free;
-        let masked = self.terms.wild(body)
-            && self.terms.condition(std::slice::from_ref(body)).is_none();
+        let masked =
+            self.terms.wild(body) && self.terms.condition(std::slice::from_ref(body)).is_none();
         if free || masked {
             // The order does not matter, and NaN wins wherever it stands.
             return self.unordered(kind.name(), vars, body, dtype);
@@ -222,14 +225,9 @@ impl<'a> Evaluator<'a> {
                         .collect();
                     body = self.terms.substitute(&body, &map)?;
                 }
-                let term = self.terms.lambda(
-                    name,
-                    &order,
-                    vec![body],
-                    Vec::new(),
-                    Vec::new(),
-                    dtype,
-                )?;
+                let term =
+                    self.terms
+                        .lambda(name, &order, vec![body], Vec::new(), Vec::new(), dtype)?;
                 let text = self.terms.show(&term);
                 if best.as_ref().is_none_or(|b| text < b.0) {
                     best = Some((text, term));
@@ -248,9 +246,7 @@ impl<'a> Evaluator<'a> {
 
     fn negated(&mut self, dtype: DType, body: &Poly) -> Outcome<Poly> {
         let element = Element::plain(body.clone(), dtype);
-        Ok(self
-            .unary(aiai_ir::UnaryKind::Neg, dtype, &element)?
-            .term)
+        Ok(self.unary(aiai_ir::UnaryKind::Neg, dtype, &element)?.term)
     }
 
     pub fn contract(
@@ -267,15 +263,16 @@ impl<'a> Evaluator<'a> {
         let mut conditions: Vec<usize> = Vec::new();
         for (k, coordinate) in out.coords.iter().enumerate() {
             match coordinate.as_index() {
-                Some(i)
-                    if place[i].is_none() && self.terms.known.equal(space[i], shape[k]) =>
-                {
+                Some(i) if place[i].is_none() && self.terms.known.equal(space[i], shape[k]) => {
                     place[i] = Some(index[k]);
                 }
                 _ => conditions.push(k),
             }
         }
-        if space.iter().any(|n| self.terms.known.normal(*n).is_const(0)) {
+        if space
+            .iter()
+            .any(|n| self.terms.known.normal(*n).is_const(0))
+        {
             return self.nothing(ReduceKind::Sum, dtype);
         }
         let mark = self.terms.known.mark();
@@ -394,10 +391,7 @@ impl<'a> Evaluator<'a> {
         let bound: Vec<_> = body
             .terms
             .iter()
-            .filter(|t| {
-                t.0.iter()
-                    .any(|f| self.terms.info(f.0).syms.contains(&j))
-            })
+            .filter(|t| t.0.iter().any(|f| self.terms.info(f.0).syms.contains(&j)))
             .cloned()
             .collect();
         let bound = self.terms.from_terms(Ring::Real, bound)?;

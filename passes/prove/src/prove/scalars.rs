@@ -406,9 +406,10 @@ impl Evaluator<'_> {
             }
             (true, _) => {
                 let through = x.held_by;
-                self.terms.in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
-                    t.int_of_real(&args[0], from, through, to)
-                })?
+                self.terms
+                    .in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
+                        t.int_of_real(&args[0], from, through, to)
+                    })?
             }
             (false, DType::Bool) => {
                 let equal = self.terms.equal(&x.term)?;
@@ -427,16 +428,17 @@ impl Evaluator<'_> {
 
     /// Rounded to a narrower float: what is a small whole number stays.
     fn narrow(&mut self, to: DType, x: &Poly) -> Outcome<Poly> {
-        self.terms.in_cases(std::slice::from_ref(x), &mut |t, args| {
-            if let Some(value) = args[0].as_constant().and_then(|c| c.as_whole())
-                && value.abs() <= 256
-            {
-                return Ok(args[0].clone());
-            }
-            if t.wild(&args[0]) {
-                return t.apply(Fun::Free("cast", to), args.to_vec());
-            }
-            t.apply(Fun::Narrow(to), args.to_vec())
-        })
+        self.terms
+            .in_cases(std::slice::from_ref(x), &mut |t, args| {
+                if let Some(value) = args[0].as_constant().and_then(|c| c.as_whole())
+                    && value.abs() <= 256
+                {
+                    return Ok(args[0].clone());
+                }
+                if t.wild(&args[0]) {
+                    return t.apply(Fun::Free("cast", to), args.to_vec());
+                }
+                t.apply(Fun::Narrow(to), args.to_vec())
+            })
     }
 }

@@ -136,11 +136,13 @@ impl Terms {
                 let ranges: Vec<String> = ranges
                     .iter()
                     .enumerate()
-                    .map(|(k, n)| {
-                        format!("${} < {}", *base as usize + k, self.show_dim(*n, names))
-                    })
+                    .map(|(k, n)| format!("${} < {}", *base as usize + k, self.show_dim(*n, names)))
                     .collect();
-                format!("{name}({}: {})", ranges.join(", "), self.show_with(body, names))
+                format!(
+                    "{name}({}: {})",
+                    ranges.join(", "),
+                    self.show_with(body, names)
+                )
             }
             Atom::Opaque(lambda) => format!(
                 "{}({}; {}; {})[{}]",

@@ -126,7 +126,8 @@ impl<'t> Question<'t> {
             _ => {
                 if self.declared.insert(id) {
                     let name = name(id);
-                    self.facts.push(format!("(or (= {name} 0.0) (= {name} 1.0))"));
+                    self.facts
+                        .push(format!("(or (= {name} 0.0) (= {name} 1.0))"));
                 }
                 format!("(= {} 1.0)", name(id))
             }
@@ -151,8 +152,9 @@ impl<'t> Question<'t> {
         match &*self.terms.atom(id) {
             Atom::Inverse(p) => {
                 let p = self.poly(p);
-                self.facts
-                    .push(format!("(ite (= {p} 0.0) (= {own} 0.0) (= (* {own} {p}) 1.0))"));
+                self.facts.push(format!(
+                    "(ite (= {p} 0.0) (= {own} 0.0) (= (* {own} {p}) 1.0))"
+                ));
             }
             Atom::Apply(Fun::Sqrt, args) => {
                 let p = self.poly(&args[0]);
@@ -161,11 +163,13 @@ impl<'t> Question<'t> {
                 ));
             }
             Atom::Apply(Fun::Tanh | Fun::Erf | Fun::Sin | Fun::Cos, _) => {
-                self.facts.push(format!("(and (<= (- 1.0) {own}) (<= {own} 1.0))"));
+                self.facts
+                    .push(format!("(and (<= (- 1.0) {own}) (<= {own} 1.0))"));
             }
             Atom::Apply(Fun::Floor, args) => {
                 let p = self.poly(&args[0]);
-                self.facts.push(format!("(and (<= {own} {p}) (< {p} (+ {own} 1.0)))"));
+                self.facts
+                    .push(format!("(and (<= {own} {p}) (< {p} (+ {own} 1.0)))"));
             }
             Atom::Read {
                 source: super::term::Source::Param(param),
@@ -194,7 +198,11 @@ fn number(value: Rational) -> String {
     let text = if magnitude.denominator() == 1 {
         format!("{}.0", magnitude.numerator())
     } else {
-        format!("(/ {}.0 {}.0)", magnitude.numerator(), magnitude.denominator())
+        format!(
+            "(/ {}.0 {}.0)",
+            magnitude.numerator(),
+            magnitude.denominator()
+        )
     };
     if value.is_negative() {
         format!("(- {text})")

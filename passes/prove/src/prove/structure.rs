@@ -21,12 +21,7 @@ pub fn demands(function: &Function, within: bool) -> Vec<(Relation, Dim)> {
     found
 }
 
-fn in_region(
-    function: &Function,
-    region: &Region,
-    within: bool,
-    found: &mut Vec<(Relation, Dim)>,
-) {
+fn in_region(function: &Function, region: &Region, within: bool, found: &mut Vec<(Relation, Dim)>) {
     for node in &region.ops {
         of_node(function, node, found);
         if within || matches!(node.op, Op::Fused { .. }) {

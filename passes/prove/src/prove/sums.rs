@@ -312,11 +312,7 @@ impl Terms {
             let offset = if offsets.iter().any(|o| (low + o.1).is_const(0)) || offsets.is_empty() {
                 -low
             } else {
-                offsets
-                    .iter()
-                    .map(|o| o.1)
-                    .find(fits)
-                    .unwrap_or(-low)
+                offsets.iter().map(|o| o.1).find(fits).unwrap_or(-low)
             };
             let t = self.fresh();
             let mark = self.known.mark();
@@ -482,9 +478,7 @@ impl Terms {
             self.merged(&mut vars, &mut body)?;
         }
         for (at, (sym, range)) in vars.iter().enumerate() {
-            let later = vars[at + 1..]
-                .iter()
-                .any(|v| self.dim_mentions(v.1, *sym));
+            let later = vars[at + 1..].iter().any(|v| self.dim_mentions(v.1, *sym));
             if self.mentions(&body, *sym) || later {
                 used.push((*sym, *range));
             } else if op == BigOp::Sum {
@@ -576,7 +570,11 @@ impl Terms {
         let renamed = self.substitute(body, &map);
         self.known.release(mark);
         let (value, body) = self.unit(op, renamed?)?;
-        let ring = if op == BigOp::All { Ring::Real } else { body.ring };
+        let ring = if op == BigOp::All {
+            Ring::Real
+        } else {
+            body.ring
+        };
         let atom = self.intern(Atom::Big {
             op,
             ranges,

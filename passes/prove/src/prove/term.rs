@@ -155,9 +155,15 @@ pub enum Fun {
     /// Value of an integer as a real number.
     RealOfInt(DType),
     /// Float to integer, saturating.
-    IntOfReal { from: DType, to: DType },
+    IntOfReal {
+        from: DType,
+        to: DType,
+    },
     /// Integer to a wider one.
-    Extend { from: DType, to: DType },
+    Extend {
+        from: DType,
+        to: DType,
+    },
     /// Whether an integer lies in 0..dim.
     InRange(Dim),
     /// No laws at all: the op on floats of the dtype, as IEEE does it.
@@ -403,10 +409,7 @@ impl Terms {
     }
 
     pub fn height(&self, poly: &Poly) -> u32 {
-        poly.atoms()
-            .map(|a| self.info(a).height)
-            .max()
-            .unwrap_or(0)
+        poly.atoms().map(|a| self.info(a).height).max().unwrap_or(0)
     }
 
     // ---- arithmetic ----

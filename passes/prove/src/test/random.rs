@@ -50,7 +50,6 @@ impl Random {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-
     /// One of at least one choices.
     pub fn choose<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
         choices[self.below(N)]
