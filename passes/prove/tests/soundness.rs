@@ -168,6 +168,12 @@ fn proved_mutants_pass_the_tests() {
             continue;
         };
         made += 1;
+        if std::env::var_os("MUTANTS").is_some() {
+            println!(
+                "{made}: {} {:?} changed at {what}",
+                rule.name, rule.instance
+            );
+        }
         let proof = prove(&rule, &mut solver);
         if proof.algebra != InstanceProof::Proved {
             continue;

@@ -16,6 +16,9 @@ pub fn bound_name(base: u32, place: usize) -> Sym {
     Sym::new(&format!("${}", base as usize + place))
 }
 
+/// Bound indices with their ranges, or symbols with what replaces them.
+type Indices = Vec<(Sym, Dim)>;
+
 /// What stands for what: symbols in sizes and indices, and whole atoms.
 #[derive(Clone, Copy)]
 pub struct Replacements<'a> {
@@ -293,7 +296,7 @@ impl Terms {
         base: u32,
         ranges: &[Dim],
         map: &[(Sym, Dim)],
-    ) -> Outcome<(Vec<(Sym, Dim)>, Vec<(Sym, Dim)>)> {
+    ) -> Outcome<(Indices, Indices)> {
         let mut inner = map.to_vec();
         let mut vars = Vec::new();
         for (place, range) in ranges.iter().enumerate() {

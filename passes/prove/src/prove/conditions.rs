@@ -50,12 +50,12 @@ impl Terms {
                 if sign.negative() {
                     flips = !flips;
                 } else if !sign.positive() {
-                    let left_poly = t.from_terms(Ring::Real, vec![(left, Rational::ONE)])?;
+                    let left_poly = t.summed(Ring::Real, vec![(left, Rational::ONE)])?;
                     let product = t.mul(&left_poly, &rest)?;
                     return t.ordered(product, flips);
                 }
             }
-            let product = t.from_terms(Ring::Real, vec![(left, Rational::ONE)])?;
+            let product = t.summed(Ring::Real, vec![(left, Rational::ONE)])?;
             t.ordered(product, flips)
         })
     }
@@ -104,6 +104,9 @@ impl Terms {
                 && let Some(dim) = t.as_index(p)
             {
                 return t.size_equal(dim);
+            }
+            if t.never_zero(p) {
+                return Ok(t.truth(false));
             }
             let flips = p.terms[0].1.is_negative();
             let canonical = if flips { t.neg(p)? } else { p.clone() };

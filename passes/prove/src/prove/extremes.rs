@@ -17,7 +17,7 @@ impl Terms {
             return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
         };
         if *value == Rational::ONE && mono.iter().all(|f| self.info(f.0).boolean) {
-            let truth = self.from_terms(Ring::Real, body.terms.clone())?;
+            let truth = self.summed(Ring::Real, body.terms.clone())?;
             let all = self.all(j, n, &truth)?;
             return self.in_ring(&all, body.ring);
         }
@@ -227,8 +227,8 @@ impl Terms {
             .iter()
             .cloned()
             .partition(|t| t.0.iter().any(|f| self.info(f.0).syms.contains(&j)));
-        let free = self.from_terms(Ring::Real, free)?;
-        let bound = self.from_terms(Ring::Real, bound)?;
+        let free = self.summed(Ring::Real, free)?;
+        let bound = self.summed(Ring::Real, bound)?;
         let (mut scale, bound) = self.positive_factor(j, bound)?;
         let value = match bound.as_atom().map(|a| self.atom(a)) {
             Some(atom) => match &*atom {
@@ -310,7 +310,7 @@ impl Terms {
             }
         }
         let sign = Rational::whole(if value.is_negative() { -1 } else { 1 });
-        let scale = self.from_terms(Ring::Real, vec![(out, value.abs())])?;
+        let scale = self.summed(Ring::Real, vec![(out, value.abs())])?;
         let stay = self.simplify(Ring::Real, stay, sign)?;
         Ok((scale, self.mul(&stay, &rest)?))
     }

@@ -520,12 +520,13 @@ impl Terms {
             let fun = Fun::IntOfReal { from, to };
             return self.apply(fun, vec![x.clone()]);
         }
-        if name == "from_int" && from == DType::Bool {
-            if let Some(value) = x.as_constant() {
-                let value = if value.is_zero() { 0f64 } else { 1f64 };
-                let atom = self.intern(Atom::Literal(value.to_bits(), to));
-                return Ok(Poly::atom(Ring::Real, atom));
-            }
+        if name == "from_int"
+            && from == DType::Bool
+            && let Some(value) = x.as_constant()
+        {
+            let value = if value.is_zero() { 0f64 } else { 1f64 };
+            let atom = self.intern(Atom::Literal(value.to_bits(), to));
+            return Ok(Poly::atom(Ring::Real, atom));
         }
         if name == "from_int"
             && let Some(value) = x.as_constant().and_then(|c| c.as_whole())

@@ -43,7 +43,7 @@ impl Terms {
         } else {
             return Err(Stop::limit("a negative power of what may be zero"));
         };
-        self.from_terms(Ring::Real, vec![(vec![factor], Rational::ONE)])
+        self.summed(Ring::Real, vec![(vec![factor], Rational::ONE)])
     }
 
     /// `p == value * mono * rest`: the first coefficient of the rest is 1, its terms share no factor, and
@@ -78,7 +78,7 @@ impl Terms {
             rest.retain(|f| f.1 != 0);
             terms.push((rest, *value));
         }
-        let rest = self.from_terms(p.ring, terms)?;
+        let rest = self.summed(p.ring, terms)?;
         let Some((_, value)) = rest.terms.first().cloned() else {
             return Err(Stop::limit("a polynomial without a first term"));
         };
@@ -124,7 +124,7 @@ impl Terms {
             terms: vec![(mono, inner)],
         };
         let atom = self.intern(Atom::Exp(argument));
-        self.from_terms(Ring::Real, vec![(vec![(atom, outer)], Rational::ONE)])
+        self.summed(Ring::Real, vec![(vec![(atom, outer)], Rational::ONE)])
     }
 
     /// The natural logarithm of the magnitude.
@@ -403,8 +403,8 @@ impl Terms {
                 rest.push((mono, value));
             }
         }
-        let whole = self.from_terms(Ring::Real, whole)?;
-        let rest = self.from_terms(Ring::Real, rest)?;
+        let whole = self.summed(Ring::Real, whole)?;
+        let rest = self.summed(Ring::Real, rest)?;
         if rest.as_constant().is_some() {
             // Between 0 and 1.
             return Ok(whole);

@@ -57,7 +57,16 @@ impl Terms {
             }
             (BinaryKind::And | BinaryKind::Or, _) if x == y => Ok(Some(x.clone())),
             (BinaryKind::Xor, _) if x == y => Ok(Some(Poly::zero(ring))),
-            (BinaryKind::Div | BinaryKind::Rem, _) => self.size_division(kind, dtype, x, y),
+            (BinaryKind::Div | BinaryKind::Rem, _) => {
+                if let Some(value) = self.size_division(kind, dtype, x, y)? {
+                    return Ok(Some(value));
+                }
+                if kind == BinaryKind::Rem {
+                    return self.remainder(dtype, x, y).map(Some);
+                }
+                // A remainder is less than its divisor.
+                Ok(self.is_remainder(x, y)?.then(|| Poly::zero(ring)))
+            }
             (BinaryKind::And, _) if x.is_zero() || y.is_zero() => Ok(Some(Poly::zero(ring))),
             (BinaryKind::Or | BinaryKind::Xor, _) if y.is_zero() => Ok(Some(x.clone())),
             (BinaryKind::Or | BinaryKind::Xor, _) if x.is_zero() => Ok(Some(y.clone())),
@@ -66,6 +75,45 @@ impl Terms {
                 Ok(Some(y.clone()))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// x - y * floor(x / y), and 0 where y is 0: so for MIN and -1 too, modulo 2^n.
+    fn remainder(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+        let quotient = self.integer_function(BinaryKind::Div, dtype, x, y)?;
+        let multiple = self.mul(y, &quotient)?;
+        let rest = self.sub(x, &multiple)?;
+        let zero = self.equal(y)?;
+        self.choose(&zero, &Poly::zero(x.ring), &rest)
+    }
+
+    /// Whether x is p - y * floor(p / y) for some p.
+    fn is_remainder(&mut self, x: &Poly, y: &Poly) -> Outcome<bool> {
+        for id in x.atoms().collect::<Vec<_>>() {
+            if let Atom::Apply(Fun::Integer("div", _), args) = &*self.atom(id)
+                && args[1] == *y
+            {
+                let multiple = self.mul(y, &Poly::atom(x.ring, id))?;
+                if self.sub(&args[0], &multiple)? == *x {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether an integer is a parameter whose domain is without 0.
+    pub fn never_zero(&self, x: &Poly) -> bool {
+        let Some(id) = x.as_atom() else { return false };
+        match &*self.atom(id) {
+            Atom::Read {
+                source: super::term::Source::Param(param),
+                ..
+            } => self
+                .domains
+                .get(param)
+                .is_some_and(|d| d.0 > 0.0 || d.1 < 0.0),
+            _ => false,
         }
     }
 

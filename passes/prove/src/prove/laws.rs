@@ -16,7 +16,7 @@ impl Terms {
     /// `value * mono` with every law applied.
     pub fn simplify(&mut self, ring: Ring, mono: Mono, value: Rational) -> Outcome<Poly> {
         if !mono.iter().any(|f| self.special(*f)) {
-            return self.from_terms(ring, vec![(mono, value)]);
+            return self.summed(ring, vec![(mono, value)]);
         }
         self.spend()?;
         let mut mono = mono;
@@ -31,7 +31,7 @@ impl Terms {
         if let Some(done) = self.conditions(ring, &mono, value)? {
             return Ok(done);
         }
-        self.from_terms(ring, vec![(mono, value)])
+        self.summed(ring, vec![(mono, value)])
     }
 
     fn special(&self, (id, power): (AtomId, i32)) -> bool {
@@ -371,7 +371,7 @@ impl Terms {
                 None => terms.push((mono.clone(), *value)),
             }
         }
-        self.from_terms(poly.ring, terms)
+        self.summed(poly.ring, terms)
     }
 
     /// The first condition among the atoms of the polynomials.

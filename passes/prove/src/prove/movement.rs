@@ -391,21 +391,23 @@ impl<'a> Evaluator<'a> {
             return Ok(Poly::zero(Ring::Real));
         }
         let Some(dim) = self.terms.as_index(position) else {
-            return self.terms.in_cases(&[position.clone()], &mut |t, args| {
-                match t.as_index(&args[0]) {
-                    Some(dim) => {
-                        let above = t.size_at_least(dim)?;
-                        let below = t.size_at_least(range - Dim::from(1) - dim)?;
-                        t.mul(&above, &below)
+            return self
+                .terms
+                .in_cases(std::slice::from_ref(position), &mut |t, args| {
+                    match t.as_index(&args[0]) {
+                        Some(dim) => {
+                            let above = t.size_at_least(dim)?;
+                            let below = t.size_at_least(range - Dim::from(1) - dim)?;
+                            t.mul(&above, &below)
+                        }
+                        // Both lie in the range or neither does: one is the other from the end.
+                        None if t.counts_down(&args[0]) => {
+                            let turned = t.counted_from_end(&args[0], range)?;
+                            t.apply(Fun::InRange(range), vec![turned])
+                        }
+                        None => t.apply(Fun::InRange(range), args.to_vec()),
                     }
-                    // Both lie in the range or neither does: one is the other from the end.
-                    None if t.counts_down(&args[0]) => {
-                        let turned = t.from_end(&args[0], range)?;
-                        t.apply(Fun::InRange(range), vec![turned])
-                    }
-                    None => t.apply(Fun::InRange(range), args.to_vec()),
-                }
-            });
+                });
         };
         let above = self.terms.size_at_least(dim)?;
         let below = self.terms.size_at_least(range - Dim::from(1) - dim)?;

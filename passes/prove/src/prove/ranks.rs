@@ -231,25 +231,7 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
         // Wholly reduced, or not at all.
         Op::Reduce { .. } => true,
         Op::ArgReduce { axis, .. } | Op::Sort { axis, .. } => axis_free(node.operands[0], *axis),
-        Op::Slice {
-            starts,
-            limits,
-            strides,
-        } => {
-            let shape = side.ty(node.operands[0]).shape();
-            (0..shape.len()).all(|k| {
-                !mentions(shape[k], free)
-                    || (starts[k].is_const(0) && limits[k] == shape[k] && strides[k].is_const(1))
-            })
-        }
-        Op::Pad { low, high } => {
-            let shape = side.ty(node.operands[0]).shape();
-            untouched(low)
-                && untouched(high)
-                && (0..shape.len()).all(|k| {
-                    !mentions(shape[k], free) || (low[k].is_const(0) && high[k].is_const(0))
-                })
-        }
+        Op::Slice { .. } | Op::Pad { .. } => uniform_window(side, node, free),
         Op::Concat { axis } => node.operands.iter().all(|v| axis_free(*v, *axis)),
         Op::Reverse { axes } => axes.iter().all(|a| axis_free(node.operands[0], *a)),
         // Axes of packs keep their order and their neighbours in the pack.
@@ -319,6 +301,25 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
     }
 }
 
+/// Whether a slice or a padding leaves the axes of the packs as they are.
+fn uniform_window(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
+    let shape = side.ty(node.operands[0]).shape();
+    let untouched = |dims: &[Dim]| dims.iter().all(|d| !mentions(*d, free));
+    (0..shape.len()).all(|k| match &node.op {
+        _ if !mentions(shape[k], free) => true,
+        Op::Slice {
+            starts,
+            limits,
+            strides,
+        } => starts[k].is_const(0) && limits[k] == shape[k] && strides[k].is_const(1),
+        Op::Pad { low, high } => low[k].is_const(0) && high[k].is_const(0),
+        _ => false,
+    }) && match &node.op {
+        Op::Pad { low, high } => untouched(low) && untouched(high),
+        _ => true,
+    }
+}
+
 /// Whether the value is a product of sizes, each pack's a factor once at most, and nothing is added to it.
 fn counts(dim: Dim, free: &BTreeSet<Sym>) -> bool {
     if !mentions(dim, free) {
@@ -327,8 +328,19 @@ fn counts(dim: Dim, free: &BTreeSet<Sym>) -> bool {
     let [(monomial, _)] = dim.terms() else {
         return false;
     };
-    monomial.iter().all(|(atom, power)| match atom {
-        aiai_ir::dim::Atom::Sym(sym) => !free.contains(sym) || *power == 1,
-        aiai_ir::dim::Atom::Div(..) => false,
-    })
+    let factors: Vec<Sym> = monomial
+        .iter()
+        .filter_map(|(atom, power)| match atom {
+            aiai_ir::dim::Atom::Sym(sym) if *power == 1 => Some(*sym),
+            _ => None,
+        })
+        .collect();
+    // All the axes of a pack or none.
+    let together = free.iter().all(|sym| {
+        let alike = factors
+            .iter()
+            .any(|f| free.contains(f) && stem(*f) == stem(*sym));
+        !alike || factors.contains(sym)
+    });
+    factors.len() == monomial.len() && together
 }

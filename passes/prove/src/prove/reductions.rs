@@ -259,16 +259,7 @@ impl<'a> Evaluator<'a> {
     ) -> Outcome<Element> {
         let dtype = self.function.ty(node.operands[0]).dtype();
         let zero = Dim::from(0);
-        let mut place: Vec<Option<Dim>> = vec![None; space.len()];
-        let mut conditions: Vec<usize> = Vec::new();
-        for (k, coordinate) in out.coords.iter().enumerate() {
-            match coordinate.as_index() {
-                Some(i) if place[i].is_none() && self.terms.known.equal(space[i], shape[k]) => {
-                    place[i] = Some(index[k]);
-                }
-                _ => conditions.push(k),
-            }
-        }
+        let (mut place, conditions) = self.placed(space, out, shape, index);
         if space
             .iter()
             .any(|n| self.terms.known.normal(*n).is_const(0))
@@ -344,6 +335,27 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// The indices of the space that the index of the result gives, and the coordinates that are conditions.
+    fn placed(
+        &self,
+        space: &[Dim],
+        out: &AffineMap,
+        shape: &[Dim],
+        index: &[Dim],
+    ) -> (Vec<Option<Dim>>, Vec<usize>) {
+        let mut place: Vec<Option<Dim>> = vec![None; space.len()];
+        let mut conditions: Vec<usize> = Vec::new();
+        for (k, coordinate) in out.coords.iter().enumerate() {
+            match coordinate.as_index() {
+                Some(i) if place[i].is_none() && self.terms.known.equal(space[i], shape[k]) => {
+                    place[i] = Some(index[k]);
+                }
+                _ => conditions.push(k),
+            }
+        }
+        (place, conditions)
+    }
+
     /// Known up to a shift and a positive scale of the elements.
     pub fn arg_reduce(
         &mut self,
@@ -394,7 +406,7 @@ impl<'a> Evaluator<'a> {
             .filter(|t| t.0.iter().any(|f| self.terms.info(f.0).syms.contains(&j)))
             .cloned()
             .collect();
-        let bound = self.terms.from_terms(Ring::Real, bound)?;
+        let bound = self.terms.summed(Ring::Real, bound)?;
         if bound.is_zero() || self.terms.condition(std::slice::from_ref(&bound)).is_some() {
             return Ok(bound);
         }

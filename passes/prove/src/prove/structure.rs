@@ -76,9 +76,12 @@ fn of_node(function: &Function, node: &OpNode, found: &mut Vec<(Relation, Dim)>)
     }
 }
 
+/// The ranges of a space and what must hold of sizes for an access over it to stay inside.
+type Access = (Vec<Dim>, Vec<(Relation, Dim)>);
+
 /// Accesses of contractions by more than bare indices: the least and the greatest position, with the space
 /// in which they are taken.
-pub fn accesses(function: &Function) -> Vec<(Vec<Dim>, Vec<(Relation, Dim)>)> {
+pub fn accesses(function: &Function) -> Vec<Access> {
     let mut found = Vec::new();
     function.body.walk(&mut |node| {
         let Op::Contract {
