@@ -55,7 +55,13 @@ pub struct Options {
 
 impl Options {
     pub fn new(purpose: Purpose, seed: u64) -> Options {
-        Options { purpose, seed, cases: 1000, mutants: 6, timed: matches!(purpose, Purpose::Admit { .. }) }
+        Options {
+            purpose,
+            seed,
+            cases: 1000,
+            mutants: 6,
+            timed: matches!(purpose, Purpose::Admit { .. }),
+        }
     }
 }
 
@@ -98,7 +104,13 @@ pub struct Outcome {
 
 impl Outcome {
     fn new(status: Status, detail: &str, count: u64) -> Outcome {
-        Outcome { status, detail: detail.to_owned(), count, seed: None, counterexample: None }
+        Outcome {
+            status,
+            detail: detail.to_owned(),
+            count,
+            seed: None,
+            counterexample: None,
+        }
     }
 
     pub fn passed(detail: &str, count: u64) -> Outcome {
@@ -140,13 +152,22 @@ pub struct Bench<'b> {
 }
 
 /// Judges the rules of a task, each by itself. The first failure of a rule ends its report.
-pub fn judge(task: &Task, setup: &Setup, library: &Library, solver: &mut dyn Solver) -> Vec<Report> {
+pub fn judge(
+    task: &Task,
+    setup: &Setup,
+    library: &Library,
+    solver: &mut dyn Solver,
+) -> Vec<Report> {
     let seed = task.options.seed;
     let file = match File::read(&task.file, &task.text) {
         Ok(file) => file,
         Err(why) => return vec![Report::rejected(&task.file, "", seed, Step::Form, &why)],
     };
-    let wanted = |name: &str| task.only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
+    let wanted = |name: &str| {
+        task.only
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|o| o == name))
+    };
     let indices = (0..file.infos.len()).filter(|k| wanted(file.infos[*k].name.as_str()));
     let reports = indices.map(|index| match file.candidate(index) {
         Some(candidate) => one(&candidate, task, setup, library, solver),
@@ -154,7 +175,13 @@ pub fn judge(task: &Task, setup: &Setup, library: &Library, solver: &mut dyn Sol
     });
     let reports: Vec<Report> = reports.collect();
     if reports.is_empty() {
-        return vec![Report::rejected(&task.file, "", seed, Step::Form, "no rule of that name")];
+        return vec![Report::rejected(
+            &task.file,
+            "",
+            seed,
+            Step::Form,
+            "no rule of that name",
+        )];
     }
     reports
 }
@@ -180,7 +207,10 @@ fn one(
         options: &task.options,
         seed,
     };
-    let mut run = Run { report, purpose: task.options.purpose };
+    let mut run = Run {
+        report,
+        purpose: task.options.purpose,
+    };
     let done = steps(&bench, &mut run, solver);
     debug_assert!(done.is_some() || !run.report.accepted());
     run.report
@@ -231,7 +261,13 @@ fn steps(bench: &Bench, run: &mut Run, solver: &mut dyn Solver) -> Option<()> {
 impl Run {
     /// Books a step; `None` where it stops the rule.
     fn step(&mut self, step: Step, outcome: Outcome) -> Option<()> {
-        let Outcome { status, detail, count, seed, counterexample } = outcome;
+        let Outcome {
+            status,
+            detail,
+            count,
+            seed,
+            counterexample,
+        } = outcome;
         self.report.push(step, status, &detail, count, seed);
         match status {
             Status::Passed | Status::Skipped => Some(()),
@@ -240,7 +276,9 @@ impl Run {
                 None
             }
             Status::Refused => {
-                self.report.refusals.push(format!("{}: {detail}", step.name()));
+                self.report
+                    .refusals
+                    .push(format!("{}: {detail}", step.name()));
                 // An anchor need be neither new nor of use to the models at hand.
                 let waived = matches!(step, Step::Derivable | Step::Profit);
                 match self.purpose {

@@ -102,7 +102,11 @@ pub fn run(
     extent: &Extent,
     progress: &(dyn Fn(&str, usize) + Sync),
 ) -> Result<SelfReport, WorkerError> {
-    let mut report = SelfReport { schema: SCHEMA, seed: extent.seed, ..SelfReport::default() };
+    let mut report = SelfReport {
+        schema: SCHEMA,
+        seed: extent.seed,
+        ..SelfReport::default()
+    };
     exploits(launch, setup, corpus, extent, progress, &mut report)?;
     good(launch, setup, corpus, extent, progress, &mut report)?;
     mutants(launch, setup, corpus, extent, progress, &mut report)?;
@@ -115,7 +119,9 @@ fn thinned<T: Clone>(all: &[T], every: usize) -> Vec<T> {
 
 /// The step that an exploit should be stopped at, from its header.
 fn expected(text: &str) -> Option<Step> {
-    let line = text.lines().find_map(|line| line.strip_prefix("// stopped at: "))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("// stopped at: "))?;
     Step::named(line.trim())
 }
 
@@ -134,7 +140,10 @@ fn exploits(
         file: file.clone(),
         text: text.clone(),
         only: None,
-        options: Options { timed: false, ..options.clone() },
+        options: Options {
+            timed: false,
+            ..options.clone()
+        },
     };
     let tasks: Vec<Task> = all.iter().map(task).collect();
     progress("exploits", tasks.len());
@@ -150,8 +159,12 @@ fn exploits(
             report.exploits.rejected += 1;
         } else {
             let wanted = wanted.map_or("anywhere", Step::name);
-            let how = step.map_or("accepted".to_owned(), |s| format!("stopped at {}", s.name()));
-            report.exploits_passed.push(format!("{file}: {how}, should be at {wanted}"));
+            let how = step.map_or("accepted".to_owned(), |s| {
+                format!("stopped at {}", s.name())
+            });
+            report
+                .exploits_passed
+                .push(format!("{file}: {how}, should be at {wanted}"));
         }
         let step = step.map_or("worker", Step::name);
         *report.stopped_at.entry(step.to_owned()).or_default() += 1;
@@ -162,16 +175,36 @@ fn exploits(
 /// Exploits that are too large to keep as files.
 fn generated() -> Vec<(String, String)> {
     let chain = "x + 1.0 + ".repeat(4000);
-    let many: String =
-        (0..1500).map(|k| format!("rule r{k}(x: f32[..S]) exact {{ -(-x) => x }}\n")).collect();
+    let many: String = (0..1500)
+        .map(|k| format!("rule r{k}(x: f32[..S]) exact {{ -(-x) => x }}\n"))
+        .collect();
     let blanks = " ".repeat(2 << 20);
-    let wide = (0..3000).map(|k| format!("x{k}: f32[N]")).collect::<Vec<_>>().join(", ");
+    let wide = (0..3000)
+        .map(|k| format!("x{k}: f32[N]"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let texts = [
-        ("huge_file", format!("rule big(x: f32[N]) exact {{ -(-x) => x }}{blanks}\n")),
-        ("huge_expression", format!("rule long(x: f32[N]) exact {{ {chain}x => x }}\n")),
+        (
+            "huge_file",
+            format!("rule big(x: f32[N]) exact {{ -(-x) => x }}{blanks}\n"),
+        ),
+        (
+            "huge_expression",
+            format!("rule long(x: f32[N]) exact {{ {chain}x => x }}\n"),
+        ),
         ("huge_number_of_rules", many),
-        ("huge_parameter_list", format!("rule wide({wide}) exact {{ -(-x0) => x0 }}\n")),
-        ("deeper_nesting", format!("rule deep(x: f32[N]) exact {{ {}x{} => x }}\n", "-(".repeat(20_000), ")".repeat(20_000))),
+        (
+            "huge_parameter_list",
+            format!("rule wide({wide}) exact {{ -(-x0) => x0 }}\n"),
+        ),
+        (
+            "deeper_nesting",
+            format!(
+                "rule deep(x: f32[N]) exact {{ {}x{} => x }}\n",
+                "-(".repeat(20_000),
+                ")".repeat(20_000)
+            ),
+        ),
     ];
     let named = texts.into_iter().map(|(name, text)| {
         let header = "// tries: to exhaust whoever reads it\n// stopped at: form\n\n";
@@ -228,7 +261,10 @@ fn mutants(
             Standing::Wrong(_) => wrong.push(mutant),
             Standing::Right => report.equivalent += 1,
             Standing::Undecided => {
-                report.undecided.push(format!("{}: {}: {}", mutant.rule, mutant.operator, mutant.change));
+                report.undecided.push(format!(
+                    "{}: {}: {}",
+                    mutant.rule, mutant.operator, mutant.change
+                ));
             }
         }
     }
@@ -251,8 +287,12 @@ fn mutants(
                 *report.stopped_at.entry(step.to_owned()).or_default() += 1;
             }
             None => {
-                let Standing::Wrong(witness) = &mutant.standing else { continue };
-                report.survivors.push(format!("{}: {}: {}", mutant.rule, mutant.change, witness));
+                let Standing::Wrong(witness) = &mutant.standing else {
+                    continue;
+                };
+                report
+                    .survivors
+                    .push(format!("{}: {}: {}", mutant.rule, mutant.change, witness));
             }
         }
     }

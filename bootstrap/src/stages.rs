@@ -37,11 +37,17 @@ pub enum StageError {
 
 impl StageError {
     fn io(path: &Path, error: io::Error) -> StageError {
-        StageError::Io { path: path.display().to_string(), error }
+        StageError::Io {
+            path: path.display().to_string(),
+            error,
+        }
     }
 
     fn tampered(path: &Path, why: impl Into<String>) -> StageError {
-        StageError::Tampered { path: path.display().to_string(), why: why.into() }
+        StageError::Tampered {
+            path: path.display().to_string(),
+            why: why.into(),
+        }
     }
 }
 
@@ -100,7 +106,10 @@ pub fn digest(bytes: &[u8]) -> String {
 
 /// The digest of a set of admitted files.
 pub fn digest_of(files: &[(String, String)]) -> String {
-    let each: Vec<String> = files.iter().map(|(_, text)| digest(text.as_bytes())).collect();
+    let each: Vec<String> = files
+        .iter()
+        .map(|(_, text)| digest(text.as_bytes()))
+        .collect();
     digest(each.join("\n").as_bytes())
 }
 
@@ -122,13 +131,21 @@ impl Stage {
             fs::create_dir_all(&path).map_err(|e| StageError::io(&path, e))?;
         }
         let path = folder.join("lock");
-        let lock = File::options().create(true).append(true).open(&path).map_err(|e| StageError::io(&path, e))?;
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| StageError::io(&path, e))?;
         if lock.try_lock().is_err() {
             waiting();
             lock.lock().map_err(|e| StageError::io(&path, e))?;
         }
         let manifest = read_manifest(folder)?;
-        let stage = Stage { folder: folder.to_owned(), manifest, _lock: lock };
+        let stage = Stage {
+            folder: folder.to_owned(),
+            manifest,
+            _lock: lock,
+        };
         stage.verify()?;
         Ok(stage)
     }
@@ -158,7 +175,10 @@ impl Stage {
             for (path, wanted) in [(&text, &admitted.text), (&evidence, &admitted.evidence)] {
                 let bytes = fs::read(path).map_err(|e| StageError::io(path, e))?;
                 if digest(&bytes) != *wanted {
-                    return Err(StageError::tampered(path, "it is not the file that the manifest lists"));
+                    return Err(StageError::tampered(
+                        path,
+                        "it is not the file that the manifest lists",
+                    ));
                 }
             }
             read_evidence(&evidence)?;
@@ -174,7 +194,10 @@ impl Stage {
         let name = &evidence.rule;
         let path = evidence_path(&self.folder, name);
         if self.manifest.rules.iter().any(|known| known.rule == *name) {
-            return Err(StageError::tampered(&path, "a rule of this name is admitted already"));
+            return Err(StageError::tampered(
+                &path,
+                "a rule of this name is admitted already",
+            ));
         }
         let sealed = seal(evidence).map_err(|e| StageError::io(&path, io::Error::other(e)))?;
         write_whole(&rule_path(&self.folder, name), text.as_bytes())?;
@@ -186,7 +209,8 @@ impl Stage {
             evidence: digest(sealed.as_bytes()),
         });
         let list = self.folder.join("manifest.json");
-        let written = canonical(&manifest).map_err(|e| StageError::io(&list, io::Error::other(e)))?;
+        let written =
+            canonical(&manifest).map_err(|e| StageError::io(&list, io::Error::other(e)))?;
         write_whole(&list, written.as_bytes())?;
         self.manifest = manifest;
         Ok(path)
@@ -206,21 +230,31 @@ fn read_manifest(folder: &Path) -> Result<Manifest, StageError> {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Ok(Manifest { schema: SCHEMA, stage: number_of(folder), rules: Vec::new() });
+            return Ok(Manifest {
+                schema: SCHEMA,
+                stage: number_of(folder),
+                rules: Vec::new(),
+            });
         }
         Err(e) => return Err(StageError::io(&path, e)),
     };
     let manifest: Manifest =
         serde_json::from_str(&text).map_err(|e| StageError::tampered(&path, e.to_string()))?;
     if manifest.schema != SCHEMA {
-        return Err(StageError::tampered(&path, format!("schema {}, not {SCHEMA}", manifest.schema)));
+        return Err(StageError::tampered(
+            &path,
+            format!("schema {}, not {SCHEMA}", manifest.schema),
+        ));
     }
     // Names become paths.
     let plain = |name: &str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     match manifest.rules.iter().find(|a| !plain(&a.rule)) {
-        Some(odd) => Err(StageError::tampered(&path, format!("`{}` is no name of a rule", odd.rule))),
+        Some(odd) => Err(StageError::tampered(
+            &path,
+            format!("`{}` is no name of a rule", odd.rule),
+        )),
         None => Ok(manifest),
     }
 }
@@ -234,7 +268,9 @@ fn number_of(folder: &Path) -> u32 {
 /// Evidence with the digest over all of it.
 fn seal(evidence: &Evidence) -> Result<String, serde_json::Error> {
     let body = canonical(evidence)?;
-    canonical(&json!({ "digest": digest(body.as_bytes()), "evidence": serde_json::to_value(evidence)? }))
+    canonical(
+        &json!({ "digest": digest(body.as_bytes()), "evidence": serde_json::to_value(evidence)? }),
+    )
 }
 
 /// Reads evidence and checks its digest and its form.
@@ -246,7 +282,9 @@ pub fn read_evidence(path: &Path) -> Result<Evidence, StageError> {
     let refuse = |why: String| StageError::tampered(path, why);
     let value: Value = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
     if canonical(&value).map_err(|e| refuse(e.to_string()))? != text {
-        return Err(refuse("it is not canonical JSON: somebody changed it".to_owned()));
+        return Err(refuse(
+            "it is not canonical JSON: somebody changed it".to_owned(),
+        ));
     }
     let body = canonical(&value["evidence"]).map_err(|e| refuse(e.to_string()))?;
     if value["digest"].as_str() != Some(digest(body.as_bytes()).as_str()) {
@@ -268,11 +306,17 @@ pub fn read_evidence(path: &Path) -> Result<Evidence, StageError> {
 /// # Errors
 /// Where it cannot be read, or is another text.
 pub fn text_of(path: &Path, evidence: &Evidence) -> Result<String, StageError> {
-    let folder = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
     let file = rule_path(folder, &evidence.rule);
     let text = fs::read_to_string(&file).map_err(|e| StageError::io(&file, e))?;
     if digest(text.as_bytes()) != evidence.text {
-        return Err(StageError::tampered(&file, "it is not the text that was judged"));
+        return Err(StageError::tampered(
+            &file,
+            "it is not the text that was judged",
+        ));
     }
     Ok(text)
 }
@@ -280,7 +324,11 @@ pub fn text_of(path: &Path, evidence: &Evidence) -> Result<String, StageError> {
 /// How a judgement that was made again differs from the recorded one. Timings of step 12 are attestations and may.
 pub fn replay_differs(recorded: &Report, again: &Report) -> Option<String> {
     if recorded.verdict != again.verdict {
-        return Some(format!("judged again it is {:?}: {}", again.verdict, again.why.as_deref().unwrap_or_default()));
+        return Some(format!(
+            "judged again it is {:?}: {}",
+            again.verdict,
+            again.why.as_deref().unwrap_or_default()
+        ));
     }
     if (recorded.algebra, recorded.float) != (again.algebra, again.float) {
         return Some("judged again its evidence is of another kind".to_owned());
@@ -289,8 +337,14 @@ pub fn replay_differs(recorded: &Report, again: &Report) -> Option<String> {
     let steps = recorded.steps.iter().zip(&again.steps);
     let odd = steps.filter(|(a, _)| a.step != timed).find(|(a, b)| a != b);
     match odd {
-        Some((step, _)) => Some(format!("step {} ({}) comes out differently", step.number, step.step.name())),
-        None if recorded.steps.len() != again.steps.len() => Some("another number of steps".to_owned()),
+        Some((step, _)) => Some(format!(
+            "step {} ({}) comes out differently",
+            step.number,
+            step.step.name()
+        )),
+        None if recorded.steps.len() != again.steps.len() => {
+            Some("another number of steps".to_owned())
+        }
         None => None,
     }
 }
@@ -324,7 +378,10 @@ mod tests {
             text: digest(text.as_bytes()),
             options: Options::new(Purpose::Check, 7),
             admitted: digest_of(&[]),
-            versions: Versions { aiai: "0".to_owned(), solver: "none".to_owned() },
+            versions: Versions {
+                aiai: "0".to_owned(),
+                solver: "none".to_owned(),
+            },
             report,
         }
     }
@@ -334,8 +391,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().join("1");
         let mut stage = Stage::open(&folder, &|| {}).expect("a new stage");
-        let path = stage.admit("text", &evidence("a", "text")).expect("admitted");
-        assert!(stage.admit("text", &evidence("a", "text")).is_err(), "twice");
+        let path = stage
+            .admit("text", &evidence("a", "text"))
+            .expect("admitted");
+        assert!(
+            stage.admit("text", &evidence("a", "text")).is_err(),
+            "twice"
+        );
         drop(stage);
         let stage = Stage::open(&folder, &|| {}).expect("as it was written");
         assert_eq!(stage.manifest().rules.len(), 1);
@@ -348,12 +410,21 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().join("1");
         let mut stage = Stage::open(&folder, &|| {}).expect("a new stage");
-        let path = stage.admit("text", &evidence("a", "text")).expect("admitted");
+        let path = stage
+            .admit("text", &evidence("a", "text"))
+            .expect("admitted");
         drop(stage);
         let good = fs::read_to_string(&path).expect("written");
-        for (from, to) in [("\"seed\": 7", "\"seed\": 8"), ("\"none\"", "\"proved\""), ("  ", " ")] {
+        for (from, to) in [
+            ("\"seed\": 7", "\"seed\": 8"),
+            ("\"none\"", "\"proved\""),
+            ("  ", " "),
+        ] {
             fs::write(&path, good.replacen(from, to, 1)).expect("changed");
-            assert!(matches!(read_evidence(&path), Err(StageError::Tampered { .. })), "{from}");
+            assert!(
+                matches!(read_evidence(&path), Err(StageError::Tampered { .. })),
+                "{from}"
+            );
             assert!(Stage::open(&folder, &|| {}).is_err());
         }
         fs::write(&path, &good).expect("restored");
@@ -371,7 +442,9 @@ mod tests {
                 scope.spawn(move || {
                     let mut stage = Stage::open(folder, &|| {}).expect("a stage");
                     let name = format!("r{number}");
-                    stage.admit("text", &evidence(&name, "text")).expect("admitted");
+                    stage
+                        .admit("text", &evidence(&name, "text"))
+                        .expect("admitted");
                 });
             }
         });

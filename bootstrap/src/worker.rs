@@ -104,17 +104,24 @@ impl Worker {
                 }
             })
             .map_err(failed)?;
-        let mut worker =
-            Worker { child, input: BufWriter::new(input), replies, launch: launch.clone(), done: 0 };
+        let mut worker = Worker {
+            child,
+            input: BufWriter::new(input),
+            replies,
+            launch: launch.clone(),
+            done: 0,
+        };
         let sent = send(&mut worker.input, &Request::Setup(Box::new(setup.clone())));
         // A worker that cannot confine itself says so without reading.
         match worker.reply(Instant::now() + launch.timeout)? {
             Reply::Ready => sent.map_err(failed).map(|()| worker),
             Reply::Unconfined(why) => Err(WorkerError::Unconfined(why)),
             Reply::Failed(why) => Err(WorkerError::Start(why)),
-            Reply::Solve { .. } | Reply::Judged(_) | Reply::Listed(_) | Reply::Mutated(_) | Reply::Proved(_) => {
-                Err(WorkerError::Garbled("an answer to no question".to_owned()))
-            }
+            Reply::Solve { .. }
+            | Reply::Judged(_)
+            | Reply::Listed(_)
+            | Reply::Mutated(_)
+            | Reply::Proved(_) => Err(WorkerError::Garbled("an answer to no question".to_owned())),
         }
     }
 
@@ -122,8 +129,15 @@ impl Worker {
     ///
     /// # Errors
     /// What the worker did instead.
-    pub fn list(&mut self, file: &str, text: &str) -> Result<Result<Vec<String>, Box<Report>>, WorkerError> {
-        let request = Request::List { file: file.to_owned(), text: text.to_owned() };
+    pub fn list(
+        &mut self,
+        file: &str,
+        text: &str,
+    ) -> Result<Result<Vec<String>, Box<Report>>, WorkerError> {
+        let request = Request::List {
+            file: file.to_owned(),
+            text: text.to_owned(),
+        };
         match self.ask(&request)? {
             Reply::Listed(listed) => Ok(listed.map_err(Box::new)),
             other => Err(unexpected(&other)),
@@ -148,7 +162,10 @@ impl Worker {
     /// What the worker did instead.
     pub fn mutants(&mut self, task: &Task, most: usize) -> Result<Vec<Found>, WorkerError> {
         self.done += 1;
-        match self.ask(&Request::Mutate { task: Box::new(task.clone()), most })? {
+        match self.ask(&Request::Mutate {
+            task: Box::new(task.clone()),
+            most,
+        })? {
             Reply::Mutated(found) => Ok(found),
             other => Err(unexpected(&other)),
         }
@@ -210,7 +227,8 @@ impl Worker {
 
     fn death(&mut self, how: &str) -> WorkerError {
         // What it wrote last may say why.
-        if let Ok(Ok(Reply::Unconfined(why))) = self.replies.recv_timeout(Duration::from_millis(50)) {
+        if let Ok(Ok(Reply::Unconfined(why))) = self.replies.recv_timeout(Duration::from_millis(50))
+        {
             return WorkerError::Unconfined(why);
         }
         self.stop();
@@ -261,7 +279,14 @@ pub fn judge_all(
 ) -> Result<Vec<Vec<Report>>, WorkerError> {
     let judge = |worker: &mut Worker, task: &Task| worker.judge(task);
     let failed = |task: &Task, error: &WorkerError| vec![unjudged(task, error)];
-    each(launch, setup, (tasks, jobs), &judge, &failed, &|reports: &Vec<Report>| progress(reports))
+    each(
+        launch,
+        setup,
+        (tasks, jobs),
+        &judge,
+        &failed,
+        &|reports: &Vec<Report>| progress(reports),
+    )
 }
 
 /// Mutants of the rules that tasks name, by several workers. A rule whose worker fails has none.
@@ -277,7 +302,14 @@ pub fn mutants_of(
 ) -> Result<Vec<Found>, WorkerError> {
     let find = |worker: &mut Worker, task: &Task| worker.mutants(task, extent.per_rule);
     let none = |_: &Task, _: &WorkerError| Vec::new();
-    let found = each(launch, setup, (tasks, extent.jobs), &find, &none, &|_: &Vec<Found>| progress())?;
+    let found = each(
+        launch,
+        setup,
+        (tasks, extent.jobs),
+        &find,
+        &none,
+        &|_: &Vec<Found>| progress(),
+    )?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -293,7 +325,11 @@ pub fn prove_all(
 ) -> Result<Vec<Proved>, WorkerError> {
     let prove = |worker: &mut Worker, task: &Task| worker.prove(task);
     let failed = |task: &Task, error: &WorkerError| {
-        let rule = task.only.as_ref().and_then(|only| only.first().cloned()).unwrap_or_default();
+        let rule = task
+            .only
+            .as_ref()
+            .and_then(|only| only.first().cloned())
+            .unwrap_or_default();
         vec![Proved {
             rule,
             algebra: AlgebraKind::None,
@@ -302,7 +338,9 @@ pub fn prove_all(
             steps: Vec::new(),
         }]
     };
-    let proofs = each(launch, setup, (tasks, jobs), &prove, &failed, &|_: &Vec<Proved>| {})?;
+    let proofs = each(launch, setup, (tasks, jobs), &prove, &failed, &|_: &Vec<
+        Proved,
+    >| {})?;
     Ok(proofs.into_iter().flatten().collect())
 }
 

@@ -35,19 +35,29 @@ fn task() -> Task {
 
 /// A frame of this content, for printf.
 fn frame(content: &str) -> String {
-    let length: String = (content.len() as u32).to_le_bytes().map(|b| format!("\\{b:03o}")).concat();
+    let length: String = (content.len() as u32)
+        .to_le_bytes()
+        .map(|b| format!("\\{b:03o}"))
+        .concat();
     format!("printf 'aiai{length}'; printf '%s' '{content}'")
 }
 
 #[test]
 fn what_writes_garbage_is_not_believed() {
-    for text in ["echo garbage that is long enough", "yes", "printf 'aiai\\377\\377\\377\\377'; sleep 5"] {
+    for text in [
+        "echo garbage that is long enough",
+        "yes",
+        "printf 'aiai\\377\\377\\377\\377'; sleep 5",
+    ] {
         assert!(matches!(start(text), WorkerError::Garbled(_)), "{text}");
     }
     let other = frame("{\"Verdict\":\"accepted\"}");
     assert!(matches!(start(&other), WorkerError::Garbled(_)));
     // A verdict before anything was asked.
-    assert!(matches!(start(&frame("{\"Judged\":[]}")), WorkerError::Garbled(_)));
+    assert!(matches!(
+        start(&frame("{\"Judged\":[]}")),
+        WorkerError::Garbled(_)
+    ));
 }
 
 #[test]
@@ -62,19 +72,35 @@ fn a_worker_that_cannot_be_confined_is_the_machines_fault() {
     let error = start(&frame("{\"Unconfined\":\"no filters here\"}"));
     assert!(error.is_environment(), "{error}");
     assert!(error.to_string().contains("no filters here"));
-    let missing = Launch { program: "/does/not/exist".into(), ..script("") };
-    let error = Worker::start(&missing, &Setup::default()).err().expect("there is no such program");
+    let missing = Launch {
+        program: "/does/not/exist".into(),
+        ..script("")
+    };
+    let error = Worker::start(&missing, &Setup::default())
+        .err()
+        .expect("there is no such program");
     assert!(error.is_environment());
 }
 
 #[test]
 fn a_rule_whose_worker_dies_is_not_accepted_and_the_next_one_is_judged() {
     let ready = frame("\"Ready\"");
-    for end in ["kill -9 $$", "sleep 60", "echo garbage of some length", "exit 0"] {
+    for end in [
+        "kill -9 $$",
+        "sleep 60",
+        "echo garbage of some length",
+        "exit 0",
+    ] {
         let launch = script(&format!("{ready}; sleep 0.2; {end}"));
         let seen = Mutex::new(0);
         let told = |reports: &[Report]| *seen.lock().expect("not poisoned") += reports.len();
-        let reports = judge_all(&launch, &Setup::default(), &[task(), task(), task()], 2, &told);
+        let reports = judge_all(
+            &launch,
+            &Setup::default(),
+            &[task(), task(), task()],
+            2,
+            &told,
+        );
         let reports = reports.expect("the gate goes on");
         assert_eq!(reports.len(), 3);
         assert_eq!(*seen.lock().expect("not poisoned"), 3);
@@ -89,6 +115,7 @@ fn a_rule_whose_worker_dies_is_not_accepted_and_the_next_one_is_judged() {
 fn a_verdict_that_was_not_asked_for_or_is_empty_is_no_verdict() {
     let ready = frame("\"Ready\"");
     let launch = script(&format!("{ready}; {}; sleep 60", frame("{\"Judged\":[]}")));
-    let reports = judge_all(&launch, &Setup::default(), &[task()], 1, &|_| {}).expect("the gate goes on");
+    let reports =
+        judge_all(&launch, &Setup::default(), &[task()], 1, &|_| {}).expect("the gate goes on");
     assert!(reports.iter().flatten().all(|r| !r.accepted()));
 }

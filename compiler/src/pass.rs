@@ -31,10 +31,17 @@ pub fn run(command: &PassCommand, global: &Global) -> Ended {
         PassCommand::New { name } => new::run(name),
         PassCommand::Check(args) => check::run(args, global),
         PassCommand::Prove { files, explain } => prove::run(files, *explain, global),
-        PassCommand::Bench { file, model, effort } => bench::run(file, model.as_deref(), effort, global),
-        PassCommand::Admit { file, anchor, stage, effort } => {
-            admit::run(file, *anchor, stage, effort, global)
-        }
+        PassCommand::Bench {
+            file,
+            model,
+            effort,
+        } => bench::run(file, model.as_deref(), effort, global),
+        PassCommand::Admit {
+            file,
+            anchor,
+            stage,
+            effort,
+        } => admit::run(file, *anchor, stage, effort, global),
         PassCommand::Gate(args) => gate::run(args, global),
         PassCommand::Why { rule, target, dims } => why::run(rule, target, dims, global),
         PassCommand::Worker { role, rest } => worker(role, rest),
@@ -45,11 +52,15 @@ pub fn run(command: &PassCommand, global: &Global) -> Ended {
 fn worker(role: &str, rest: &[std::ffi::OsString]) -> Ended {
     let failed = |e: std::io::Error| Failure::environment(format!("worker: {e}"));
     match (role, rest) {
-        ("judge", []) => aiai_bootstrap::worker::serve().map_err(failed).map(|()| Outcome::Success),
+        ("judge", []) => aiai_bootstrap::worker::serve()
+            .map_err(failed)
+            .map(|()| Outcome::Success),
         ("solver", [program, args @ ..]) => {
             Err(failed(aiai_bootstrap::worker::become_solver(program, args)))
         }
-        _ => Err(Failure::input("`aiai pass worker` is started by other commands")),
+        _ => Err(Failure::input(
+            "`aiai pass worker` is started by other commands",
+        )),
     }
 }
 
@@ -71,7 +82,10 @@ fn launch(limit: u64) -> Result<Launch, Failure> {
 fn setup() -> Result<Setup, Failure> {
     let admitted = aiai_frontend::stdlib::RULES.iter();
     let admitted = admitted.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-    Ok(Setup { admitted: admitted.collect(), models: models::models()? })
+    Ok(Setup {
+        admitted: admitted.collect(),
+        models: models::models()?,
+    })
 }
 
 /// The seed that was asked for, or a fresh one from the system: nobody can know it in advance.
@@ -88,18 +102,29 @@ fn jobs_of(effort: &Effort) -> usize {
 }
 
 fn options(purpose: Purpose, seed: u64, effort: &Effort) -> Options {
-    Options { cases: effort.cases, ..Options::new(purpose, seed) }
+    Options {
+        cases: effort.cases,
+        ..Options::new(purpose, seed)
+    }
 }
 
 /// Files of rules: names and texts.
 fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     let files = sources(files)?;
-    files.iter().map(|path| Ok((path.to_string_lossy().into_owned(), read_text(path)?))).collect()
+    files
+        .iter()
+        .map(|path| Ok((path.to_string_lossy().into_owned(), read_text(path)?)))
+        .collect()
 }
 
 /// One task for all rules of a file.
 fn task(path: &Path, text: String, options: Options) -> Task {
-    Task { file: path.to_string_lossy().into_owned(), text, only: None, options }
+    Task {
+        file: path.to_string_lossy().into_owned(),
+        text,
+        only: None,
+        options,
+    }
 }
 
 /// A worker that could not be had is the machine's fault.

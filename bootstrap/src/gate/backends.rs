@@ -22,10 +22,14 @@ pub fn check(bench: &Bench) -> Outcome {
     let mut compared = 0u64;
     for rule in bench.candidate.spread(INSTANCES) {
         for at in 0..DRAWS {
-            let Some(context) = Context::draw(rule, Kind::Plain, &mut random, at) else { continue };
+            let Some(context) = Context::draw(rule, Kind::Plain, &mut random, at) else {
+                continue;
+            };
             for (what, side) in [("left", &rule.lhs), ("right", &rule.rhs)] {
                 let function = context.around(rule, side);
-                let Some(inputs) = arguments(&function, &mut random, at % 2) else { continue };
+                let Some(inputs) = arguments(&function, &mut random, at % 2) else {
+                    continue;
+                };
                 match agree(&function, &inputs, &pool) {
                     Ok(ran) => compared += u64::from(ran),
                     Err(why) => {
@@ -39,7 +43,11 @@ pub fn check(bench: &Bench) -> Outcome {
     if compared == 0 {
         return Outcome::skipped("nothing could be run on both").seeded(seed);
     }
-    Outcome::passed(&format!("{compared} runs of the sides agree with the evaluator"), compared).seeded(seed)
+    Outcome::passed(
+        &format!("{compared} runs of the sides agree with the evaluator"),
+        compared,
+    )
+    .seeded(seed)
 }
 
 /// Whether a function ran on both; what they disagree on.
@@ -55,12 +63,22 @@ fn agree(function: &Function, inputs: &[Array], pool: &Pool) -> Result<bool, Str
         return Ok(false);
     };
     let mut optimised = module;
-    let passes = aiai_passes::Options { verify_each: true, ..aiai_passes::Options::default() };
+    let passes = aiai_passes::Options {
+        verify_each: true,
+        ..aiai_passes::Options::default()
+    };
     aiai_passes::optimize(&mut optimised, function.name, &passes).map_err(|e| e.to_string())?;
-    let Some(ready) = optimised.get(function.name) else { return Ok(false) };
-    let code = aiai_codegen::compile(ready, &aiai_codegen::Options::default()).map_err(|e| e.to_string())?;
-    let tensors = inputs.iter().map(|a| Tensor::from_bytes(dtype(a.dtype), &a.shape, &a.to_bytes()));
-    let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let Some(ready) = optimised.get(function.name) else {
+        return Ok(false);
+    };
+    let code = aiai_codegen::compile(ready, &aiai_codegen::Options::default())
+        .map_err(|e| e.to_string())?;
+    let tensors = inputs
+        .iter()
+        .map(|a| Tensor::from_bytes(dtype(a.dtype), &a.shape, &a.to_bytes()));
+    let tensors: Vec<Tensor> = tensors
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
     let tensors: Vec<&Tensor> = tensors.iter().collect();
     let got = code.run(&tensors, pool).map_err(|e| e.message)?;
     for (want, tensor) in expected.iter().zip(&got) {

@@ -57,19 +57,27 @@ impl File {
         let program = check(name, text, &NoFiles);
         if !program.diagnostics.is_empty() {
             let found = program.diagnostics.iter().take(5);
-            let shown: Vec<String> =
-                found.map(|d| render(d, &program.sources, false)).collect();
+            let shown: Vec<String> = found.map(|d| render(d, &program.sources, false)).collect();
             return Err(shown.join("\n"));
         }
         let infos = program.rule_infos();
-        let file = File { name: name.to_owned(), text: text.to_owned(), program, infos };
+        let file = File {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            program,
+            infos,
+        };
         file.allowed()?;
         Ok(file)
     }
 
     /// Rules and what they call, with tests of them; nothing that reads files or decides elsewhere.
     fn allowed(&self) -> Result<(), String> {
-        let items = self.program.files.last().map_or(&[][..], |f| f.items.as_slice());
+        let items = self
+            .program
+            .files
+            .last()
+            .map_or(&[][..], |f| f.items.as_slice());
         for item in items {
             let what = match item {
                 ast::Item::Rule(_) | ast::Item::Rules(_) => continue,
@@ -84,7 +92,9 @@ impl File {
                 ast::Item::Bench(_) => "a bench",
             };
             let line = self.program.sources.loc(item.span()).line;
-            return Err(format!("line {line}: {what} has no place in a file of rules"));
+            return Err(format!(
+                "line {line}: {what} has no place in a file of rules"
+            ));
         }
         match self.infos.len() {
             0 => Err("the file holds no rule".to_owned()),
@@ -102,7 +112,11 @@ impl File {
     }
 
     fn syntax(&self) -> Vec<&ast::Rule> {
-        let items = self.program.files.last().map_or(&[][..], |f| f.items.as_slice());
+        let items = self
+            .program
+            .files
+            .last()
+            .map_or(&[][..], |f| f.items.as_slice());
         let mut rules = Vec::new();
         for item in items {
             match item {
@@ -126,13 +140,25 @@ impl File {
 
     /// Names and texts of the rules, each alone.
     pub fn texts(&self) -> Vec<(String, String)> {
-        let text = |rule: &&ast::Rule| self.text.get(rule.span.range()).unwrap_or_default().to_owned();
-        self.syntax().iter().map(|rule| (rule.name.name.to_string(), text(rule))).collect()
+        let text = |rule: &&ast::Rule| {
+            self.text
+                .get(rule.span.range())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        self.syntax()
+            .iter()
+            .map(|rule| (rule.name.name.to_string(), text(rule)))
+            .collect()
     }
 
     /// The text of the functions beside the rules, which mutants of a rule need too.
     pub fn helpers(&self) -> String {
-        let items = self.program.files.last().map_or(&[][..], |f| f.items.as_slice());
+        let items = self
+            .program
+            .files
+            .last()
+            .map_or(&[][..], |f| f.items.as_slice());
         let functions = items.iter().filter(|item| matches!(item, ast::Item::Fn(_)));
         let texts = functions.filter_map(|item| self.text.get(item.span().range()));
         texts.map(|text| format!("{text}\n\n")).collect()
@@ -153,18 +179,32 @@ impl File {
                 if !found.is_empty() {
                     let instances = found.into_iter().take(most).collect();
                     let syntax = *self.syntax().get(index)?;
-                    return Some(Candidate { file: self, index, info, syntax, instances });
+                    return Some(Candidate {
+                        file: self,
+                        index,
+                        info,
+                        syntax,
+                        instances,
+                    });
                 }
             }
         }
         let instances = self.made(index, &chosen);
         let syntax = *self.syntax().get(index)?;
-        Some(Candidate { file: self, index, info, syntax, instances })
+        Some(Candidate {
+            file: self,
+            index,
+            info,
+            syntax,
+            instances,
+        })
     }
 
     fn made(&self, index: usize, wanted: &[Instance]) -> Vec<Rule> {
-        let wanted: Vec<(usize, Instance)> =
-            wanted.iter().map(|instance| (index, instance.clone())).collect();
+        let wanted: Vec<(usize, Instance)> = wanted
+            .iter()
+            .map(|instance| (index, instance.clone()))
+            .collect();
         aiai_passes::rewrite::prepare(self.program.instantiate(&wanted))
     }
 }
@@ -176,7 +216,28 @@ impl Candidate<'_> {
 
     /// The text of the rule alone.
     pub fn text(&self) -> &str {
-        self.file.text.get(self.syntax.span.range()).unwrap_or_default()
+        self.file
+            .text
+            .get(self.syntax.span.range())
+            .unwrap_or_default()
+    }
+
+    /// The instances that a proof is made of: all ranks and attributes of the first dtype, of each other dtype the
+    /// plainest. What is proved of one holds for the others of its kind, floats or integers.
+    pub fn for_proof(&self) -> Vec<Rule> {
+        let mut seen: Vec<&std::collections::BTreeMap<_, _>> = Vec::new();
+        let mut chosen = Vec::new();
+        for rule in &self.instances {
+            let dtypes = &rule.instance.dtypes;
+            let known = seen.iter().position(|other| *other == dtypes);
+            if known.is_none() {
+                seen.push(dtypes);
+            }
+            if matches!(known, None | Some(0)) {
+                chosen.push(rule.clone());
+            }
+        }
+        chosen
     }
 
     /// A few instances that differ: of each rank, dtype and attribute one, as far as the number goes.
@@ -185,7 +246,9 @@ impl Candidate<'_> {
             return self.instances.iter().collect();
         }
         let step = self.instances.len() as f64 / most as f64;
-        (0..most).map(|k| &self.instances[(k as f64 * step) as usize]).collect()
+        (0..most)
+            .map(|k| &self.instances[(k as f64 * step) as usize])
+            .collect()
     }
 }
 
@@ -210,7 +273,11 @@ const DTYPES: [DType; 13] = [
 pub fn choose(info: &RuleInfo) -> Vec<Instance> {
     let ranks = if info.packs.len() > 1 { 0..=2 } else { 0..=3 };
     let common: Vec<DType> = match info.dtypes.first() {
-        Some((_, bound)) => DTYPES.into_iter().filter(|d| bound.holds(*d)).take(2).collect(),
+        Some((_, bound)) => DTYPES
+            .into_iter()
+            .filter(|d| bound.holds(*d))
+            .take(2)
+            .collect(),
         None => vec![DType::F32],
     };
     let mut chosen = thinned(info.instances(ranks, &common, 4096), MOST_COMMON);

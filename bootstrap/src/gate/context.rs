@@ -39,14 +39,22 @@ impl Context {
     pub fn draw(rule: &Rule, kind: Kind, random: &mut Random, at: usize) -> Option<Context> {
         let sizes = witness::sizes(rule, random, at)?;
         let constants = rule.params.iter().map(|p| constant(p, random)).collect();
-        Some(Context { kind, sizes, constants })
+        Some(Context {
+            kind,
+            sizes,
+            constants,
+        })
     }
 
     /// A side within the surroundings. Both sides get the same parameters.
     pub fn around(&self, rule: &Rule, side: &Function) -> Function {
         let mut function = Function::new("program");
         let mut copy = Renaming {
-            dims: self.sizes.iter().map(|(sym, size)| (*sym, Dim::from(*size))).collect(),
+            dims: self
+                .sizes
+                .iter()
+                .map(|(sym, size)| (*sym, Dim::from(*size)))
+                .collect(),
             ..Renaming::default()
         };
         let mut b = Builder::new(&mut function);
@@ -59,7 +67,10 @@ impl Context {
                 copy.values.insert(param, scalar);
                 continue;
             }
-            let twin = given.iter().find(|(known, _)| *known == ty).map(|(_, value)| *value);
+            let twin = given
+                .iter()
+                .find(|(known, _)| *known == ty)
+                .map(|(_, value)| *value);
             if let (Kind::Aliased, Some(twin)) = (self.kind, twin) {
                 copy.values.insert(param, twin);
                 continue;
@@ -106,7 +117,10 @@ fn constant(param: &RuleParam, random: &mut Random) -> Option<f64> {
     }
     let (low, high) = param.domain.unwrap_or((-8.0, 8.0));
     let fits = |x: &f64| *x >= low && *x <= high;
-    let mut choices: Vec<f64> = [2.0, 0.5, 3.0, 1.0, -1.0, -2.5, 0.0, 7.0].into_iter().filter(fits).collect();
+    let mut choices: Vec<f64> = [2.0, 0.5, 3.0, 1.0, -1.0, -2.5, 0.0, 7.0]
+        .into_iter()
+        .filter(fits)
+        .collect();
     for end in [low, high] {
         if end.is_finite() {
             choices.push(end);
@@ -127,6 +141,10 @@ fn scalar_of(dtype: aiai_ir::DType, value: f64) -> Scalar {
 }
 
 /// Inputs for a program of known sizes.
-pub fn arguments(function: &Function, random: &mut Random, kind: usize) -> Option<Vec<aiai_ir::eval::Array>> {
+pub fn arguments(
+    function: &Function,
+    random: &mut Random,
+    kind: usize,
+) -> Option<Vec<aiai_ir::eval::Array>> {
     witness::draw_all(function, &BTreeMap::new(), &[], random, kind)
 }

@@ -12,7 +12,7 @@ use aiai_passes::dce;
 use super::candidate::each_op;
 use super::{Bench, fingerprint};
 use crate::random::{Random, derive};
-use crate::witness::{self, alone};
+use crate::witness;
 
 const INSTANCES: usize = 6;
 const DRAWS: usize = 60;
@@ -50,8 +50,14 @@ fn part(function: &Function, value: Value) -> Function {
 /// What the right side compares and the left side does not.
 fn decisions(rule: &Rule) -> Vec<Function> {
     let compared = |side: &Function| -> Vec<Function> {
-        let nodes = side.body.ops.iter().filter(|node| matches!(node.op, Op::Compare { .. }));
-        nodes.filter_map(|node| node.results.first().map(|value| part(side, *value))).collect()
+        let nodes = side
+            .body
+            .ops
+            .iter()
+            .filter(|node| matches!(node.op, Op::Compare { .. }));
+        nodes
+            .filter_map(|node| node.results.first().map(|value| part(side, *value)))
+            .collect()
     };
     let known: BTreeSet<String> = compared(&rule.lhs).iter().map(fingerprint::of).collect();
     let mut new = compared(&rule.rhs);
@@ -63,11 +69,22 @@ fn decisions(rule: &Rule) -> Vec<Function> {
 fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option<String> {
     let mut seen = vec![[false; 2]; decisions.len()];
     for at in 0..DRAWS {
-        let Some(sizes) = witness::sizes(rule, random, at) else { continue };
-        let Some(inputs) = witness::inputs(rule, &sizes, random, at % 5) else { continue };
+        let Some(sizes) = witness::sizes(rule, random, at) else {
+            continue;
+        };
+        let Some(inputs) = witness::inputs(rule, &sizes, random, at % 5) else {
+            continue;
+        };
+        let dims = sizes.iter().map(|(sym, size)| (*sym, *size)).collect();
         for (decision, seen) in decisions.iter().zip(&mut seen) {
-            let options = eval::Options { max_elements: 1 << 16, max_steps: 1 << 18, ..eval::Options::default() };
-            let Ok(results) = eval::run(&alone(decision), decision.name, &inputs, &options) else { continue };
+            let options = eval::Options {
+                max_elements: 1 << 16,
+                max_steps: 1 << 18,
+                ..eval::Options::default()
+            };
+            let Ok(results) = eval::run_function(decision, &inputs, &dims, &options) else {
+                continue;
+            };
             for value in results.iter().flat_map(|r| r.as_ints()) {
                 seen[usize::from(*value != 0)] = true;
             }
@@ -89,7 +106,10 @@ fn narrowing(rule: &Rule) -> Option<String> {
         each_op(function, &mut |node| {
             dtypes.extend(node.results.iter().map(|v| function.ty(*v).dtype()));
         });
-        dtypes.into_iter().filter(|d| d.is_integer()).min_by_key(|d| d.bytes())
+        dtypes
+            .into_iter()
+            .filter(|d| d.is_integer())
+            .min_by_key(|d| d.bytes())
     };
     let (left, right) = (narrowest(&rule.lhs)?, narrowest(&rule.rhs)?);
     (right.bytes() < left.bytes()).then(|| {

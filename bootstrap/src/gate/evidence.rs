@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use aiai_prove::solver::Solver;
 use aiai_prove::{Algebra, Ranks, TestOptions, prove_all};
 
-use super::report::{AlgebraKind, FloatKind, Report};
 use super::candidate::File;
+use super::report::{AlgebraKind, FloatKind, Report};
 use super::{Bench, Outcome, Task, coverage};
-use crate::worker::Proved;
 use crate::random::derive;
+use crate::worker::Proved;
 
 /// Instances that are checked exhaustively, at most.
 const EXHAUSTIVE: usize = 6;
@@ -20,17 +20,21 @@ const LEAST_CASES: u64 = 12;
 /// Step 6.
 pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Outcome {
     let candidate = bench.candidate;
-    let proof = prove_all(candidate.info, &candidate.instances, solver);
+    let instances = candidate.for_proof();
+    let proof = prove_all(candidate.info, &instances, solver);
     let steps = proof.steps.len() as u64;
     if proof.float_proved {
         report.float = FloatKind::Proved;
         report.float_detail = "both sides round the same numbers in the same way".to_owned();
     }
     let (kind, detail) = shown(&proof.algebra);
+    let detail = format!("{detail} ({} instances)", instances.len());
     report.algebra = kind;
     report.algebra_detail = detail.clone();
     match kind {
-        AlgebraKind::Proved | AlgebraKind::Bounded => Outcome::passed(&format!("proved {detail}"), steps),
+        AlgebraKind::Proved | AlgebraKind::Bounded => {
+            Outcome::passed(&format!("proved {detail}"), steps)
+        }
         AlgebraKind::None => Outcome::skipped(&format!("no proof: {detail}")),
     }
 }
@@ -48,11 +52,17 @@ pub fn proofs(task: &Task, solver: &mut dyn Solver) -> Vec<Proved> {
         Ok(file) => file,
         Err(why) => return vec![none(&task.file, why)],
     };
-    let wanted = |name: &str| task.only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
+    let wanted = |name: &str| {
+        task.only
+            .as_ref()
+            .is_none_or(|only| only.iter().any(|o| o == name))
+    };
     let mut proofs = Vec::new();
     for index in 0..file.infos.len() {
-        let Some(candidate) = file.candidate(index).filter(|c| wanted(c.name())) else { continue };
-        let proof = prove_all(candidate.info, &candidate.instances, solver);
+        let Some(candidate) = file.candidate(index).filter(|c| wanted(c.name())) else {
+            continue;
+        };
+        let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
         let (algebra, detail) = shown(&proof.algebra);
         proofs.push(Proved {
             algebra,
@@ -89,7 +99,9 @@ pub fn exhaustive(bench: &Bench, report: &mut Report) -> Outcome {
         if !small || tried == EXHAUSTIVE {
             continue;
         }
-        let Some(found) = aiai_prove::exhaustive(rule) else { continue };
+        let Some(found) = aiai_prove::exhaustive(rule) else {
+            continue;
+        };
         tried += 1;
         if let Some(failure) = found.failure {
             let text = failure.with_source(&bench.candidate.file.text);
@@ -103,11 +115,15 @@ pub fn exhaustive(bench: &Bench, report: &mut Report) -> Outcome {
             parts.insert(found.dtype.name());
         }
     }
-    let list = |names: &BTreeSet<&'static str>| names.iter().copied().collect::<Vec<_>>().join(", ");
+    let list =
+        |names: &BTreeSet<&'static str>| names.iter().copied().collect::<Vec<_>>().join(", ");
     if all.is_empty() {
         return Outcome::skipped(&match sampled {
             0 => "no instance has an input space small enough".to_owned(),
-            n => format!("{n} inputs of {} by partitions or undecided: no evidence by itself", list(&parts)),
+            n => format!(
+                "{n} inputs of {} by partitions or undecided: no evidence by itself",
+                list(&parts)
+            ),
         });
     }
     let detail = format!("all {inputs} inputs of {}", list(&all));
@@ -138,9 +154,14 @@ pub fn tests(bench: &Bench, report: &mut Report) -> Outcome {
         silent = silent.or_else(|| found.inconclusive());
         if let Some(failure) = found.failure {
             report.firings += cases;
-            return Outcome { count: cases, ..Outcome::failed(&failure.why) }
-                .seeded(seed)
-                .shown(Some(failure.with_source(&bench.candidate.file.text).to_aiai()));
+            return Outcome {
+                count: cases,
+                ..Outcome::failed(&failure.why)
+            }
+            .seeded(seed)
+            .shown(Some(
+                failure.with_source(&bench.candidate.file.text).to_aiai(),
+            ));
         }
     }
     report.firings += cases;

@@ -7,7 +7,11 @@ use aiai_ir::{Function, OpNode, Region, Value};
 
 /// The fingerprint of a function: its parameters by place, what its results are made of.
 pub fn of(function: &Function) -> String {
-    let mut writer = Writer { makers: HashMap::new(), numbers: HashMap::new(), out: String::new() };
+    let mut writer = Writer {
+        makers: HashMap::new(),
+        numbers: HashMap::new(),
+        out: String::new(),
+    };
     writer.read(&function.body);
     for (at, &param) in function.params().iter().enumerate() {
         writer.numbers.insert(param, at);

@@ -36,7 +36,11 @@ pub fn form(candidate: &Candidate) -> Outcome {
             "`{name}` does not stand on the left side: no match says what it is"
         ));
     }
-    let empty = candidate.info.params.iter().find(|p| p.domain.is_some_and(|(low, high)| !(low <= high)));
+    let empty = candidate
+        .info
+        .params
+        .iter()
+        .find(|p| p.domain.is_some_and(|(low, high)| !(low <= high)));
     if let Some(param) = empty {
         return Outcome::failed(&format!("the domain of `{}` holds nothing", param.name));
     }
@@ -46,7 +50,10 @@ pub fn form(candidate: &Candidate) -> Outcome {
         );
     }
     let count = candidate.instances.len() as u64;
-    Outcome::passed(&format!("{count} instances by rank, dtype and attribute are well typed"), count)
+    Outcome::passed(
+        &format!("{count} instances by rank, dtype and attribute are well typed"),
+        count,
+    )
 }
 
 /// A parameter that the left side does not use.
@@ -54,10 +61,15 @@ fn unused(rule: &Rule) -> Option<Sym> {
     let mut used = rule.lhs.body.yields.clone();
     each_op(&rule.lhs, &mut |node| {
         used.extend(&node.operands);
-        node.regions.iter().for_each(|region| used.extend(&region.yields));
+        node.regions
+            .iter()
+            .for_each(|region| used.extend(&region.yields));
     });
     let params = rule.lhs.params().iter().zip(&rule.lhs.param_names);
-    params.filter(|(value, _)| !used.contains(value)).map(|(_, name)| *name).next()
+    params
+        .filter(|(value, _)| !used.contains(value))
+        .map(|(_, name)| *name)
+        .next()
 }
 
 /// Whether some sizes satisfy the guard and what the left side asks for.
@@ -72,7 +84,10 @@ fn can_hold(rule: &Rule) -> bool {
         return true;
     }
     let nothing = aiai_ir::Facts::default();
-    if asked.iter().any(|(dim, relation)| nothing.check(*relation, *dim) == Truth::False) {
+    if asked
+        .iter()
+        .any(|(dim, relation)| nothing.check(*relation, *dim) == Truth::False)
+    {
         return false;
     }
     let mut dims = rule.lhs.dims();
@@ -85,14 +100,18 @@ fn can_hold(rule: &Rule) -> bool {
     }
     let holds = |sizes: &BTreeMap<Sym, i64>| {
         asked.iter().all(|(dim, relation)| {
-            dim.eval(&|sym| sizes.get(&sym).copied()).is_some_and(|v| relation.holds(v))
+            dim.eval(&|sym| sizes.get(&sym).copied())
+                .is_some_and(|v| relation.holds(v))
         })
     };
     let mut random = Random::new(1);
     let small: [i64; 12] = [1, 2, 3, 4, 0, 5, 6, 7, 8, 12, 16, 64];
     for tried in 0..4000 {
         let wide = if tried < 500 { 5 } else { small.len() };
-        let sizes = dims.iter().map(|dim| (*dim, small[random.below(wide)])).collect();
+        let sizes = dims
+            .iter()
+            .map(|dim| (*dim, small[random.below(wide)]))
+            .collect();
         if holds(&sizes) {
             return true;
         }
@@ -116,11 +135,15 @@ pub fn class(candidate: &Candidate) -> Outcome {
     if let FloatClass::Approx { ulp } = info.class
         && !(0.5..=MOST_ULP).contains(&ulp)
     {
-        return Outcome::failed(&format!("approx({ulp} ulp): between 0.5 and {MOST_ULP} ulp can be claimed"));
+        return Outcome::failed(&format!(
+            "approx({ulp} ulp): between 0.5 and {MOST_ULP} ulp can be claimed"
+        ));
     }
     for rule in &candidate.instances {
         if let Some(op) = effect(&rule.lhs).or_else(|| effect(&rule.rhs)) {
-            return Outcome::failed(&format!("`{op}` is for no rule: it stops programs or draws numbers"));
+            return Outcome::failed(&format!(
+                "`{op}` is for no rule: it stops programs or draws numbers"
+            ));
         }
         if let Some((narrow, least)) = downgrade(rule) {
             return Outcome::failed(&format!(
@@ -130,12 +153,17 @@ pub fn class(candidate: &Candidate) -> Outcome {
         }
     }
     let integers = info.dtypes.iter().all(|(_, bound)| never_float(*bound));
-    let floats = candidate.instances.iter().any(|rule| has_floats(&rule.lhs) || has_floats(&rule.rhs));
+    let floats = candidate
+        .instances
+        .iter()
+        .any(|rule| has_floats(&rule.lhs) || has_floats(&rule.rhs));
     let says = match (info.class, integers && !floats) {
         (FloatClass::Exact, _) => "claims the same bits; slot `simplify`",
         (_, true) => "holds integers alone, which are exact whatever is claimed; slot `simplify`",
         (FloatClass::Real { .. }, false) => "claims equality over the reals; slot `simplify`",
-        (FloatClass::Approx { .. }, false) => "claims closeness to the rounded result; slot `simplify`",
+        (FloatClass::Approx { .. }, false) => {
+            "claims closeness to the rounded result; slot `simplify`"
+        }
     };
     Outcome::passed(says, candidate.instances.len() as u64)
 }
@@ -144,7 +172,10 @@ pub fn class(candidate: &Candidate) -> Outcome {
 fn effect(function: &Function) -> Option<&'static str> {
     let mut found = None;
     each_op(function, &mut |node| {
-        if matches!(node.op, Op::Assert { .. } | Op::AssertClose { .. } | Op::RandomBits { .. }) {
+        if matches!(
+            node.op,
+            Op::Assert { .. } | Op::AssertClose { .. } | Op::RandomBits { .. }
+        ) {
             found = Some(node.op.name());
         }
     });
@@ -152,9 +183,15 @@ fn effect(function: &Function) -> Option<&'static str> {
 }
 
 fn has_floats(function: &Function) -> bool {
-    let mut found = function.param_types().iter().any(|ty| ty.dtype().is_float());
+    let mut found = function
+        .param_types()
+        .iter()
+        .any(|ty| ty.dtype().is_float());
     each_op(function, &mut |node| {
-        found |= node.results.iter().any(|v| function.ty(*v).dtype().is_float());
+        found |= node
+            .results
+            .iter()
+            .any(|v| function.ty(*v).dtype().is_float());
     });
     found
 }
@@ -162,8 +199,7 @@ fn has_floats(function: &Function) -> bool {
 /// A float dtype that the right side computes in, coarser than all that the left side and the result have.
 fn downgrade(rule: &Rule) -> Option<(DType, DType)> {
     let coarsest = |function: &Function| {
-        let mut dtypes: Vec<DType> =
-            function.param_types().iter().map(|ty| ty.dtype()).collect();
+        let mut dtypes: Vec<DType> = function.param_types().iter().map(|ty| ty.dtype()).collect();
         each_op(function, &mut |node| {
             dtypes.extend(node.results.iter().map(|v| function.ty(*v).dtype()));
             match &node.op {
@@ -173,7 +209,11 @@ fn downgrade(rule: &Rule) -> Option<(DType, DType)> {
         });
         let unit = |dtype: &DType| dtype.unit_roundoff();
         let floats = dtypes.into_iter().filter(|d| d.is_float());
-        floats.max_by(|a, b| unit(a).partial_cmp(&unit(b)).unwrap_or(std::cmp::Ordering::Equal))
+        floats.max_by(|a, b| {
+            unit(a)
+                .partial_cmp(&unit(b))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        })
     };
     let (left, right) = (coarsest(&rule.lhs)?, coarsest(&rule.rhs)?);
     (right.unit_roundoff() > left.unit_roundoff()).then_some((right, left))
@@ -181,8 +221,8 @@ fn downgrade(rule: &Rule) -> Option<(DType, DType)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::candidate::File;
     use super::super::Status;
+    use super::super::candidate::File;
     use super::*;
 
     fn steps(text: &str) -> [Status; 2] {

@@ -12,6 +12,15 @@ use super::{Bench, Outcome, fingerprint};
 use crate::random::{Random, derive};
 use crate::witness::alone;
 
+/// How far step 4 saturates: a derivation of more steps than these is no longer obvious.
+fn saturation() -> Limits {
+    Limits {
+        nodes: 1500,
+        iterations: 4,
+        ..Limits::default()
+    }
+}
+
 /// Instances that steps 3 and 4 look at.
 const LOOKED_AT: usize = 3;
 
@@ -36,7 +45,10 @@ pub fn others(candidate: &Candidate) -> Vec<Rule> {
 /// Step 3.
 pub fn termination(bench: &Bench) -> Outcome {
     let instances = &bench.candidate.instances;
-    if instances.iter().all(|rule| fingerprint::of(&rule.lhs) == fingerprint::of(&rule.rhs)) {
+    if instances
+        .iter()
+        .all(|rule| fingerprint::of(&rule.lhs) == fingerprint::of(&rule.rhs))
+    {
         return Outcome::failed("both sides are the same program: the rule changes nothing");
     }
     for rule in bench.candidate.spread(LOOKED_AT * 4) {
@@ -67,10 +79,17 @@ pub fn termination(bench: &Bench) -> Outcome {
         }
     }
     let count = bench.candidate.spread(LOOKED_AT).len() as u64;
-    let grows = bench.candidate.instances.iter().map(|rule| (ops(&rule.lhs), ops(&rule.rhs))).next();
+    let grows = bench
+        .candidate
+        .instances
+        .iter()
+        .map(|rule| (ops(&rule.lhs), ops(&rule.rhs)))
+        .next();
     let (left, right) = grows.unwrap_or_default();
     Outcome::passed(
-        &format!("{left} operations become {right}; neither the rule nor admitted ones lead back to the left side"),
+        &format!(
+            "{left} operations become {right}; neither the rule nor admitted ones lead back to the left side"
+        ),
         count,
     )
 }
@@ -108,7 +127,10 @@ pub fn derivable(bench: &Bench) -> Outcome {
     if bench.library.is_empty() && bench.others.is_empty() {
         return Outcome::skipped("no rule is admitted yet");
     }
-    if bench.library.differs(bench.candidate.name(), bench.candidate.text()) {
+    if bench
+        .library
+        .differs(bench.candidate.name(), bench.candidate.text())
+    {
         return Outcome::refused("another rule of this name is admitted");
     }
     let mut tried = 0;
@@ -131,17 +153,25 @@ pub fn derivable(bench: &Bench) -> Outcome {
         let saturated = |side: &Function| {
             let mut function = side.clone();
             assume_guard(rule, &mut function);
-            rules.saturate(&mut function, &Limits::default());
+            rules.saturate(&mut function, &saturation());
             tidy(&mut function);
             fingerprint::of(&function)
         };
         let (left, right) = (normal(&rule.lhs), normal(&rule.rhs));
         if left != right && saturated(&rule.lhs) != saturated(&rule.rhs) {
-            return Outcome::passed("admitted rules do not bring the two sides together", tried + 1);
+            return Outcome::passed(
+                "admitted rules do not bring the two sides together",
+                tried + 1,
+            );
         }
         tried += 1;
     }
-    if bench.candidate.spread(LOOKED_AT).iter().all(|rule| known(bench, rule, &rule.lhs).is_empty()) {
+    if bench
+        .candidate
+        .spread(LOOKED_AT)
+        .iter()
+        .all(|rule| known(bench, rule, &rule.lhs).is_empty())
+    {
         return Outcome::passed("no admitted rule touches the left side", tried);
     }
     Outcome::refused("admitted rules derive it already: they bring both sides to the same form")
@@ -155,7 +185,9 @@ pub fn firing(bench: &Bench) -> Outcome {
     for rule in bench.candidate.spread(FIRED) {
         let rules = Rules::new(vec![rule.clone()]);
         for kind in KINDS {
-            let Some(context) = Context::draw(rule, kind, &mut random, 0) else { continue };
+            let Some(context) = Context::draw(rule, kind, &mut random, 0) else {
+                continue;
+            };
             let before = context.around(rule, &rule.lhs);
             if verify(&alone(&before), Stage::Primitive).is_err() {
                 // These sizes are not those of a program; others are.
@@ -163,14 +195,18 @@ pub fn firing(bench: &Bench) -> Outcome {
             }
             let after = context.around(rule, &rule.rhs);
             if let Err(e) = verify(&alone(&after), Stage::Primitive) {
-                return Outcome::failed(&format!("after a firing at {:?}: {}", context.sizes, e.message))
-                    .seeded(seed);
+                return Outcome::failed(&format!(
+                    "after a firing at {:?}: {}",
+                    context.sizes, e.message
+                ))
+                .seeded(seed);
             }
             by_hand += 1;
             let mut fired = before;
             let trace = rules.greedy(&mut fired, &Limits::default());
             if let Err(e) = verify(&alone(&fired), Stage::Primitive) {
-                return Outcome::failed(&format!("after the engine fired it: {}", e.message)).seeded(seed);
+                return Outcome::failed(&format!("after the engine fired it: {}", e.message))
+                    .seeded(seed);
             }
             by_engine += trace.firings.len() as u64;
         }
@@ -187,17 +223,26 @@ pub fn firing(bench: &Bench) -> Outcome {
 
 /// Where the pattern of a left side stands in a function, sizes aside; the name of the op there.
 pub fn occurrence(pattern: &Function, subject: &Function) -> Option<&'static str> {
-    let matcher = Matcher { pattern: &makers(pattern), subject: &makers(subject), left: pattern, right: subject };
+    let matcher = Matcher {
+        pattern: &makers(pattern),
+        subject: &makers(subject),
+        left: pattern,
+        right: subject,
+    };
     let root = *pattern.body.yields.first()?;
     subject.body.ops.iter().find_map(|node| {
-        let here = node.results.iter().any(|value| matcher.fits(root, *value, &mut HashMap::new()));
+        let here = node
+            .results
+            .iter()
+            .any(|value| matcher.fits(root, *value, &mut HashMap::new()));
         here.then(|| node.op.name())
     })
 }
 
 fn makers(function: &Function) -> HashMap<Value, &OpNode> {
     let ops = function.body.ops.iter();
-    ops.flat_map(|node| node.results.iter().map(move |value| (*value, node))).collect()
+    ops.flat_map(|node| node.results.iter().map(move |value| (*value, node)))
+        .collect()
 }
 
 struct Matcher<'a> {
@@ -220,7 +265,9 @@ impl Matcher<'_> {
             bound.insert(at, value);
             return true;
         };
-        let Some(other) = self.subject.get(&value) else { return false };
+        let Some(other) = self.subject.get(&value) else {
+            return false;
+        };
         if !node.regions.is_empty() || sizeless(&node.op) != sizeless(&other.op) {
             return false;
         }

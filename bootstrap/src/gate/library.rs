@@ -60,17 +60,24 @@ impl Library {
 
     /// Whether a rule of this name is admitted that says something else.
     pub fn differs(&self, name: &str, text: &str) -> bool {
-        self.entries.iter().any(|(known, other)| known == name && other != text)
+        self.entries
+            .iter()
+            .any(|(known, other)| known == name && other != text)
     }
 
     /// Instances of the rules that could fire on a function or on what becomes of it, but for the rule of
     /// exactly the given text.
     pub fn touching(&self, function: &Function, except: &str) -> Vec<Rule> {
-        let Some(rules) = &self.rules else { return Vec::new() };
+        let Some(rules) = &self.rules else {
+            return Vec::new();
+        };
         let same = self.entries.iter().find(|(_, text)| text == except);
         let same = same.map(|(name, _)| name.as_str());
         let fitting = rules.rules_for_forms(function);
-        let others = fitting.instances().iter().filter(|rule| same != Some(rule.name.as_str()));
+        let others = fitting
+            .instances()
+            .iter()
+            .filter(|rule| same != Some(rule.name.as_str()));
         others.map(|rule| Rule::clone(rule)).collect()
     }
 }

@@ -3,6 +3,8 @@
 //! Before and after one firing in a program, the program and what the simplifier in Rust makes of it, the sides
 //! and the sides in f64: none of these uses the rule under test to say what is right.
 
+use std::collections::BTreeMap;
+
 use aiai_ir::{FloatClass, Function, Rule};
 use aiai_passes::{cse, dce, simplify};
 
@@ -21,16 +23,22 @@ pub fn check(bench: &Bench) -> Outcome {
     for rule in bench.candidate.spread(INSTANCES) {
         for kind in KINDS {
             for at in 0..DRAWS {
-                let Some(context) = Context::draw(rule, kind, &mut random, at) else { continue };
+                let Some(context) = Context::draw(rule, kind, &mut random, at) else {
+                    continue;
+                };
                 let before = context.around(rule, &rule.lhs);
                 let after = context.around(rule, &rule.rhs);
                 match relations(rule, &before, &after, &mut random, at) {
                     Ok(count) => compared += count,
                     Err(why) => {
-                        let sizes: Vec<String> =
-                            context.sizes.iter().map(|(n, s)| format!("{n}={s}")).collect();
+                        let sizes: Vec<String> = context
+                            .sizes
+                            .iter()
+                            .map(|(n, s)| format!("{n}={s}"))
+                            .collect();
                         let sizes = sizes.join(" ");
-                        return Outcome::failed(&format!("{kind:?} at {sizes}: {why}")).seeded(seed);
+                        return Outcome::failed(&format!("{kind:?} at {sizes}: {why}"))
+                            .seeded(seed);
                     }
                 }
             }
@@ -58,8 +66,10 @@ fn relations(
         FloatClass::Exact | FloatClass::Real { finite: false } => 5,
         FloatClass::Real { finite: true } | FloatClass::Approx { .. } => 3,
     };
-    let Some(inputs) = arguments(before, random, at % most) else { return Ok(0) };
-    if let Some(why) = witness::compare(rule.class, before, after, &inputs) {
+    let Some(inputs) = arguments(before, random, at % most) else {
+        return Ok(0);
+    };
+    if let Some(why) = witness::compare(rule.class, [before, after], &BTreeMap::new(), &inputs) {
         return Err(format!("a firing changes the result: {why}"));
     }
     let mut count = 1;
@@ -68,7 +78,12 @@ fn relations(
         simplify::simplify(&mut simple);
         cse::merge_common(&mut simple);
         dce::eliminate_dead_code(&mut simple);
-        if let Some(why) = witness::compare(FloatClass::Exact, side, &simple, &inputs) {
+        if let Some(why) = witness::compare(
+            FloatClass::Exact,
+            [side, &simple],
+            &BTreeMap::new(),
+            &inputs,
+        ) {
             return Err(format!("the {what} side, simplified, differs: {why}"));
         }
         count += 1;

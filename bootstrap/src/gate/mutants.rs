@@ -28,11 +28,17 @@ pub fn check(bench: &Bench, solver: &mut dyn Solver) -> Outcome {
         let Ok(changed) = File::read("mutant.aiai", &format!("{helpers}{}\n", mutant.text)) else {
             continue;
         };
-        let Some(candidate) = changed.candidate_with(0, usize::MAX) else { continue };
+        let Some(candidate) = changed.candidate_with(0, usize::MAX) else {
+            continue;
+        };
         let chosen = candidate.spread(INSTANCES);
         let test = |(at, rule): (usize, &&aiai_ir::Rule)| {
             let seed = derive(seed, &format!("{at}"));
-            let options = TestOptions { seed, cases: CASES, ..TestOptions::default() };
+            let options = TestOptions {
+                seed,
+                cases: CASES,
+                ..TestOptions::default()
+            };
             aiai_prove::test(rule, &options).failure.is_some()
         };
         if chosen.iter().enumerate().any(test) {
@@ -49,11 +55,16 @@ pub fn check(bench: &Bench, solver: &mut dyn Solver) -> Outcome {
     if tried == 0 {
         return Outcome::skipped("no mutant is a rule").seeded(seed);
     }
-    let detail = format!("of {tried} mutants {killed} fail, {equal} are right too, {} are undecided", survived.len());
+    let detail = format!(
+        "of {tried} mutants {killed} fail, {equal} are right too, {} are undecided",
+        survived.len()
+    );
     if killed == 0 && survived.len() >= 3 {
         let shown = survived.join("; ");
-        return Outcome::failed(&format!("{detail}: the checks cannot tell the rule from wrong ones ({shown})"))
-            .seeded(seed);
+        return Outcome::failed(&format!(
+            "{detail}: the checks cannot tell the rule from wrong ones ({shown})"
+        ))
+        .seeded(seed);
     }
     Outcome::passed(&detail, tried).seeded(seed)
 }

@@ -1,5 +1,7 @@
 //! Step 10: the rule with admitted rules that touch the same operations, in both orders.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use aiai_ir::{FloatClass, Function, Rule, Stage, verify};
 use aiai_passes::rewrite::{Limits, Rules};
 
@@ -24,16 +26,18 @@ pub fn check(bench: &Bench) -> Outcome {
         if !bench.library.holds(bench.candidate.text()) {
             known.extend(bench.others.iter().cloned());
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         known.retain(|k| seen.insert((k.name, k.instance.clone())));
-        partners = partners.max(known.iter().map(|k| k.name).collect::<std::collections::BTreeSet<_>>().len());
+        partners = partners.max(known.iter().map(|k| k.name).collect::<BTreeSet<_>>().len());
         let alone = Rules::new(vec![rule.clone()]);
         let admitted = Rules::new(known.clone());
         known.push(rule.clone());
         let together = Rules::new(known);
         for at in 0..DRAWS {
             let kind = if at == 1 { Kind::Shared } else { Kind::Plain };
-            let Some(context) = Context::draw(rule, kind, &mut random, at) else { continue };
+            let Some(context) = Context::draw(rule, kind, &mut random, at) else {
+                continue;
+            };
             let before = context.around(rule, &rule.lhs);
             let orders = [
                 ("the rule, then the others", vec![&alone, &admitted]),
@@ -81,8 +85,10 @@ fn agree(
         FloatClass::Real { .. } => FloatClass::Real { finite: true },
         FloatClass::Approx { ulp } => FloatClass::Approx { ulp: ulp * 4.0 },
     };
-    let Some(inputs) = arguments(before, random, at % 2) else { return Ok(0) };
-    match witness::compare(class, before, &after, &inputs) {
+    let Some(inputs) = arguments(before, random, at % 2) else {
+        return Ok(0);
+    };
+    match witness::compare(class, [before, &after], &BTreeMap::new(), &inputs) {
         Some(why) => Err(format!("after {}: {why}", fired.join(", "))),
         None => Ok(1),
     }

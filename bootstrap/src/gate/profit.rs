@@ -46,7 +46,11 @@ fn rewritten(model: &Model, library: &Library) -> Result<Pair, String> {
     if let Err(e) = verify(&alone(&after), Stage::Primitive) {
         return Err(format!("{}: {}", model.name, e.message));
     }
-    Ok(Pair { before, after, trace })
+    Ok(Pair {
+        before,
+        after,
+        trace,
+    })
 }
 
 fn cost(function: &Function) -> u64 {
@@ -98,7 +102,10 @@ pub fn profit(bench: &Bench) -> (Outcome, u64) {
         notes.push(note);
     }
     let outcome = if firings == 0 {
-        Outcome::refused(&format!("no profit: it fires on none of {} models", models.len()))
+        Outcome::refused(&format!(
+            "no profit: it fires on none of {} models",
+            models.len()
+        ))
     } else if saved == 0 && !slower.is_empty() {
         Outcome::refused(&format!("no profit: {}", slower.join("; ")))
     } else if saved == 0 {
@@ -124,7 +131,10 @@ impl Times {
     fn text(&self) -> String {
         let ms = |seconds: f64| format!("{:.3}", seconds * 1e3);
         let [cold, warm] = [self.cold, self.warm].map(|pair| pair.map(ms));
-        format!(", cold {} to {} ms, warm {} to {} ms", cold[0], cold[1], warm[0], warm[1])
+        format!(
+            ", cold {} to {} ms, warm {} to {} ms",
+            cold[0], cold[1], warm[0], warm[1]
+        )
     }
 }
 
@@ -136,22 +146,32 @@ fn timed(model: &Model, pair: &Pair, random: &mut Random) -> Result<Option<Times
         let mut module = alone(function);
         let options = aiai_passes::Options::default();
         aiai_passes::optimize(&mut module, function.name, &options).map_err(|e| e.to_string())?;
-        let Some(ready) = module.get(function.name) else { return Ok(None) };
+        let Some(ready) = module.get(function.name) else {
+            return Ok(None);
+        };
         let code = aiai_codegen::compile(ready, &aiai_codegen::Options::default());
         codes.push(code.map_err(|e| e.to_string())?);
     }
     let mut seconds = [Vec::new(), Vec::new()];
     let mut least_bytes = 0usize;
     for run in 0..RUNS {
-        let Some(inputs) = sized(&pair.before, model, random) else { return Ok(None) };
-        let tensors = inputs.iter().map(|a| Tensor::from_bytes(backends::dtype(a.dtype), &a.shape, &a.to_bytes()));
-        let Ok(tensors) = tensors.collect::<Result<Vec<Tensor>, _>>() else { return Ok(None) };
+        let Some(inputs) = sized(&pair.before, model, random) else {
+            return Ok(None);
+        };
+        let tensors = inputs
+            .iter()
+            .map(|a| Tensor::from_bytes(backends::dtype(a.dtype), &a.shape, &a.to_bytes()));
+        let Ok(tensors) = tensors.collect::<Result<Vec<Tensor>, _>>() else {
+            return Ok(None);
+        };
         let args: Vec<&Tensor> = tensors.iter().collect();
         let mut results = Vec::new();
         // Which goes first changes from run to run.
         for which in [run % 2, 1 - run % 2] {
             let start = Instant::now();
-            let Ok(out) = codes[which].run(&args, &pool) else { return Ok(None) };
+            let Ok(out) = codes[which].run(&args, &pool) else {
+                return Ok(None);
+            };
             seconds[which].push(start.elapsed().as_secs_f64());
             least_bytes = out.iter().map(|t| t.bytes().len()).sum();
             results.push((which, out));
@@ -161,7 +181,9 @@ fn timed(model: &Model, pair: &Pair, random: &mut Random) -> Result<Option<Times
     }
     let floor = least_bytes as f64 / CEILING;
     if seconds.iter().flatten().any(|s| *s < floor) {
-        return Err("a run was faster than memory can be written: the clock or the code lies".to_owned());
+        return Err(
+            "a run was faster than memory can be written: the clock or the code lies".to_owned(),
+        );
     }
     let median = |times: &[f64]| {
         let mut rest = times[1..].to_vec();
@@ -169,20 +191,36 @@ fn timed(model: &Model, pair: &Pair, random: &mut Random) -> Result<Option<Times
         rest[rest.len() / 2]
     };
     let [before, after] = &seconds;
-    Ok(Some(Times { cold: [before[0], after[0]], warm: [median(before), median(after)] }))
+    Ok(Some(Times {
+        cold: [before[0], after[0]],
+        warm: [median(before), median(after)],
+    }))
 }
 
 /// Inputs at the sizes of the model.
-fn sized(function: &Function, model: &Model, random: &mut Random) -> Option<Vec<aiai_ir::eval::Array>> {
-    let sizes = model.sizes.iter().map(|(n, s)| (aiai_ir::Sym::new(n), *s)).collect();
+fn sized(
+    function: &Function,
+    model: &Model,
+    random: &mut Random,
+) -> Option<Vec<aiai_ir::eval::Array>> {
+    let sizes = model
+        .sizes
+        .iter()
+        .map(|(n, s)| (aiai_ir::Sym::new(n), *s))
+        .collect();
     witness::draw_large(function, &sizes, random)
 }
 
 /// Whether two runs of programs that should agree do, up to rounding.
 fn close(before: &[Tensor], after: &[Tensor]) -> Result<(), String> {
     for (a, b) in before.iter().zip(after) {
-        let (Ok(a), Ok(b)) = (a.to_f64_vec(), b.to_f64_vec()) else { continue };
-        let scale = a.iter().filter(|x| x.is_finite()).fold(0f64, |m, x| m.max(x.abs()));
+        let (Ok(a), Ok(b)) = (a.to_f64_vec(), b.to_f64_vec()) else {
+            continue;
+        };
+        let scale = a
+            .iter()
+            .filter(|x| x.is_finite())
+            .fold(0f64, |m, x| m.max(x.abs()));
         for (x, y) in a.iter().zip(&b) {
             let same = x == y || (x.is_nan() && y.is_nan());
             if !same && (x - y).abs() > 1e-2 * scale.max(1e-6) {
@@ -214,25 +252,36 @@ pub fn regression(bench: &Bench) -> Outcome {
         let fired = pair.trace.firings.len() as u64;
         firings += fired;
         if let Some(limit) = pair.trace.limit_hit {
-            return Outcome::failed(&format!("{}: compile time: rewriting was stopped at {limit}", model.name));
+            return Outcome::failed(&format!(
+                "{}: compile time: rewriting was stopped at {limit}",
+                model.name
+            ));
         }
         if cost(&pair.after) > cost(&pair.before) {
             return Outcome::failed(&format!("{}: the cost rises", model.name));
         }
         let (before, after) = (ops(&pair.before), ops(&pair.after));
         if after > before + before / 10 + 4 {
-            return Outcome::failed(&format!("{}: code size: {before} operations become {after}", model.name));
+            return Outcome::failed(&format!(
+                "{}: code size: {before} operations become {after}",
+                model.name
+            ));
         }
         if fired > 0
-            && let Some(inputs) = witness::draw_large(&pair.before, &std::collections::BTreeMap::new(), &mut random)
+            && let Some(inputs) = witness::draw_large(
+                &pair.before,
+                &std::collections::BTreeMap::new(),
+                &mut random,
+            )
             && let Some(why) = witness::compare(
                 aiai_ir::FloatClass::Real { finite: true },
-                &pair.before,
-                &pair.after,
+                [&pair.before, &pair.after],
+                &std::collections::BTreeMap::new(),
                 &inputs,
             )
         {
-            return Outcome::failed(&format!("{}: the result changes: {why}", model.name)).seeded(seed);
+            return Outcome::failed(&format!("{}: the result changes: {why}", model.name))
+                .seeded(seed);
         }
     }
     let models = bench.models.len();

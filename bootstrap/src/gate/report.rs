@@ -193,7 +193,14 @@ impl Report {
         report
     }
 
-    pub fn push(&mut self, step: Step, status: Status, detail: &str, count: u64, seed: Option<u64>) {
+    pub fn push(
+        &mut self,
+        step: Step,
+        status: Status,
+        detail: &str,
+        count: u64,
+        seed: Option<u64>,
+    ) {
         self.steps.push(StepReport {
             number: step.number(),
             step,
@@ -218,7 +225,11 @@ impl Report {
     /// The report for people.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
-        let name = if self.rule.is_empty() { "(file)" } else { &self.rule };
+        let name = if self.rule.is_empty() {
+            "(file)"
+        } else {
+            &self.rule
+        };
         let verdict = match (self.verdict, self.stopped_at) {
             (Verdict::Accepted, _) => "accepted".to_owned(),
             (Verdict::Rejected, Some(step)) => {
@@ -255,16 +266,27 @@ impl Report {
 
     /// One line for people.
     pub fn to_line(&self) -> String {
-        let name = if self.rule.is_empty() { &self.file } else { &self.rule };
+        let name = if self.rule.is_empty() {
+            &self.file
+        } else {
+            &self.rule
+        };
         let algebra = format!("{:?}", self.algebra).to_lowercase();
         let float = format!("{:?}", self.float).to_lowercase();
         match self.stopped_at {
             None if self.refusals.is_empty() => format!("ok       {name} ({algebra}, {float})"),
-            None => format!("ok       {name} ({algebra}, {float}); {}", self.refusals.join("; ")),
+            None => format!(
+                "ok       {name} ({algebra}, {float}); {}",
+                self.refusals.join("; ")
+            ),
             Some(step) => {
                 let why = self.why.as_deref().unwrap_or_default();
                 let first = why.lines().next().unwrap_or_default();
-                format!("REJECTED {name} at step {} ({}): {first}", step.number(), step.name())
+                format!(
+                    "REJECTED {name} at step {} ({}): {first}",
+                    step.number(),
+                    step.name()
+                )
             }
         }
     }

@@ -9,7 +9,9 @@ use super::Edit;
 
 /// Functions that may stand for one another: the same parameters, the same type of result.
 const ALIKE: &[&[&str]] = &[
-    &["exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "abs", "sign"],
+    &[
+        "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "abs", "sign",
+    ],
     &["floor", "ceil", "round"],
     &["sigmoid", "silu", "relu", "gelu", "softplus", "tanh"],
     &["is_nan", "is_finite"],
@@ -37,8 +39,14 @@ struct Sites<'a> {
 pub fn collect(file: &str, rule: &ast::Rule, edits: &mut Vec<Edit>) {
     let text = |span: Span| file.get(span.range()).unwrap_or_default();
     let params = rule.params.iter();
-    let params = params.map(|p| (p.name.name.as_str(), text(p.ty.span))).collect();
-    let mut sites = Sites { file, edits, params };
+    let params = params
+        .map(|p| (p.name.name.as_str(), text(p.ty.span)))
+        .collect();
+    let mut sites = Sites {
+        file,
+        edits,
+        params,
+    };
     sites.expr(&rule.rhs);
     sites.expr(&rule.lhs);
     sites.guard(rule);
@@ -54,7 +62,11 @@ impl<'a> Sites<'a> {
 
     fn edit(&mut self, span: Span, with: impl Into<String>, operator: &'static str) {
         let with = with.into();
-        self.edits.push(Edit { span, with, operator });
+        self.edits.push(Edit {
+            span,
+            with,
+            operator,
+        });
     }
 
     fn expr(&mut self, expr: &Expr) {
@@ -64,7 +76,11 @@ impl<'a> Sites<'a> {
             ExprKind::Inf => self.edit(expr.span, "3.0e38", "change constant"),
             ExprKind::Nan => self.edit(expr.span, "0.0", "change constant"),
             ExprKind::Bool(value) => self.edit(expr.span, (!value).to_string(), "change constant"),
-            ExprKind::Str(_) | ExprKind::All | ExprKind::Pack(_) | ExprKind::Error | ExprKind::Instance { .. } => {}
+            ExprKind::Str(_)
+            | ExprKind::All
+            | ExprKind::Pack(_)
+            | ExprKind::Error
+            | ExprKind::Instance { .. } => {}
             ExprKind::Name(ident) => self.name(expr.span, ident.name.as_str()),
             ExprKind::Call { function, args, .. } => self.call(expr, function, args),
             ExprKind::Method { receiver, args, .. } => {
@@ -84,7 +100,12 @@ impl<'a> Sites<'a> {
                 self.edit(expr.span, self.text(operand.span), operator);
                 self.expr(operand);
             }
-            ExprKind::Binary { op, op_span, lhs, rhs } => self.binary(expr, *op, *op_span, lhs, rhs),
+            ExprKind::Binary {
+                op,
+                op_span,
+                lhs,
+                rhs,
+            } => self.binary(expr, *op, *op_span, lhs, rhs),
             ExprKind::Tuple(parts) | ExprKind::Array(parts) => self.parts(parts),
             ExprKind::Paren(inner) => self.expr(inner),
             ExprKind::Reduce(reduce) => self.expr(&reduce.body),
@@ -127,7 +148,11 @@ impl<'a> Sites<'a> {
     fn float(&mut self, span: Span, value: f64) {
         for other in [value * 2.0, value * 1.0625, -value, value + 1.0] {
             let shown = format!("{other:?}");
-            let shown = if other < 0.0 { format!("({shown})") } else { shown };
+            let shown = if other < 0.0 {
+                format!("({shown})")
+            } else {
+                shown
+            };
             self.edit(span, shown, "change constant");
         }
     }
@@ -179,7 +204,10 @@ impl<'a> Sites<'a> {
             self.swap(&yes.value, &no.value);
         }
         let named: Vec<&Arg> = args.iter().filter(|arg| arg.name.is_some()).collect();
-        let before_after = named.iter().filter(|a| a.name.is_some_and(|n| matches!(n.name.as_str(), "before" | "after")));
+        let before_after = named.iter().filter(|a| {
+            a.name
+                .is_some_and(|n| matches!(n.name.as_str(), "before" | "after"))
+        });
         if let [before, after] = before_after.collect::<Vec<_>>().as_slice() {
             self.swap(&before.value, &after.value);
         }
@@ -216,7 +244,11 @@ impl<'a> Sites<'a> {
             self.edit(op_span, *other, "swap operator");
         }
         match op {
-            BinaryOp::Sub | BinaryOp::Div | BinaryOp::Rem | BinaryOp::MatMul | BinaryOp::Compare(_) => {
+            BinaryOp::Sub
+            | BinaryOp::Div
+            | BinaryOp::Rem
+            | BinaryOp::MatMul
+            | BinaryOp::Compare(_) => {
                 self.swap(lhs, rhs);
             }
             BinaryOp::Add | BinaryOp::Mul | BinaryOp::And | BinaryOp::Or => {}
@@ -230,7 +262,11 @@ impl<'a> Sites<'a> {
 
     /// Exchanges two parts of an expression, the first before the second.
     fn swap(&mut self, first: &Expr, second: &Expr) {
-        let between = Span { start: first.span.end, end: second.span.start, ..first.span };
+        let between = Span {
+            start: first.span.end,
+            end: second.span.start,
+            ..first.span
+        };
         let (a, b) = (self.text(first.span), self.text(second.span));
         if a != b {
             let text = format!("({b}){}({a})", self.text(between));
@@ -254,13 +290,24 @@ impl<'a> Sites<'a> {
         };
         let whole = first.span.to(last.span);
         for dropped in 0..clauses.len() {
-            let kept: Vec<&str> = (0..all.len()).filter(|k| *k != dropped).map(|k| all[k]).collect();
+            let kept: Vec<&str> = (0..all.len())
+                .filter(|k| *k != dropped)
+                .map(|k| all[k])
+                .collect();
             // A guard that always holds stands for none.
-            let text = if kept.is_empty() { "0 == 0".to_owned() } else { kept.join(", ") };
+            let text = if kept.is_empty() {
+                "0 == 0".to_owned()
+            } else {
+                kept.join(", ")
+            };
             self.edit(whole, text, "drop a guard");
         }
         for clause in clauses {
-            let between = Span { start: clause.lhs.span.end, end: clause.rhs.span.start, ..clause.span };
+            let between = Span {
+                start: clause.lhs.span.end,
+                end: clause.rhs.span.start,
+                ..clause.span
+            };
             for other in compares(clause.op) {
                 self.edit(between, format!(" {other} "), "change guard");
             }
@@ -288,7 +335,9 @@ impl<'a> Sites<'a> {
 
     fn domains(&mut self, rule: &ast::Rule) {
         for param in &rule.params {
-            let Some(domain) = &param.domain else { continue };
+            let Some(domain) = &param.domain else {
+                continue;
+            };
             if matches!(param.ty.kind, TypeKind::Tensor { .. }) {
                 let whole = domain.lo.span.to(domain.hi.span);
                 self.edit(whole, "-inf..inf", "wider domain");
@@ -301,7 +350,11 @@ impl<'a> Sites<'a> {
     fn dtypes(&mut self, rule: &ast::Rule) {
         for generic in &rule.generics {
             if let Some(bound) = generic.bound {
-                let other = if bound.name.as_str() == "float" { "int" } else { "float" };
+                let other = if bound.name.as_str() == "float" {
+                    "int"
+                } else {
+                    "float"
+                };
                 self.edit(bound.span, other, "change dtype");
             }
         }

@@ -44,8 +44,13 @@ pub fn find_mutants(
     (seed, most): (u64, usize),
     solver: &mut dyn Solver,
 ) -> Vec<Found> {
-    let Ok(file) = File::read(name, text) else { return Vec::new() };
-    let index = file.infos.iter().position(|info| info.name.as_str() == rule);
+    let Ok(file) = File::read(name, text) else {
+        return Vec::new();
+    };
+    let index = file
+        .infos
+        .iter()
+        .position(|info| info.name.as_str() == rule);
     let Some(candidate) = index.and_then(|index| file.candidate_with(index, 1)) else {
         return Vec::new();
     };
@@ -60,8 +65,12 @@ pub fn find_mutants(
             break;
         }
         let text = format!("{helpers}{}\n", mutant.text);
-        let Ok(changed) = File::read("mutant.aiai", &text) else { continue };
-        let Some(candidate) = changed.candidate(0) else { continue };
+        let Ok(changed) = File::read("mutant.aiai", &text) else {
+            continue;
+        };
+        let Some(candidate) = changed.candidate(0) else {
+            continue;
+        };
         if candidate.instances.is_empty() {
             continue;
         }
@@ -79,7 +88,8 @@ pub fn find_mutants(
 
 /// Ways of changing a rule in turns, so that none crowds out the others.
 fn spread(all: &mut [Mutant]) {
-    let mut seen: std::collections::BTreeMap<&'static str, usize> = std::collections::BTreeMap::new();
+    let mut seen: std::collections::BTreeMap<&'static str, usize> =
+        std::collections::BTreeMap::new();
     let mut keyed: Vec<(usize, Mutant)> = all
         .iter()
         .map(|mutant| {
@@ -96,14 +106,19 @@ fn spread(all: &mut [Mutant]) {
 
 fn standing(candidate: &Candidate, seed: u64, solver: &mut dyn Solver) -> Standing {
     let chosen = candidate.spread(INSTANCES);
-    let shown = chosen.iter().enumerate().find_map(|(at, rule)| {
-        witness::find(rule, derive(seed, &at.to_string()), TRIES)
-    });
+    let shown = chosen
+        .iter()
+        .enumerate()
+        .find_map(|(at, rule)| witness::find(rule, derive(seed, &at.to_string()), TRIES));
     if let Some(witness) = shown {
         return Standing::Wrong(witness.describe());
     }
-    let proof = prove_all(candidate.info, &candidate.instances, solver);
+    let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
     let proved = matches!(proof.algebra, Algebra::Proved { .. });
     let exact = candidate.info.class == aiai_ir::FloatClass::Exact;
-    if proved && (!exact || proof.float_proved) { Standing::Right } else { Standing::Undecided }
+    if proved && (!exact || proof.float_proved) {
+        Standing::Right
+    } else {
+        Standing::Undecided
+    }
 }

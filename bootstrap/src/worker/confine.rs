@@ -48,13 +48,18 @@ pub fn confine(role: Role, bounds: Bounds) -> Result<(), ConfineError> {
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), ConfineError> {
-    let bound = Rlimit { current: Some(most), maximum: Some(most) };
+    let bound = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
     setrlimit(resource, bound).map_err(|e| ConfineError(format!("limit {resource:?}: {e}")))
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn filter(_: Role) -> Result<(), ConfineError> {
-    Err(ConfineError("no filter of system calls for this processor".to_owned()))
+    Err(ConfineError(
+        "no filter of system calls for this processor".to_owned(),
+    ))
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -102,8 +107,7 @@ fn filter(role: Role) -> Result<(), ConfineError> {
     );
     // `seccomp` itself is not allowed behind the second filter.
     for filter in [missing, allowed] {
-        let filter: seccompiler::BpfProgram =
-            filter.and_then(TryInto::try_into).map_err(failed)?;
+        let filter: seccompiler::BpfProgram = filter.and_then(TryInto::try_into).map_err(failed)?;
         seccompiler::apply_filter(&filter).map_err(|e| ConfineError(e.to_string()))?;
     }
     Ok(())
@@ -114,7 +118,12 @@ fn filter(role: Role) -> Result<(), ConfineError> {
 fn read_only(argument: u8) -> Result<SeccompRule, seccompiler::BackendError> {
     let writes = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
     let mask = SeccompCmpOp::MaskedEq(writes as u64);
-    SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, mask, 0)?])
+    SeccompRule::new(vec![SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        mask,
+        0,
+    )?])
 }
 
 /// What computing needs: memory, threads, time, the pipes that are open already.

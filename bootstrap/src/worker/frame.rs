@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::gate::{AlgebraKind, Report, Setup, Task};
 use super::solver::Answered;
+use crate::gate::{AlgebraKind, Report, Setup, Task};
 use crate::selftest::Found;
 
 /// To a worker.
@@ -15,10 +15,16 @@ pub enum Request {
     /// First: what all tasks share.
     Setup(Box<Setup>),
     /// Which rules a file holds.
-    List { file: String, text: String },
+    List {
+        file: String,
+        text: String,
+    },
     Judge(Box<Task>),
     /// Mutants of the rule that the task names, so many at most.
-    Mutate { task: Box<Task>, most: usize },
+    Mutate {
+        task: Box<Task>,
+        most: usize,
+    },
     /// Only prove the rules of the task.
     Prove(Box<Task>),
     /// What the solver said.
@@ -32,7 +38,9 @@ pub enum Reply {
     /// The worker could not confine itself; nothing was read.
     Unconfined(String),
     /// A question for the solver.
-    Solve { script: String },
+    Solve {
+        script: String,
+    },
     Listed(Result<Vec<String>, Report>),
     Judged(Vec<Report>),
     Mutated(Vec<Found>),
@@ -105,7 +113,13 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_an_error() {
-        for bytes in [&b""[..], b"aiai", b"garbage!garbage", b"aiai\xff\xff\xff\xff", b"aiai\x05\0\0\0{}"] {
+        for bytes in [
+            &b""[..],
+            b"aiai",
+            b"garbage!garbage",
+            b"aiai\xff\xff\xff\xff",
+            b"aiai\x05\0\0\0{}",
+        ] {
             assert!(receive::<Reply>(&mut &*bytes).is_err());
         }
     }

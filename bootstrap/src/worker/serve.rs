@@ -11,14 +11,20 @@ use aiai_prove::solver::{Answer, Solver};
 use super::confine::{Bounds, Role, confine};
 use super::frame::{Reply, Request, receive, send};
 use crate::gate::candidate::File;
+use crate::gate::{Library, Report, Setup, Step, evidence, judge};
 use crate::selftest::find_mutants;
-use crate::gate::{Library, evidence, Report, Setup, Step, judge};
 
 /// Bounds of a process that judges.
-const JUDGE: Bounds = Bounds { memory: 6 << 30, seconds: 3600 };
+const JUDGE: Bounds = Bounds {
+    memory: 6 << 30,
+    seconds: 3600,
+};
 
 /// Bounds of the solver.
-const SOLVER: Bounds = Bounds { memory: 4 << 30, seconds: 120 };
+const SOLVER: Bounds = Bounds {
+    memory: 4 << 30,
+    seconds: 120,
+};
 
 /// Bytes of the stack that candidates are judged on.
 const STACK: usize = 256 << 20;
@@ -31,11 +37,18 @@ pub fn serve() -> io::Result<()> {
     }
     // Panics are reports of their own; what they print goes nowhere.
     std::panic::set_hook(Box::new(|_| {}));
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
-        let mut session = Session { input: BufReader::new(io::stdin()), output };
-        session.run()
-    });
-    thread?.join().unwrap_or_else(|_| Err(io::Error::other("the worker panicked")))
+    let thread = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || {
+            let mut session = Session {
+                input: BufReader::new(io::stdin()),
+                output,
+            };
+            session.run()
+        });
+    thread?
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the worker panicked")))
 }
 
 struct Session {
@@ -63,7 +76,10 @@ impl Session {
             let reply = reply.unwrap_or_else(|panic| {
                 let why = panic.downcast_ref::<String>().map(String::as_str);
                 let why = why.or_else(|| panic.downcast_ref::<&str>().copied());
-                Reply::Failed(format!("the gate panicked: {}", why.unwrap_or("no reason given")))
+                Reply::Failed(format!(
+                    "the gate panicked: {}",
+                    why.unwrap_or("no reason given")
+                ))
             });
             send(&mut self.output, &reply)?;
         }
@@ -80,10 +96,20 @@ impl Session {
                 Reply::Judged(judge(&task, setup, library, &mut solver))
             }
             Request::Mutate { task, most } => {
-                let rule = task.only.as_ref().and_then(|only| only.first().cloned()).unwrap_or_default();
+                let rule = task
+                    .only
+                    .as_ref()
+                    .and_then(|only| only.first().cloned())
+                    .unwrap_or_default();
                 let mut solver = Remote { session: self };
                 let extent = (task.options.seed, most);
-                Reply::Mutated(find_mutants(&task.file, &task.text, &rule, extent, &mut solver))
+                Reply::Mutated(find_mutants(
+                    &task.file,
+                    &task.text,
+                    &rule,
+                    extent,
+                    &mut solver,
+                ))
             }
             Request::Prove(task) => {
                 let mut solver = Remote { session: self };
@@ -101,7 +127,9 @@ struct Remote<'s> {
 
 impl Solver for Remote<'_> {
     fn ask(&mut self, script: &str) -> Answer {
-        let question = Reply::Solve { script: script.to_owned() };
+        let question = Reply::Solve {
+            script: script.to_owned(),
+        };
         let answer = send(&mut self.session.output, &question)
             .and_then(|()| receive(&mut self.session.input));
         match answer {

@@ -95,9 +95,14 @@ fn run(launch: &Launch, args: &[&str], text: String, limit: Duration) -> Result<
     let answer = receiver.recv_timeout(limit);
     end(&mut child);
     match answer {
-        Ok(answer) if answer.trim().is_empty() => Err("the solver ended without an answer".to_owned()),
+        Ok(answer) if answer.trim().is_empty() => {
+            Err("the solver ended without an answer".to_owned())
+        }
         Ok(answer) => Ok(answer),
-        Err(_) => Err(format!("the solver did not answer within {} s", limit.as_secs())),
+        Err(_) => Err(format!(
+            "the solver did not answer within {} s",
+            limit.as_secs()
+        )),
     }
 }
 

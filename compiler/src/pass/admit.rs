@@ -28,13 +28,20 @@ pub fn run(file: &Path, anchor: bool, folder: &Path, effort: &Effort, global: &G
     let mut outcome = Outcome::Success;
     for task in tasks {
         // Each rule is judged against all that is admitted by then.
-        let mut setup = Setup { admitted: base.admitted.clone(), models: base.models.clone() };
+        let mut setup = Setup {
+            admitted: base.admitted.clone(),
+            models: base.models.clone(),
+        };
         setup.admitted.extend(stage.files().map_err(failure)?);
         let judged = judge_all(&launch, &setup, std::slice::from_ref(&task), 1, &|_| {});
         let judged = judged.map_err(broken)?;
-        let Some(report) = judged.into_iter().flatten().next() else { continue };
+        let Some(report) = judged.into_iter().flatten().next() else {
+            continue;
+        };
         if report.accepted() {
-            let path = stage.admit(&task.text, &evidence(&task, &report, &setup, &solver)).map_err(failure)?;
+            let path = stage
+                .admit(&task.text, &evidence(&task, &report, &setup, &solver))
+                .map_err(failure)?;
             if !global.json {
                 output::print(&format!("{}admitted: {}", report.to_text(), path.display()));
             }
@@ -48,7 +55,10 @@ pub fn run(file: &Path, anchor: bool, folder: &Path, effort: &Effort, global: &G
     }
     if global.json {
         let stage = folder.display().to_string();
-        output::print(&json!({ "schema": SCHEMA, "seed": seed, "stage": stage, "reports": reports }).to_string());
+        output::print(
+            &json!({ "schema": SCHEMA, "seed": seed, "stage": stage, "reports": reports })
+                .to_string(),
+        );
     }
     Ok(outcome)
 }
@@ -71,17 +81,28 @@ fn evidence(task: &Task, report: &Report, setup: &Setup, solver: &str) -> Eviden
 fn failure(error: StageError) -> Failure {
     match error {
         StageError::Io { .. } => Failure::environment(error.to_string()),
-        StageError::Tampered { .. } => Failure { outcome: Outcome::Finding, message: error.to_string() },
+        StageError::Tampered { .. } => Failure {
+            outcome: Outcome::Finding,
+            message: error.to_string(),
+        },
     }
 }
 
 /// What was admitted before a rule of a stage, given the path of its evidence.
 pub fn setup_before(evidence: &Path, rule: &str) -> Result<Setup, Failure> {
     let mut setup = setup()?;
-    let Some(folder) = evidence.parent().and_then(Path::parent) else { return Ok(setup) };
+    let Some(folder) = evidence.parent().and_then(Path::parent) else {
+        return Ok(setup);
+    };
     let stage = Stage::open(folder, &|| {}).map_err(failure)?;
     let files = stage.files().map_err(failure)?;
-    let before = stage.manifest().rules.iter().position(|known| known.rule == rule);
-    setup.admitted.extend(files.into_iter().take(before.unwrap_or(0)));
+    let before = stage
+        .manifest()
+        .rules
+        .iter()
+        .position(|known| known.rule == rule);
+    setup
+        .admitted
+        .extend(files.into_iter().take(before.unwrap_or(0)));
     Ok(setup)
 }

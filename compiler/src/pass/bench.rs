@@ -17,14 +17,20 @@ pub fn run(file: &Path, model: Option<&str>, effort: &Effort, global: &Global) -
         let known: Vec<String> = setup.models.iter().map(|m| m.name.clone()).collect();
         setup.models.retain(|m| m.name.contains(name));
         if setup.models.is_empty() {
-            return Err(Failure::input(format!("no model `{name}`; there are {}", known.join(", "))));
+            return Err(Failure::input(format!(
+                "no model `{name}`; there are {}",
+                known.join(", ")
+            )));
         }
         // What is asked for is looked at, held out or not.
         setup.models.iter_mut().for_each(|m| m.held_out = false);
     }
     let launch = launch(effort.limit)?;
     let seed = seed_of(effort);
-    let options = Options { timed: true, ..options(Purpose::Check, seed, effort) };
+    let options = Options {
+        timed: true,
+        ..options(Purpose::Check, seed, effort)
+    };
     let tasks = tasks_of(&launch, &setup, &texts(&[file.to_owned()])?, &options).map_err(broken)?;
     // One at a time: times are taken.
     let judged = judge_all(&launch, &setup, &tasks, 1, &|_| {}).map_err(broken)?;

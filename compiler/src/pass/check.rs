@@ -16,7 +16,12 @@ use crate::{Ended, Failure, Outcome, output};
 pub fn run(args: &CheckArgs, global: &Global) -> Ended {
     let is_evidence = |path: &&PathBuf| path.extension().is_some_and(|e| e == "json");
     let evidence: Vec<&PathBuf> = args.files.iter().filter(is_evidence).collect();
-    let rules: Vec<PathBuf> = args.files.iter().filter(|p| !is_evidence(p)).cloned().collect();
+    let rules: Vec<PathBuf> = args
+        .files
+        .iter()
+        .filter(|p| !is_evidence(p))
+        .cloned()
+        .collect();
     let mut outcome = Outcome::Success;
     for path in evidence {
         if replay(path, args, global)? == Outcome::Finding {
@@ -37,14 +42,20 @@ fn judge(files: &[PathBuf], args: &CheckArgs, global: &Global) -> Ended {
     let options = options(Purpose::Check, seed, &args.effort);
     let mut tasks = tasks_of(&launch, &setup, &texts, &options).map_err(broken)?;
     if let Some(filter) = &args.filter {
-        tasks.retain(|task| task.only.iter().flatten().any(|name| name.contains(filter.as_str())));
+        tasks.retain(|task| {
+            task.only
+                .iter()
+                .flatten()
+                .any(|name| name.contains(filter.as_str()))
+        });
     }
     let bar = progress::bar(tasks.len());
     let said = |reports: &[Report]| {
         bar.inc(1);
         bar.set_message(reports.last().map(|r| r.rule.clone()).unwrap_or_default());
     };
-    let judged = judge_all(&launch, &setup, &tasks, jobs_of(&args.effort), &said).map_err(broken)?;
+    let judged =
+        judge_all(&launch, &setup, &tasks, jobs_of(&args.effort), &said).map_err(broken)?;
     bar.finish_and_clear();
     let reports: Vec<Report> = judged.into_iter().flatten().collect();
     let seconds = start.elapsed().as_secs_f64();
@@ -54,7 +65,11 @@ fn judge(files: &[PathBuf], args: &CheckArgs, global: &Global) -> Ended {
         print(&reports, seed, seconds);
     }
     let right = reports.iter().all(Report::accepted);
-    Ok(if right { Outcome::Success } else { Outcome::Finding })
+    Ok(if right {
+        Outcome::Success
+    } else {
+        Outcome::Finding
+    })
 }
 
 fn summary(reports: &[Report], seed: u64, seconds: f64) -> String {
@@ -104,9 +119,10 @@ fn print(reports: &[Report], seed: u64, seconds: f64) {
 fn replay(path: &PathBuf, args: &CheckArgs, global: &Global) -> Ended {
     let refused = |e: stages::StageError| match e {
         stages::StageError::Io { .. } => Failure::input(e.to_string()),
-        stages::StageError::Tampered { .. } => {
-            Failure { outcome: Outcome::Finding, message: e.to_string() }
-        }
+        stages::StageError::Tampered { .. } => Failure {
+            outcome: Outcome::Finding,
+            message: e.to_string(),
+        },
     };
     let evidence = stages::read_evidence(path).map_err(refused)?;
     let text = stages::text_of(path, &evidence).map_err(refused)?;
@@ -142,7 +158,10 @@ fn replay(path: &PathBuf, args: &CheckArgs, global: &Global) -> Ended {
         }),
         None => {
             if !global.json {
-                output::print(&format!("{}: sound; judged again with the same verdict", path.display()));
+                output::print(&format!(
+                    "{}: sound; judged again with the same verdict",
+                    path.display()
+                ));
             }
             Ok(Outcome::Success)
         }

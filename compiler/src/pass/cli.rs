@@ -13,10 +13,12 @@ pub enum PassCommand {
         name: String,
     },
     /// Judge rules: are they right? Nothing is admitted.
-    #[command(after_help = "Examples:\n  aiai pass check my_rule.aiai\n  aiai pass check stdlib/rules --json\n  \
+    #[command(
+        after_help = "Examples:\n  aiai pass check my_rule.aiai\n  aiai pass check stdlib/rules --json\n  \
 aiai pass check my_rule.aiai --seed 0x1234   # the same draws again\n  \
 aiai pass check bootstrap/stages/1/evidence/my_rule.json   # is the evidence sound?\n\n\
-Exit codes: 0 all rules are right, 1 one is not, 2 wrong usage, 3 the machine cannot confine a worker.")]
+Exit codes: 0 all rules are right, 1 one is not, 2 wrong usage, 3 the machine cannot confine a worker."
+    )]
     Check(CheckArgs),
     /// Prove rules for all sizes.
     #[command(after_help = "Example: aiai pass prove my_rule.aiai --explain")]

@@ -17,7 +17,11 @@ pub fn run(args: &GateArgs, global: &Global) -> Ended {
     let good = part(&args.corpus.join("rules").join("good"))?;
     let mut rules = setup.admitted.clone();
     rules.extend(good.iter().cloned());
-    let corpus = Corpus { exploits: part(&args.corpus.join("exploits"))?, good, rules };
+    let corpus = Corpus {
+        exploits: part(&args.corpus.join("exploits"))?,
+        good,
+        rules,
+    };
     let extent = Extent {
         seed: seed_of(&args.effort),
         jobs: jobs_of(&args.effort),
@@ -42,7 +46,11 @@ pub fn run(args: &GateArgs, global: &Global) -> Ended {
     } else {
         print(&report, seconds);
     }
-    Ok(if report.passed() { Outcome::Success } else { Outcome::Finding })
+    Ok(if report.passed() {
+        Outcome::Success
+    } else {
+        Outcome::Finding
+    })
 }
 
 fn part(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
@@ -59,7 +67,10 @@ fn with_seconds(report: &SelfReport, seconds: f64) -> Result<String, Failure> {
     let value = serde_json::to_value(report);
     let mut value = value.map_err(|e| Failure::environment(e.to_string()))?;
     if let Value::Object(fields) = &mut value {
-        fields.insert("seconds".to_owned(), json!((seconds * 100.0).round() / 100.0));
+        fields.insert(
+            "seconds".to_owned(),
+            json!((seconds * 100.0).round() / 100.0),
+        );
     }
     Ok(value.to_string())
 }
@@ -74,7 +85,8 @@ fn print(report: &SelfReport, seconds: f64) {
     for (what, list) in lists {
         if !list.is_empty() {
             output::print(&format!("{what}:"));
-            list.iter().for_each(|one| output::print(&format!("  {one}")));
+            list.iter()
+                .for_each(|one| output::print(&format!("  {one}")));
         }
     }
     let (exploits, mutants, good) = (report.exploits, report.mutants, report.good);

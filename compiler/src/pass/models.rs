@@ -22,23 +22,60 @@ const MINILM: &str = include_str!("../../../examples/minilm/model.aiai");
 const OTHERS: &str = include_str!("models.aiai");
 
 /// Name, text, entry, sizes, whether it is held out.
-type Source = (&'static str, &'static str, &'static str, &'static [(&'static str, i64)], bool);
+type Source = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, i64)],
+    bool,
+);
 
 const SOURCES: &[Source] = &[
     ("digits:scores", DIGITS, "scores", &[("B", 16)], false),
     ("digits:step", DIGITS, "step", &[("B", 16)], false),
-    ("minilm:embedding", MINILM, "embedding", &[("B", 1), ("L", 16)], false),
+    (
+        "minilm:embedding",
+        MINILM,
+        "embedding",
+        &[("B", 1), ("L", 16)],
+        false,
+    ),
     (
         "block",
         OTHERS,
         "block",
-        &[("B", 2), ("L", 32), ("D", 64), ("H", 4), ("K", 16), ("F", 128)],
+        &[
+            ("B", 2),
+            ("L", 32),
+            ("D", 64),
+            ("H", 4),
+            ("K", 16),
+            ("F", 128),
+        ],
         false,
     ),
-    ("descent", OTHERS, "descent", &[("B", 32), ("D", 64), ("C", 10)], false),
-    ("recurrence", OTHERS, "recurrence", &[("T", 16), ("B", 8), ("D", 32), ("H", 32)], false),
+    (
+        "descent",
+        OTHERS,
+        "descent",
+        &[("B", 32), ("D", 64), ("C", 10)],
+        false,
+    ),
+    (
+        "recurrence",
+        OTHERS,
+        "recurrence",
+        &[("T", 16), ("B", 8), ("D", 32), ("H", 32)],
+        false,
+    ),
     ("robust", OTHERS, "robust", &[("B", 64), ("D", 32)], true),
-    ("similarity", OTHERS, "similarity", &[("N", 64), ("M", 64), ("D", 64)], true),
+    (
+        "similarity",
+        OTHERS,
+        "similarity",
+        &[("N", 64), ("M", 64), ("D", 64)],
+        true,
+    ),
     ("denoise", OTHERS, "denoise", &[("B", 64), ("D", 64)], true),
 ];
 
@@ -60,7 +97,8 @@ fn model((name, text, entry, sizes, held_out): &Source) -> Result<Model, Failure
         stop_after: Some("differentiate".to_owned()),
         ..aiai_passes::Options::default()
     };
-    aiai_passes::optimize(&mut made.module, made.name, &options).map_err(|e| broken(e.to_string()))?;
+    aiai_passes::optimize(&mut made.module, made.name, &options)
+        .map_err(|e| broken(e.to_string()))?;
     for function in made.module.functions.values_mut() {
         cse::merge_common(function);
         dce::eliminate_dead_code(function);

@@ -21,12 +21,17 @@ pub fn run(name: &str) -> Ended {
     let made = File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     match made {
         Ok(()) => {
-            output::print(&format!("{}: change it, then `aiai pass check {}`", path.display(), path.display()));
+            output::print(&format!(
+                "{}: change it, then `aiai pass check {}`",
+                path.display(),
+                path.display()
+            ));
             Ok(Outcome::Success)
         }
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            Err(Failure::input(format!("{}: it exists already", path.display())))
-        }
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(Failure::input(format!(
+            "{}: it exists already",
+            path.display()
+        ))),
         Err(e) => Err(Failure::environment(format!("{}: {e}", path.display()))),
     }
 }

@@ -24,13 +24,26 @@ pub fn run(files: &[PathBuf], explain: bool, global: &Global) -> Ended {
     } else {
         for proof in &proofs {
             let kind = format!("{:?}", proof.algebra).to_lowercase();
-            let float = if proof.float_proved { ", bits proved" } else { "" };
+            let float = if proof.float_proved {
+                ", bits proved"
+            } else {
+                ""
+            };
             output::print(&format!("{}: {kind}{float}: {}", proof.rule, proof.detail));
             if explain {
-                proof.steps.iter().for_each(|step| output::print(&format!("  {step}")));
+                proof
+                    .steps
+                    .iter()
+                    .for_each(|step| output::print(&format!("  {step}")));
             }
         }
     }
-    let proved = proofs.iter().all(|proof| proof.algebra == AlgebraKind::Proved);
-    Ok(if proved { Outcome::Success } else { Outcome::Finding })
+    let proved = proofs
+        .iter()
+        .all(|proof| proof.algebra == AlgebraKind::Proved);
+    Ok(if proved {
+        Outcome::Success
+    } else {
+        Outcome::Finding
+    })
 }
