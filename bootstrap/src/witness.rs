@@ -4,10 +4,10 @@
 //! and only the reference evaluator is shared. A witness is never a matter of a tolerance: both sides' own error
 //! bounds, several times over, do not explain it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aiai_ir::eval::{self, Array, EvalError};
-use aiai_ir::{DType, FloatClass, Function, Module, Rule, RuleParam, Sym};
+use aiai_ir::{DType, Dim, FloatClass, Function, Module, Rule, RuleParam, Sym};
 
 use crate::random::Random;
 
@@ -57,7 +57,7 @@ pub fn find(rule: &Rule, seed: u64, tries: usize) -> Option<Witness> {
             at % 5
         };
         let inputs = inputs(rule, &sizes, &mut random, kind)?;
-        let why = compare(rule.class, &rule.lhs, &rule.rhs, &inputs)?;
+        let why = compare(rule.class, [&rule.lhs, &rule.rhs], &sizes, &inputs)?;
         let names = rule.lhs.param_names.iter().copied();
         Some(Witness {
             sizes,
@@ -76,13 +76,15 @@ fn finite_only(class: FloatClass) -> bool {
     }
 }
 
-/// How two functions of the same parameters differ on some inputs, where no rounding explains it.
+/// How two functions of the same parameters differ on some inputs, where no rounding explains it. `sizes` are those
+/// of dimensions that no input has.
 pub fn compare(
     class: FloatClass,
-    left: &Function,
-    right: &Function,
+    [left, right]: [&Function; 2],
+    sizes: &BTreeMap<Sym, i64>,
     inputs: &[Array],
 ) -> Option<String> {
+    let sizes: HashMap<Sym, i64> = sizes.iter().map(|(sym, size)| (*sym, *size)).collect();
     let run = |side: &Function| {
         let options = eval::Options {
             bound: class != FloatClass::Exact,
@@ -90,14 +92,39 @@ pub fn compare(
             max_steps: 1 << 20,
             ..eval::Options::default()
         };
-        eval::run(&alone(side), side.name, inputs, &options)
+        eval::run_function(side, inputs, &sizes, &options)
     };
     differ(class, &run(left), &run(right), inputs)
 }
 
+/// Every dimension that a rule names, in a fixed order.
+fn dims_of(rule: &Rule) -> Vec<Sym> {
+    let mut dims = rule.lhs.dims();
+    let mut note = |dim: Dim| {
+        dim.for_each_sym(&mut |sym| {
+            if !dims.contains(&sym) {
+                dims.push(sym);
+            }
+        });
+    };
+    for side in [&rule.lhs, &rule.rhs] {
+        side.body.walk(&mut |node| {
+            for value in &node.results {
+                side.ty(*value).shape().iter().for_each(|dim| note(*dim));
+            }
+            node.op.clone().map_dims(&mut |dim| {
+                note(dim);
+                dim
+            });
+        });
+    }
+    rule.guard.iter().for_each(|(dim, _)| note(*dim));
+    dims
+}
+
 /// Sizes that the guard and the left side allow.
 pub fn sizes(rule: &Rule, random: &mut Random, at: usize) -> Option<BTreeMap<Sym, i64>> {
-    let dims = rule.lhs.dims();
+    let dims = dims_of(rule);
     for _ in 0..20 {
         let mut sizes = BTreeMap::new();
         let same = random.one_in(4).then(|| random.choose([1i64, 2, 3]));
@@ -117,11 +144,24 @@ pub fn sizes(rule: &Rule, random: &mut Random, at: usize) -> Option<BTreeMap<Sym
             .guard
             .iter()
             .all(|(dim, relation)| holds(*relation, *dim));
-        if guard && rule.lhs.requires.iter().all(|r| holds(r.relation, r.dim)) {
+        let shapes = dims_fit(&rule.lhs, &value);
+        if guard && shapes && rule.lhs.requires.iter().all(|r| holds(r.relation, r.dim)) {
             return Some(sizes);
         }
     }
     None
+}
+
+/// Whether no value of a function has a negative extent.
+fn dims_fit(function: &Function, value: &impl Fn(Dim) -> Option<i64>) -> bool {
+    let mut fits = true;
+    function.body.walk(&mut |node| {
+        let shapes = node.results.iter().flat_map(|v| function.ty(*v).shape());
+        fits &= shapes
+            .into_iter()
+            .all(|dim| value(*dim).is_some_and(|size| size >= 0));
+    });
+    fits
 }
 
 /// Inputs of the left side; `kind` goes from plain numbers (0) to specials (3) and drawn ones (4).

@@ -222,6 +222,24 @@ impl Candidate<'_> {
             .unwrap_or_default()
     }
 
+    /// The instances that a proof is made of: all ranks and attributes of the first dtype, of each other dtype the
+    /// plainest. What is proved of one holds for the others of its kind, floats or integers.
+    pub fn for_proof(&self) -> Vec<Rule> {
+        let mut seen: Vec<&std::collections::BTreeMap<_, _>> = Vec::new();
+        let mut chosen = Vec::new();
+        for rule in &self.instances {
+            let dtypes = &rule.instance.dtypes;
+            let known = seen.iter().position(|other| *other == dtypes);
+            if known.is_none() {
+                seen.push(dtypes);
+            }
+            if matches!(known, None | Some(0)) {
+                chosen.push(rule.clone());
+            }
+        }
+        chosen
+    }
+
     /// A few instances that differ: of each rank, dtype and attribute one, as far as the number goes.
     pub fn spread(&self, most: usize) -> Vec<&Rule> {
         if self.instances.len() <= most {

@@ -12,7 +12,7 @@ use aiai_passes::dce;
 use super::candidate::each_op;
 use super::{Bench, fingerprint};
 use crate::random::{Random, derive};
-use crate::witness::{self, alone};
+use crate::witness;
 
 const INSTANCES: usize = 6;
 const DRAWS: usize = 60;
@@ -75,13 +75,14 @@ fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option
         let Some(inputs) = witness::inputs(rule, &sizes, random, at % 5) else {
             continue;
         };
+        let dims = sizes.iter().map(|(sym, size)| (*sym, *size)).collect();
         for (decision, seen) in decisions.iter().zip(&mut seen) {
             let options = eval::Options {
                 max_elements: 1 << 16,
                 max_steps: 1 << 18,
                 ..eval::Options::default()
             };
-            let Ok(results) = eval::run(&alone(decision), decision.name, &inputs, &options) else {
+            let Ok(results) = eval::run_function(decision, &inputs, &dims, &options) else {
                 continue;
             };
             for value in results.iter().flat_map(|r| r.as_ints()) {

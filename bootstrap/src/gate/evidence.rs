@@ -20,13 +20,15 @@ const LEAST_CASES: u64 = 12;
 /// Step 6.
 pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Outcome {
     let candidate = bench.candidate;
-    let proof = prove_all(candidate.info, &candidate.instances, solver);
+    let instances = candidate.for_proof();
+    let proof = prove_all(candidate.info, &instances, solver);
     let steps = proof.steps.len() as u64;
     if proof.float_proved {
         report.float = FloatKind::Proved;
         report.float_detail = "both sides round the same numbers in the same way".to_owned();
     }
     let (kind, detail) = shown(&proof.algebra);
+    let detail = format!("{detail} ({} instances)", instances.len());
     report.algebra = kind;
     report.algebra_detail = detail.clone();
     match kind {
@@ -60,7 +62,7 @@ pub fn proofs(task: &Task, solver: &mut dyn Solver) -> Vec<Proved> {
         let Some(candidate) = file.candidate(index).filter(|c| wanted(c.name())) else {
             continue;
         };
-        let proof = prove_all(candidate.info, &candidate.instances, solver);
+        let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
         let (algebra, detail) = shown(&proof.algebra);
         proofs.push(Proved {
             algebra,

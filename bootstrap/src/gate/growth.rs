@@ -12,6 +12,15 @@ use super::{Bench, Outcome, fingerprint};
 use crate::random::{Random, derive};
 use crate::witness::alone;
 
+/// How far step 4 saturates: a derivation of more steps than these is no longer obvious.
+fn saturation() -> Limits {
+    Limits {
+        nodes: 1500,
+        iterations: 4,
+        ..Limits::default()
+    }
+}
+
 /// Instances that steps 3 and 4 look at.
 const LOOKED_AT: usize = 3;
 
@@ -144,7 +153,7 @@ pub fn derivable(bench: &Bench) -> Outcome {
         let saturated = |side: &Function| {
             let mut function = side.clone();
             assume_guard(rule, &mut function);
-            rules.saturate(&mut function, &Limits::default());
+            rules.saturate(&mut function, &saturation());
             tidy(&mut function);
             fingerprint::of(&function)
         };

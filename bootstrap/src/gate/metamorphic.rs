@@ -3,6 +3,8 @@
 //! Before and after one firing in a program, the program and what the simplifier in Rust makes of it, the sides
 //! and the sides in f64: none of these uses the rule under test to say what is right.
 
+use std::collections::BTreeMap;
+
 use aiai_ir::{FloatClass, Function, Rule};
 use aiai_passes::{cse, dce, simplify};
 
@@ -67,7 +69,7 @@ fn relations(
     let Some(inputs) = arguments(before, random, at % most) else {
         return Ok(0);
     };
-    if let Some(why) = witness::compare(rule.class, before, after, &inputs) {
+    if let Some(why) = witness::compare(rule.class, [before, after], &BTreeMap::new(), &inputs) {
         return Err(format!("a firing changes the result: {why}"));
     }
     let mut count = 1;
@@ -76,7 +78,12 @@ fn relations(
         simplify::simplify(&mut simple);
         cse::merge_common(&mut simple);
         dce::eliminate_dead_code(&mut simple);
-        if let Some(why) = witness::compare(FloatClass::Exact, side, &simple, &inputs) {
+        if let Some(why) = witness::compare(
+            FloatClass::Exact,
+            [side, &simple],
+            &BTreeMap::new(),
+            &inputs,
+        ) {
             return Err(format!("the {what} side, simplified, differs: {why}"));
         }
         count += 1;

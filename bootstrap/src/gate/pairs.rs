@@ -1,5 +1,7 @@
 //! Step 10: the rule with admitted rules that touch the same operations, in both orders.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use aiai_ir::{FloatClass, Function, Rule, Stage, verify};
 use aiai_passes::rewrite::{Limits, Rules};
 
@@ -24,15 +26,9 @@ pub fn check(bench: &Bench) -> Outcome {
         if !bench.library.holds(bench.candidate.text()) {
             known.extend(bench.others.iter().cloned());
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         known.retain(|k| seen.insert((k.name, k.instance.clone())));
-        partners = partners.max(
-            known
-                .iter()
-                .map(|k| k.name)
-                .collect::<std::collections::BTreeSet<_>>()
-                .len(),
-        );
+        partners = partners.max(known.iter().map(|k| k.name).collect::<BTreeSet<_>>().len());
         let alone = Rules::new(vec![rule.clone()]);
         let admitted = Rules::new(known.clone());
         known.push(rule.clone());
@@ -92,7 +88,7 @@ fn agree(
     let Some(inputs) = arguments(before, random, at % 2) else {
         return Ok(0);
     };
-    match witness::compare(class, before, &after, &inputs) {
+    match witness::compare(class, [before, &after], &BTreeMap::new(), &inputs) {
         Some(why) => Err(format!("after {}: {why}", fired.join(", "))),
         None => Ok(1),
     }

@@ -275,8 +275,8 @@ pub fn regression(bench: &Bench) -> Outcome {
             )
             && let Some(why) = witness::compare(
                 aiai_ir::FloatClass::Real { finite: true },
-                &pair.before,
-                &pair.after,
+                [&pair.before, &pair.after],
+                &std::collections::BTreeMap::new(),
                 &inputs,
             )
         {

@@ -113,7 +113,7 @@ fn standing(candidate: &Candidate, seed: u64, solver: &mut dyn Solver) -> Standi
     if let Some(witness) = shown {
         return Standing::Wrong(witness.describe());
     }
-    let proof = prove_all(candidate.info, &candidate.instances, solver);
+    let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
     let proved = matches!(proof.algebra, Algebra::Proved { .. });
     let exact = candidate.info.class == aiai_ir::FloatClass::Exact;
     if proved && (!exact || proof.float_proved) {
