@@ -11,6 +11,8 @@ use aiai_ir::{Dim, Facts, Relation};
 
 /// Steps of one search, at most.
 const MOST_STEPS: u32 = 100;
+/// Steps of all searches of one proof together, at most: after them nothing more is shown.
+const MOST_EFFORT: u64 = 300_000;
 /// Facts combined in one derivation, at most.
 const DEPTH: u32 = 5;
 
@@ -25,6 +27,8 @@ pub struct Known {
     settled: usize,
     lasting: RefCell<HashMap<Dim, (bool, usize)>>,
     only_lasting: Cell<bool>,
+    /// Steps of all searches so far.
+    effort: Cell<u64>,
 }
 
 impl Known {
@@ -162,7 +166,9 @@ impl Known {
     /// not negative.
     fn search(&self, dim: Dim, depth: u32, steps: &mut u32) -> bool {
         *steps += 1;
-        if dim.is_overflow() || *steps > MOST_STEPS {
+        self.effort.set(self.effort.get() + 1);
+        let spent = *steps > MOST_STEPS || self.effort.get() > MOST_EFFORT;
+        if dim.is_overflow() || spent {
             return false;
         }
         let dim = tightened(dim);

@@ -17,7 +17,7 @@ use super::{Outcome, Stop};
 /// Terms of one polynomial, at most.
 const MOST_TERMS: usize = 400;
 /// Products of monomials in one proof, at most.
-const MOST_STEPS: u64 = 400_000;
+const MOST_STEPS: u64 = 60_000;
 
 /// What coefficients count: real numbers (booleans among them), or integers modulo 2^width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
