@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aiai_ir::eval::{self, Array, EvalError};
-use aiai_ir::{DType, Dim, FloatClass, Function, Module, Rule, RuleParam, Sym};
+use aiai_ir::{DType, Dim, FloatClass, Function, Module, Relation, Rule, RuleParam, Sym};
 
 use crate::random::Random;
 
@@ -42,6 +42,9 @@ impl Witness {
         format!("{}; {}; {}", sizes.join(" "), inputs.join("; "), self.why)
     }
 }
+
+/// Sizes that conditions are met with are below this.
+const MOST_SIZE: i64 = 40;
 
 /// Elements of an input, at most.
 const MOST_ELEMENTS: i64 = 512;
@@ -125,6 +128,7 @@ fn dims_of(rule: &Rule) -> Vec<Sym> {
 /// Sizes that the guard and the left side allow.
 pub fn sizes(rule: &Rule, random: &mut Random, at: usize) -> Option<BTreeMap<Sym, i64>> {
     let dims = dims_of(rule);
+    let conditions = conditions_of(rule);
     for _ in 0..20 {
         let mut sizes = BTreeMap::new();
         let same = random.one_in(4).then(|| random.choose([1i64, 2, 3]));
@@ -137,31 +141,57 @@ pub fn sizes(rule: &Rule, random: &mut Random, at: usize) -> Option<BTreeMap<Sym
             };
             sizes.insert(dim, size);
         }
-        let value = |dim: aiai_ir::Dim| dim.eval(&|sym| sizes.get(&sym).copied());
-        let holds =
-            |relation: aiai_ir::Relation, dim| value(dim).is_some_and(|v| relation.holds(v));
-        let guard = rule
-            .guard
-            .iter()
-            .all(|(dim, relation)| holds(*relation, *dim));
-        let shapes = dims_fit(&rule.lhs, &value);
-        if guard && shapes && rule.lhs.requires.iter().all(|r| holds(r.relation, r.dim)) {
+        if mend(&conditions, &mut sizes, random) {
             return Some(sizes);
         }
     }
     None
 }
 
-/// Whether no value of a function has a negative extent.
-fn dims_fit(function: &Function, value: &impl Fn(Dim) -> Option<i64>) -> bool {
-    let mut fits = true;
-    function.body.walk(&mut |node| {
-        let shapes = node.results.iter().flat_map(|v| function.ty(*v).shape());
-        fits &= shapes
-            .into_iter()
-            .all(|dim| value(*dim).is_some_and(|size| size >= 0));
+/// What sizes must satisfy: the guard, what the left side asks for, and no negative extent.
+fn conditions_of(rule: &Rule) -> Vec<(Dim, Relation)> {
+    let mut conditions = rule.guard.clone();
+    conditions.extend(rule.lhs.requires.iter().map(|r| (r.dim, r.relation)));
+    let mut extents: Vec<Dim> = Vec::new();
+    rule.lhs.body.walk(&mut |node| {
+        let shapes = node.results.iter().flat_map(|v| rule.lhs.ty(*v).shape());
+        extents.extend(shapes.filter(|dim| dim.as_sym().is_none() && dim.as_const().is_none()));
     });
-    fits
+    extents.sort_unstable();
+    extents.dedup();
+    conditions.extend(extents.into_iter().map(|dim| (dim, Relation::NonNegative)));
+    conditions
+}
+
+/// Changes one size after the other until all conditions hold; false where that does not come about.
+fn mend(
+    conditions: &[(Dim, Relation)],
+    sizes: &mut BTreeMap<Sym, i64>,
+    random: &mut Random,
+) -> bool {
+    let holds = |sizes: &BTreeMap<Sym, i64>, (dim, relation): &(Dim, Relation)| {
+        let value = dim.eval(&|sym| sizes.get(&sym).copied());
+        value.is_some_and(|v| relation.holds(v))
+    };
+    for _ in 0..6 {
+        let Some(broken) = conditions.iter().find(|c| !holds(sizes, c)) else {
+            return true;
+        };
+        let mut syms = Vec::new();
+        broken.0.for_each_sym(&mut |sym| syms.push(sym));
+        random.shuffle(&mut syms);
+        let start = random.below(4) as i64;
+        let fix = syms.iter().find_map(|sym| {
+            let mut tried = sizes.clone();
+            (0..MOST_SIZE).map(|k| (start + k) % MOST_SIZE).find_map(|size| {
+                tried.insert(*sym, size);
+                holds(&tried, broken).then_some((*sym, size))
+            })
+        });
+        let Some((sym, size)) = fix else { return false };
+        sizes.insert(sym, size);
+    }
+    conditions.iter().all(|c| holds(sizes, c))
 }
 
 /// Inputs of the left side; `kind` goes from plain numbers (0) to specials (3) and drawn ones (4).

@@ -19,6 +19,9 @@ pub const MOST_RULES: usize = 1000;
 const MOST_COMMON: usize = 160;
 const MOST_OTHER: usize = 64;
 
+/// Instances that are proved, at most.
+const MOST_PROVED: usize = 40;
+
 /// A file of rules that the front end accepts.
 pub struct File {
     pub name: String,
@@ -236,6 +239,12 @@ impl Candidate<'_> {
             if matches!(known, None | Some(0)) {
                 chosen.push(rule.clone());
             }
+        }
+        // Axes and permutations of several tensors are many; some of each stand for them.
+        if chosen.len() > MOST_PROVED {
+            let step = chosen.len() as f64 / MOST_PROVED as f64;
+            let kept = (0..MOST_PROVED).map(|k| chosen[(k as f64 * step) as usize].clone());
+            chosen = kept.collect();
         }
         chosen
     }

@@ -308,7 +308,7 @@ impl<'a> Sites<'a> {
                 end: clause.rhs.span.start,
                 ..clause.span
             };
-            for other in compares(clause.op) {
+            for other in weaker(clause.op) {
                 self.edit(between, format!(" {other} "), "change guard");
             }
         }
@@ -349,15 +349,29 @@ impl<'a> Sites<'a> {
 
     fn dtypes(&mut self, rule: &ast::Rule) {
         for generic in &rule.generics {
+            // To fewer dtypes a rule that is right stays right.
+            let other = match generic.bound.map(|bound| bound.name.as_str()) {
+                Some("float") => "int",
+                Some("int" | "signed") => "float",
+                Some("unsigned") => "signed",
+                Some(_) | None => continue,
+            };
             if let Some(bound) = generic.bound {
-                let other = if bound.name.as_str() == "float" {
-                    "int"
-                } else {
-                    "float"
-                };
                 self.edit(bound.span, other, "change dtype");
             }
         }
+    }
+}
+
+/// What a guard can be changed to without saying more than it did: a guard that says more stays right.
+fn weaker(op: CompareOp) -> &'static [&'static str] {
+    match op {
+        CompareOp::Eq => &["!=", "<="],
+        CompareOp::Ne => &["=="],
+        CompareOp::Lt => &["<=", ">"],
+        CompareOp::Le => &[">="],
+        CompareOp::Gt => &[">=", "<"],
+        CompareOp::Ge => &["<="],
     }
 }
 
