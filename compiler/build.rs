@@ -18,34 +18,8 @@ fn main() {
         add(&path, &mut digest);
     }
     println!("cargo::rustc-env=AIAI_BUILD={:016x}", digest.finish());
-    rule_files(&root);
     let archive = runtime(&root);
     println!("cargo::rustc-env=AIAI_LIBRARY={}", archive.display());
-}
-
-/// Writes the list of the library's rules: names and texts, by name.
-fn rule_files(root: &Path) {
-    let folder = root.join("stdlib/rules");
-    println!("cargo::rerun-if-changed={}", root.join("stdlib").display());
-    println!("cargo::rerun-if-changed={}", folder.display());
-    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|e| e.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|e| e == "aiai"));
-    paths.sort();
-    let mut list = String::from(
-        "/// Files of rules of the library: names and texts.\nconst RULE_FILES: &[(&str, &str)] = &[\n",
-    );
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        list += &format!(
-            "    (\"std/rules/{name}\", include_str!({:?})),\n",
-            path.display().to_string()
-        );
-    }
-    list += "];\n";
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
-    let written = std::fs::write(out.join("rule_files.rs"), list);
-    assert!(written.is_ok(), "the list of rules cannot be written");
 }
 
 /// Adds files and folders to a digest, in an order that is always the same.

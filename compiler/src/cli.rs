@@ -232,8 +232,9 @@ OUT.aiai.journal beside the file of schedules holds what was tried; `--resume` g
         #[arg(long)]
         show: bool,
     },
-    /// Work on rules.
+    /// Write, judge and admit rewrite rules.
     #[command(subcommand)]
+    #[command(after_help = "Example: aiai pass new my_rule && aiai pass check my_rule.aiai")]
     Pass(PassCommand),
     /// Say what this build can do on this machine.
     Doctor,

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use aiai_frontend::elaborate::{Program, rule_library};
+use aiai_frontend::stdlib::RULES;
 use aiai_ir::{Instance, RuleAttribute, RuleInfo, RuleSet};
 use aiai_passes::rewrite::{Firing, Float, Library, Rewriter, Source, Trace};
 use serde_json::{Value, json};
 
 use crate::cli::{FloatChoice, Global, RuleChoice};
 use crate::{Failure, driver, output};
-
-include!(concat!(env!("OUT_DIR"), "/rule_files.rs"));
 
 /// A program of rules as a source of instances.
 struct OfProgram(Program);
@@ -50,8 +49,8 @@ pub fn library(
         let program = driver::load(path, global)?;
         sources.push(Box::new(OfProgram(program)));
     }
-    if choice == RuleChoice::Stdlib && !RULE_FILES.is_empty() {
-        sources.push(Box::new(OfProgram(rule_library(RULE_FILES))));
+    if choice == RuleChoice::Stdlib && !RULES.is_empty() {
+        sources.push(Box::new(OfProgram(rule_library(RULES))));
     }
     Ok((!sources.is_empty()).then(|| Library::new(sources, float)))
 }

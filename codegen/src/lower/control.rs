@@ -203,6 +203,9 @@ impl<'a> Lowerer<'a> {
             let scaled = this.mul(rtol, size);
             let bound = this.add(atol, scaled);
             let close = this.b.compare(CompareKind::Le, difference, bound);
+            // An infinity is close to itself alone, though its tolerance is infinite.
+            let finite = this.b.unary(UnaryKind::IsFinite, wide_b);
+            let close = this.b.binary(BinaryKind::And, close, finite);
             let mut good = this.b.binary(BinaryKind::Or, same, close);
             if float {
                 let [nan_a, nan_b] = [a, b].map(|v| this.b.unary(UnaryKind::IsNan, v));

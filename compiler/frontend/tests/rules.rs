@@ -184,3 +184,102 @@ fn attributes_constants_and_dtypes_are_filled_in() {
     assert_eq!(count("sum_scaled"), 1 + 3 + 7);
     assert_eq!(count("pad_twice"), 1);
 }
+
+/// The instances of the rules of a text that elaborate, for ranks up to 2.
+fn all(text: &str, dtypes: &[DType]) -> RuleSet {
+    let program = check("more.aiai", text, &NoFiles);
+    let first = program.diagnostics.iter().next();
+    assert!(first.is_none(), "{first:?}");
+    let mut wanted = Vec::new();
+    for (index, info) in program.rule_infos().iter().enumerate() {
+        let found = info.instances(0..=2, dtypes, 10_000);
+        wanted.extend(found.into_iter().map(|instance| (index, instance)));
+    }
+    program.instantiate(&wanted)
+}
+
+#[test]
+fn bounds_choose_the_dtypes() {
+    let text = "rule minus<T: signed>(x: T[N]) exact { abs(-x) => abs(x) }
+rule small<T: unsigned>(x: T[N]) exact { x >= 0 => ones::<bool, N>() }
+";
+    let dtypes = [DType::F32, DType::I8, DType::U8, DType::Bool];
+    let set = all(text, &dtypes);
+    let used = |name: &str| -> Vec<DType> {
+        let rules = set.rules.iter().filter(|rule| rule.name.as_str() == name);
+        rules
+            .map(|rule| rule.instance.dtypes[&Sym::new("T")])
+            .collect()
+    };
+    assert_eq!(used("minus"), [DType::F32, DType::I8]);
+    assert_eq!(used("small"), [DType::U8]);
+}
+
+#[test]
+fn packs_stand_in_tuples_and_reshapes_ask_for_nothing() {
+    let text = "rule twice<..R, ..Q>(x: f32[..S]) exact {
+  reshape(reshape(x, (..R,)), (..Q,)) => reshape(x, (..Q,))
+}
+";
+    let set = all(text, &[]);
+    // The second reshape is none where nothing has rank 0 but the last.
+    assert!(set.rules.len() >= 20, "{}", set.rules.len());
+    let rule = set.rules.last().expect("an instance");
+    let shape: Vec<String> = rule.rhs.result_types()[0]
+        .shape()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shape, ["Q0", "Q1"]);
+    assert!(!rule.lhs.requires.is_empty());
+}
+
+#[test]
+fn attributes_are_computed_with() {
+    let text = "rule turn(x: f32[..S], const p: permutation, const k: axis) exact {
+  reverse(permute(x, p), axis = k) => permute(reverse(x, axis = p[k]), p)
+}
+rule shift<T: int>(x: T[N], const n: i64 in 1..4) exact { x / shl(1, n) => shr(x, n) }
+rule middle<A>(x: f32[..P, N, ..S]) exact where A <= N {
+  slice(reverse(x, axis = rank::<..P>()), axis = rank::<..P>(), from = 0, to = A) =>
+    reverse(slice(x, axis = rank::<..P>(), from = N - A, to = N), axis = rank::<..P>())
+}
+";
+    let set = all(text, &[DType::I32]);
+    let count = |name: &str| {
+        let rules = set.rules.iter();
+        rules.filter(|rule| rule.name.as_str() == name).count()
+    };
+    // The one permutation of two axes that moves them, each axis.
+    assert_eq!(count("turn"), 2);
+    assert_eq!(count("shift"), 3);
+    assert_eq!(count("middle"), 9);
+    let texts: Vec<String> = set.rules.iter().map(|rule| rule.lhs.to_string()).collect();
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.contains("[8]") || text.contains("= 8")),
+        "{texts:#?}"
+    );
+}
+
+#[test]
+fn a_rule_that_says_nothing_is_reported() {
+    for text in [
+        "rule nothing(x: f32[N]) exact { x => x + -0.0 }",
+        "rule same(x: f32[N]) exact { x + 1.0 => x + 1.0 }",
+    ] {
+        let program = check("nothing.aiai", text, &NoFiles);
+        let codes: Vec<&str> = program.diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(codes, ["E0710"], "{text}");
+    }
+}
+
+#[test]
+fn what_branches_give_is_used() {
+    let text = "rule swap(c: bool[], x: f32[N], y: f32[N]) exact {
+  if not c { x } else { y } => if c { y } else { x }
+}
+";
+    assert_eq!(all(text, &[]).rules.len(), 1);
+}

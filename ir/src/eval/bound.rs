@@ -169,6 +169,7 @@ impl Machine<'_> {
                     with: sum(&with)?.to_f64(),
                     without: sum(&without)?.to_f64(),
                     roundings: x.len() as f64,
+                    step: x.iter().map(step_of).product(),
                 };
                 parts.bound((*acc, against), x, &mut results[0]);
             }
@@ -187,6 +188,8 @@ struct Sums {
     without: Vec<f64>,
     /// Roundings of a term beside those of the sum.
     roundings: f64,
+    /// A power of two that every sum of terms, in any order, is a multiple of.
+    step: f64,
 }
 
 impl Sums {
@@ -196,16 +199,14 @@ impl Sums {
         }
         let special = operands.iter().any(has_special);
         let (wide, narrow) = (precision(acc, against), precision(result.dtype, against));
-        // Every sum of the terms, in any order, is a multiple of this.
-        let step = if wide.reals {
-            operands.iter().map(step_of).product()
-        } else {
-            0.0
-        };
+        let step = if wide.reals { self.step } else { 0.0 };
         let values = result.to_f64();
+        let known = operands
+            .iter()
+            .all(|x| x.error.iter().flatten().all(|&e| e == 0.0));
         let exact = |i: usize| {
-            let fits = self.with[i] * wide.unit <= step && step >= wide.tiny;
-            fits && self.with[i] == self.without[i]
+            let fits = self.with[i] * wide.unit < step && step >= wide.tiny;
+            known && fits
         };
         let error = |(i, value): (usize, &f64)| {
             // Where nothing can overflow, infinities and NaN came in; they are the same in any order.
@@ -281,6 +282,7 @@ fn reduction(
                 with: sum(&magnitudes(x, true), ReduceKind::Sum),
                 without: sum(&magnitudes(x, false), ReduceKind::Sum),
                 roundings: 0.0,
+                step: step_of(x),
             };
             parts.bound((acc, against), std::slice::from_ref(x), result);
         }
@@ -410,6 +412,7 @@ fn scattering(
         with: parts(&|a| magnitudes(a, true), ScatterKind::Add)?,
         without: parts(&|a| magnitudes(a, false), ScatterKind::Add)?,
         roundings: 0.0,
+        step: step_of(base).min(step_of(updates)),
     };
     sums.bound(
         (base.dtype, against),

@@ -159,12 +159,15 @@ fn addresses(x: &Array, indices: &[Array], axes: &[usize]) -> Result<Vec<usize>>
     Ok(out)
 }
 
-/// Shape and offsets of the axes that are not addressed.
-fn window(x: &Array, axes: &[usize]) -> (Vec<usize>, Vec<usize>) {
+/// Shape and offsets of the axes that are not addressed; no offsets where they are `unused`.
+fn window(x: &Array, axes: &[usize], unused: bool) -> (Vec<usize>, Vec<usize>) {
     let own = strides(&x.shape);
     let rest: Vec<usize> = (0..x.shape.len()).filter(|k| !axes.contains(k)).collect();
     let shape: Vec<usize> = rest.iter().map(|&k| x.shape[k]).collect();
     let mut offsets = Vec::new();
+    if unused {
+        return (shape, offsets);
+    }
     for_each_index(&shape, |index| {
         offsets.push(index.iter().zip(&rest).map(|(i, &k)| i * own[k]).sum())
     });
@@ -173,7 +176,7 @@ fn window(x: &Array, axes: &[usize]) -> (Vec<usize>, Vec<usize>) {
 
 pub fn gather(x: &Array, indices: &[Array], axes: &[usize]) -> Result<Array> {
     let places = addresses(x, indices, axes)?;
-    let (inner, offsets) = window(x, axes);
+    let (inner, offsets) = window(x, axes, places.is_empty());
     let shape: Vec<usize> = indices[0].shape.iter().chain(&inner).copied().collect();
     let positions = places
         .iter()
@@ -186,7 +189,7 @@ pub fn scatter(operands: &[Array], axes: &[usize], kind: ScatterKind) -> Result<
         return error("scatter without operands");
     };
     let places = addresses(x, indices, axes)?;
-    let (_, offsets) = window(x, axes);
+    let (_, offsets) = window(x, axes, places.is_empty());
     let mut out = x.clone();
     let combine = match kind {
         ScatterKind::Set => None,

@@ -98,8 +98,8 @@ kinds! {
         Div = "div",
         /// a - b * floor(a / b): the sign of b; for integers 0 where b is 0.
         Rem = "rem",
-        /// a to the power b. Integers: by repeated wrapping multiplication, 0 for a negative exponent
-        /// unless a is 1 or -1.
+        /// a to the power b; 1 where a is 1 or b is 0, whatever the other, NaN included. Integers: by repeated
+        /// wrapping multiplication, 0 for a negative exponent unless a is 1 or -1.
         Pow = "pow",
         /// The larger; NaN if either is; +0 above -0.
         Max = "max",

@@ -10,6 +10,7 @@ use aiai_ir::{Dim, FloatClass, Rule, RuleInfo, Sym};
 use crate::solver::Solver;
 
 mod binders;
+mod bits;
 mod conditions;
 mod control;
 mod decide;
@@ -22,6 +23,7 @@ mod integers;
 mod known;
 mod laws;
 mod movement;
+mod order;
 mod ranks;
 mod rational;
 mod reductions;

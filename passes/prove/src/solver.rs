@@ -41,6 +41,13 @@ impl Solver for NoSolver {
     }
 }
 
+/// Why a process gave no answer.
+enum Failure {
+    /// There is no use in asking again.
+    Broken(String),
+    Hung(String),
+}
+
 /// `z3` as a child process, one per question.
 pub struct Process {
     program: PathBuf,
@@ -51,16 +58,22 @@ pub struct Process {
     /// Why there is no use in asking again.
     broken: Option<String>,
     asked: u64,
+    /// Questions that the clock ended.
+    hung: u32,
 }
+
+/// Questions that the clock may end before no more are asked.
+const MOST_HUNG: u32 = 3;
 
 impl Process {
     pub fn new(program: impl Into<PathBuf>) -> Process {
         Process {
             program: program.into(),
-            limit: 3_000_000,
+            limit: 2_000_000,
             abort: Duration::from_secs(10),
             broken: None,
             asked: 0,
+            hung: 0,
         }
     }
 
@@ -79,7 +92,7 @@ impl Process {
         self
     }
 
-    fn run(&mut self, script: &str) -> Result<String, String> {
+    fn run(&self, script: &str) -> Result<String, Failure> {
         let mut child = Command::new(&self.program)
             .arg("-in")
             .arg("-smt2")
@@ -87,7 +100,9 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|e| format!("{} does not start: {e}", self.program.display()))?;
+            .map_err(|e| {
+                Failure::Broken(format!("{} does not start: {e}", self.program.display()))
+            })?;
         let mut text = format!("(set-option :rlimit {})\n", self.limit);
         text.push_str(script);
         text.push_str("\n(exit)\n");
@@ -109,11 +124,11 @@ impl Process {
         let ended = end(&mut child);
         match answer {
             Ok(answer) if ended || !answer.is_empty() => Ok(answer),
-            Ok(_) => Err("the solver ended without an answer".into()),
-            Err(_) => Err(format!(
-                "the solver did not answer within {} s",
-                self.abort.as_secs()
-            )),
+            Ok(_) => Err(Failure::Broken("the solver ended without an answer".into())),
+            Err(_) => Err(Failure::Hung(format!(
+                "the solver did not answer within {} ms",
+                self.abort.as_millis()
+            ))),
         }
     }
 }
@@ -137,8 +152,15 @@ impl Solver for Process {
         self.asked += 1;
         let answer = match self.run(script) {
             Ok(answer) => answer,
-            Err(why) => {
+            Err(Failure::Broken(why)) => {
                 self.broken = Some(why.clone());
+                return Answer::NotAttempted(why);
+            }
+            Err(Failure::Hung(why)) => {
+                self.hung += 1;
+                if self.hung >= MOST_HUNG {
+                    self.broken = Some(why.clone());
+                }
                 return Answer::NotAttempted(why);
             }
         };

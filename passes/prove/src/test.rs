@@ -8,6 +8,7 @@ use aiai_ir::eval::Array;
 
 mod compare;
 mod counterexample;
+mod element;
 mod exhaustive;
 mod random;
 mod shrink;
@@ -15,6 +16,7 @@ mod sizes;
 mod source;
 mod twin;
 mod values;
+mod windows;
 
 pub use counterexample::Counterexample;
 pub use exhaustive::{ExhaustiveReport, exhaustive};
@@ -131,6 +133,10 @@ pub fn test(rule: &Rule, options: &TestOptions) -> TestReport {
     if drawn.is_empty() {
         return report;
     }
+    if let Some(found) = beyond_memory(rule, &sizes, options, &mut report) {
+        report.failure = Some(found);
+        return report;
+    }
     let themes = Theme::of(rule.class);
     for case in 0..options.cases {
         let mut random = Random::stream(options.seed, case);
@@ -150,7 +156,7 @@ pub fn test(rule: &Rule, options: &TestOptions) -> TestReport {
                 let failing = Failing {
                     sizes: sizes_at.clone(),
                     inputs,
-                    difference,
+                    difference: *difference,
                 };
                 if convicts(&judge, &values, &failing, theme, &mut random) {
                     let small = Shrinker::new(&judge, &sizes, &values).shrink(failing, theme);
@@ -161,6 +167,50 @@ pub fn test(rule: &Rule, options: &TestOptions) -> TestReport {
         }
     }
     report
+}
+
+/// Arguments for each window of a rule.
+const WINDOW_DRAWS: u64 = 3;
+
+/// Tries a rule at positions of dimensions that no memory holds, where its sides allow that.
+fn beyond_memory(
+    rule: &Rule,
+    sizes: &SizeSource,
+    options: &TestOptions,
+    report: &mut TestReport,
+) -> Option<Counterexample> {
+    for (number, window) in windows::windows(rule, sizes).into_iter().enumerate() {
+        let values = ValueSource::new(&window.rule);
+        let judge = Judge::new(&window.rule, options.max_elements, options.max_steps);
+        for draw in 0..WINDOW_DRAWS {
+            let stream = u64::MAX - 2 - number as u64 * WINDOW_DRAWS - draw;
+            let mut random = Random::stream(options.seed, stream);
+            let inputs = values.draw(&mut random, &window.small, Theme::Ordinary)?;
+            report.cases += 1;
+            match judge.judge(&inputs, &window.small) {
+                Verdict::Differ(difference) if difference.firm => {
+                    let mut failing = Failing {
+                        sizes: window.small.clone(),
+                        inputs,
+                        difference: *difference,
+                    };
+                    let why = format!(
+                        "at positions from {} of large dimensions: {}",
+                        window.offset, failing.difference.why
+                    );
+                    failing.difference.why = why;
+                    let mut found = counterexample(rule, failing);
+                    found.sizes = window.large;
+                    found.beyond_memory = true;
+                    return Some(found);
+                }
+                Verdict::Agree { compared, .. } if compared > 0 => report.compared += 1,
+                Verdict::Undecided => report.undecided += 1,
+                _ => report.empty += 1,
+            }
+        }
+    }
+    None
 }
 
 /// Sizes of every wish that satisfy the guard, on which the left side does not stop whatever the values.
@@ -262,6 +312,7 @@ fn counterexample(rule: &Rule, failing: Failing) -> Counterexample {
         results,
         right_stops: difference.right_stops,
         why: difference.why,
+        beyond_memory: false,
         source: None,
     }
 }

@@ -139,7 +139,8 @@ fn counterexamples_are_minimal() {
 
 #[test]
 fn a_guard_that_cannot_hold_is_reported() {
-    let text = "rule never(x: f32[N, M]) exact where N * N == 2 * M * M + 1, M > N { x => x }\n";
+    let text =
+        "rule never(x: f32[N, M]) exact where N * N == 2 * M * M + 1, M > N { -(-x) => x }\n";
     let report = test(&only(text, 0, DType::F32), &options(1, 100));
     assert!(
         report
@@ -178,4 +179,34 @@ fn all_inputs_of_small_dtypes() {
     assert!(report.complete() && report.inputs == 1 << 16, "{report:?}");
     let text = "rule moved(x: f16[N, M]) exact { transpose(transpose(x)) => x }\n";
     assert!(exhaustive(&only(text, 0, DType::F16)).is_none());
+}
+
+#[test]
+fn positions_beyond_memory_are_tried() {
+    let narrow =
+        "rule narrow(x: f32[N]) exact { i64(x) + iota::<N>() => i64(x) + i64(i32(iota::<N>())) }\n";
+    let failure = test(&only(narrow, 0, DType::F32), &options(1, 50))
+        .failure
+        .unwrap();
+    assert!(
+        failure.beyond_memory && failure.sizes[0].1 > 1 << 31,
+        "{failure:?}"
+    );
+    assert!(
+        failure.to_aiai().contains("sizes: N = 21474836"),
+        "{}",
+        failure.to_aiai()
+    );
+    let counted = "rule counted(x: i64[N]) exact { x + N => x + i64(i32(N)) }\n";
+    assert!(
+        test(&only(counted, 0, DType::F32), &options(1, 50))
+            .failure
+            .is_some()
+    );
+    let right = "rule right(x: i64[N]) exact { x + N - iota::<N>() => x - iota::<N>() + N }\n";
+    let report = test(&only(right, 0, DType::F32), &options(1, 50));
+    assert!(
+        report.failure.is_none() && report.inconclusive().is_none(),
+        "{report:?}"
+    );
 }

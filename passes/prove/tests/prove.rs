@@ -1,67 +1,20 @@
 //! Right rules must be proved, wrong ones must not: files of rules, one family per file.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod common;
 
-use aiai_frontend::elaborate::{Loader, check};
-use aiai_ir::{DType, Rule, RuleInfo};
-use aiai_prove::solver::Process;
+use aiai_ir::DType;
+use aiai_prove::solver::{Answer, Process, Solver};
 use aiai_prove::{Algebra, RuleProof, prove_all};
+use common::{files, rules};
 
-struct NoFiles;
-
-impl Loader for NoFiles {
-    fn load(&self, _: &str, path: &[&str]) -> Result<(String, String), String> {
-        Err(format!("no file {}", path.join("/")))
+/// Whether there is a solver; without one there are fewer proofs.
+fn solver_is_there() -> bool {
+    let answer = Process::z3().ask("(check-sat)");
+    let there = !matches!(answer, Answer::NotAttempted(_));
+    if !there {
+        println!("no solver here: scripts/solver.sh installs it");
     }
-}
-
-/// The rules of a text with their prepared instances of ranks 0 to `rank`.
-fn rules(name: &str, text: &str, rank: usize, dtypes: &[DType]) -> Vec<(RuleInfo, Vec<Rule>)> {
-    let program = check(name, text, &NoFiles);
-    let problems: Vec<String> = program
-        .diagnostics
-        .iter()
-        .map(|d| format!("{d:?}"))
-        .collect();
-    assert!(problems.is_empty(), "{name}: {}", problems.join("\n"));
-    let infos = program.rule_infos();
-    let mut wanted = Vec::new();
-    for (index, info) in infos.iter().enumerate() {
-        let instances = info.instances(0..=rank, dtypes, 400);
-        wanted.extend(instances.into_iter().map(|instance| (index, instance)));
-    }
-    let prepared = aiai_passes::rewrite::prepare(program.instantiate(&wanted));
-    let mut by_name: BTreeMap<&str, Vec<Rule>> = BTreeMap::new();
-    for rule in prepared {
-        by_name.entry(rule.name.as_str()).or_default().push(rule);
-    }
-    infos
-        .into_iter()
-        .map(|info| {
-            let instances = by_name.remove(info.name.as_str()).unwrap_or_default();
-            (info, instances)
-        })
-        .collect()
-}
-
-fn files(folder: &str) -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests")
-        .join(folder);
-    let mut found: Vec<_> = std::fs::read_dir(&folder)
-        .expect("the folder of rules")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    found.sort();
-    found
-        .into_iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).expect("a file of rules");
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-            (name.unwrap_or_default(), text)
-        })
-        .collect()
+    there
 }
 
 fn verdicts(folder: &str) -> Vec<(String, RuleProof)> {
@@ -89,7 +42,7 @@ fn verdicts(folder: &str) -> Vec<(String, RuleProof)> {
 
 #[test]
 fn right_rules_are_proved() {
-    let verdicts = verdicts("right");
+    let verdicts = verdicts("tests/right");
     let total = verdicts.len();
     let failed: Vec<String> = verdicts
         .into_iter()
@@ -97,12 +50,37 @@ fn right_rules_are_proved() {
         .map(|(name, proof)| format!("{name}: {:?}", proof.algebra))
         .collect();
     println!("{} of {total} proved", total - failed.len());
-    assert!(failed.is_empty(), "not proved:\n{}", failed.join("\n"));
+    assert!(
+        failed.is_empty() || !solver_is_there(),
+        "not proved:\n{}",
+        failed.join("\n")
+    );
+}
+
+/// The rules of the library, of which not every one has a proof.
+#[test]
+fn most_rules_of_the_library_are_proved() {
+    let verdicts = verdicts("../../stdlib/rules");
+    let total = verdicts.len();
+    let failed: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(_, proof)| !matches!(proof.algebra, Algebra::Proved { .. }))
+        .map(|(name, proof)| format!("{name}: {:?}", proof.algebra))
+        .collect();
+    let proved = total - failed.len();
+    println!(
+        "{proved} of {total} proved; not proved:\n{}",
+        failed.join("\n")
+    );
+    assert!(
+        proved * 4 >= total * 3 || !solver_is_there(),
+        "{proved} of {total}"
+    );
 }
 
 #[test]
 fn wrong_rules_are_not_proved() {
-    let verdicts = verdicts("wrong");
+    let verdicts = verdicts("tests/wrong");
     println!("{} wrong rules", verdicts.len());
     let proved: Vec<String> = verdicts
         .into_iter()

@@ -18,6 +18,7 @@ fn buffers(build: impl FnOnce(&mut Builder, Value) -> Value) -> (usize, usize) {
         name: pattern.name().into(),
         pattern,
         features: Vec::new(),
+        without: Vec::new(),
         guard: Vec::new(),
         steps: vec![Step::Vectorize {
             axis: Axis::Columns,

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
-    ParamType, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet, Sym,
-    Truth, Value,
+    ParamType, Region, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet,
+    Sym, Truth, Value,
 };
 
 use super::Elaborator;
@@ -324,7 +324,7 @@ impl Elaborator<'_> {
     fn says_something(&mut self, rule: &ast::Rule, lhs: &Side, rhs: &Side) -> bool {
         let message = if lhs.function.body.ops.is_empty() {
             "the left side is a parameter, which everything is an instance of"
-        } else if lhs.function.body == rhs.function.body {
+        } else if same(&lhs.function.body, &rhs.function.body) {
             "both sides are the same program"
         } else {
             return true;
@@ -389,6 +389,22 @@ impl Elaborator<'_> {
         }
         true
     }
+}
+
+/// Whether two regions are the same, places in the text aside.
+fn same(a: &Region, b: &Region) -> bool {
+    let pairs = || a.ops.iter().zip(&b.ops);
+    a.args == b.args
+        && a.yields == b.yields
+        && a.ops.len() == b.ops.len()
+        && pairs().all(|(x, y)| {
+            let inner = || x.regions.iter().zip(&y.regions);
+            x.op == y.op
+                && x.operands == y.operands
+                && x.results == y.results
+                && x.regions.len() == y.regions.len()
+                && inner().all(|(p, q)| same(p, q))
+        })
 }
 
 /// The names of dimensions in the types of the values in use and in the attributes of ops.

@@ -193,11 +193,24 @@ impl Formatter<'_> {
         let class = self.source(rule.class.span);
         let constraints = self.constraints(&rule.constraints);
         let (head, broken) = signature(name, params, Some(class.into()), constraints, indent, true);
-        let sides = concat_doc![self.expr(&rule.lhs), " =>", Doc::Line, self.expr(&rule.rhs)];
+        let (lhs, rhs) = (self.expr(&rule.lhs), self.expr(&rule.rhs));
+        if ends_in_block(&rule.lhs) || ends_in_block(&rule.rhs) {
+            let body = concat_doc![Doc::Hard, lhs, " => ", rhs].nest(INDENT);
+            return concat_doc![head, " {", body, Doc::Hard, "}"];
+        }
+        let sides = concat_doc![lhs, " =>", Doc::Line, rhs];
         let gap = if broken { Doc::Hard } else { Doc::Line };
         let body = concat_doc![gap.clone(), sides.nest(CONTINUED).group()].nest(INDENT);
         concat_doc![head, " {", body, gap, "}"].group()
     }
+}
+
+/// Whether an expression is printed as lines between braces.
+fn ends_in_block(expr: &Expr) -> bool {
+    matches!(
+        expr.kind,
+        ExprKind::Block(_) | ExprKind::If(_) | ExprKind::For(_) | ExprKind::While(_)
+    )
 }
 
 /// The head of a function: on one line, or broken before its constraints, or before what follows the

@@ -16,6 +16,9 @@ pub fn bound_name(base: u32, place: usize) -> Sym {
     Sym::new(&format!("${}", base as usize + place))
 }
 
+/// Bound indices with their ranges, or symbols with what replaces them.
+type Indices = Vec<(Sym, Dim)>;
+
 /// What stands for what: symbols in sizes and indices, and whole atoms.
 #[derive(Clone, Copy)]
 pub struct Replacements<'a> {
@@ -274,7 +277,6 @@ impl Terms {
                 self.function(fun, &args[0])
             }
             Fun::Narrow(_)
-            | Fun::Rem
             | Fun::DimPower(_)
             | Fun::Integer(..)
             | Fun::RealOfInt(_)
@@ -294,7 +296,7 @@ impl Terms {
         base: u32,
         ranges: &[Dim],
         map: &[(Sym, Dim)],
-    ) -> Outcome<(Vec<(Sym, Dim)>, Vec<(Sym, Dim)>)> {
+    ) -> Outcome<(Indices, Indices)> {
         let mut inner = map.to_vec();
         let mut vars = Vec::new();
         for (place, range) in ranges.iter().enumerate() {
@@ -419,6 +421,26 @@ impl Terms {
             let atom = self.atom(id);
             if let Atom::Read { source, .. } = &*atom {
                 visit(*source);
+            }
+            self.for_each_part(&atom, &mut |part| left.push(part));
+        }
+    }
+
+    /// Calls `visit` with the source and the index of every read within.
+    pub fn for_each_element(
+        &self,
+        poly: &Poly,
+        visit: &mut dyn FnMut(super::term::Source, &[Dim]),
+    ) {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut left: Vec<AtomId> = poly.atoms().collect();
+        while let Some(id) = left.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let atom = self.atom(id);
+            if let Atom::Read { source, index, .. } = &*atom {
+                visit(*source, index);
             }
             self.for_each_part(&atom, &mut |part| left.push(part));
         }

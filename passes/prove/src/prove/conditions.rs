@@ -50,12 +50,12 @@ impl Terms {
                 if sign.negative() {
                     flips = !flips;
                 } else if !sign.positive() {
-                    let left_poly = t.from_terms(Ring::Real, vec![(left, Rational::ONE)])?;
+                    let left_poly = t.summed(Ring::Real, vec![(left, Rational::ONE)])?;
                     let product = t.mul(&left_poly, &rest)?;
                     return t.ordered(product, flips);
                 }
             }
-            let product = t.from_terms(Ring::Real, vec![(left, Rational::ONE)])?;
+            let product = t.summed(Ring::Real, vec![(left, Rational::ONE)])?;
             t.ordered(product, flips)
         })
     }
@@ -99,6 +99,14 @@ impl Terms {
                     return t.size_equal(dim);
                 }
                 return t.real_equal(p);
+            }
+            if p.ring == Ring::Int(aiai_ir::DType::I64)
+                && let Some(dim) = t.as_index(p)
+            {
+                return t.size_equal(dim);
+            }
+            if t.never_zero(p) {
+                return Ok(t.truth(false));
             }
             let flips = p.terms[0].1.is_negative();
             let canonical = if flips { t.neg(p)? } else { p.clone() };
@@ -246,6 +254,14 @@ impl Terms {
                 };
                 return Ok(t.truth(unsigned(x) >= unsigned(y)));
             }
+            let (least, most) = ends(a.ring, signed)?;
+            if a.as_constant() == Some(most) || b.as_constant() == Some(least) {
+                return Ok(t.truth(true));
+            }
+            if a.as_constant() == Some(least) || b.as_constant() == Some(most) {
+                let difference = t.sub(a, b)?;
+                return t.equal(&difference);
+            }
             if a <= b {
                 let atom = t.intern(Atom::IntAtLeast(a.clone(), b.clone()));
                 return Ok(Poly::atom(Ring::Real, atom));
@@ -277,6 +293,17 @@ impl Terms {
         });
         small.then_some(dim)
     }
+}
+
+/// The least and the greatest integer, as the ring has them.
+fn ends(ring: Ring, signed: bool) -> Outcome<(Rational, Rational)> {
+    let bits = ring.bits().unwrap_or(64);
+    let half = 1i128 << (bits - 1);
+    Ok(if signed {
+        (Rational::new(-half, 1)?, Rational::new(half - 1, 1)?)
+    } else {
+        (Rational::ZERO, Rational::whole(-1))
+    })
 }
 
 /// Whether the symbol is an index rather than a named dimension.

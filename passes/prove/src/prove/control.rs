@@ -25,7 +25,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Runs `f` with the arguments of a region standing for carries of this depth.
-    fn with_carries<T>(
+    pub fn with_carries<T>(
         &mut self,
         args: &[Value],
         f: impl FnOnce(&mut Evaluator<'a>) -> Outcome<T>,
@@ -69,6 +69,9 @@ impl<'a> Evaluator<'a> {
         index: &[Dim],
     ) -> Outcome<Element> {
         let dtype = self.function.ty(node.results[place]).dtype();
+        if self.never_entered(node)? {
+            return self.element(node.operands[place], index);
+        }
         let mark = self.terms.known.mark();
         let starts = self.generic(&node.operands)?;
         if starts.terms.iter().any(|t| self.terms.wild(t)) && self.terms.mode == Mode::Real {
@@ -102,8 +105,23 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// Whether the condition fails at the start.
+    fn never_entered(&mut self, node: &'a OpNode) -> Outcome<bool> {
+        let region = &node.regions[0];
+        for (arg, start) in region.args.iter().zip(&node.operands) {
+            self.bound.insert(*arg, Bound::Same(*start));
+        }
+        self.forget();
+        let condition = self.element(region.yields[0], &[]);
+        for arg in &region.args {
+            self.bound.remove(arg);
+        }
+        self.forget();
+        Ok(condition?.term.is_zero())
+    }
+
     /// Where an iteration is defined must not depend on the carry, for want of a way to say so.
-    fn no_carries_in(&self, clauses: &[Poly]) -> Outcome<()> {
+    pub fn no_carries_in(&self, clauses: &[Poly]) -> Outcome<()> {
         if clauses.iter().any(|c| self.reads_carry(c, self.depth)) {
             return Err(Stop::unsupported(
                 "a loop whose iterations may be undefined",
@@ -132,15 +150,7 @@ impl<'a> Evaluator<'a> {
     ) -> Outcome<Element> {
         let (from, to, step) = range;
         let carries = node.operands.len();
-        let known = &self.terms.known;
-        let trips = known.normal(trip_count(known.normal(from), known.normal(to), step));
-        let trips = if self.terms.known.proves(-trips) {
-            Dim::from(0)
-        } else if self.terms.known.proves(trips) {
-            trips
-        } else {
-            return Err(Stop::undecided(trips));
-        };
+        let trips = self.trips(from, to, step)?;
         if trips.is_const(0) && place < carries {
             return self.element(node.operands[place], index);
         }
@@ -153,6 +163,19 @@ impl<'a> Evaluator<'a> {
             return Ok(element);
         }
         self.opaque_scan(node, place, (from, step, trips), index)
+    }
+
+    /// The number of iterations, at least 0.
+    pub fn trips(&mut self, from: Dim, to: Dim, step: Dim) -> Outcome<Dim> {
+        let known = &self.terms.known;
+        let trips = known.normal(trip_count(known.normal(from), known.normal(to), step));
+        if known.proves(-trips) {
+            Ok(Dim::from(0))
+        } else if known.proves(trips) {
+            Ok(trips)
+        } else {
+            Err(Stop::undecided(trips))
+        }
     }
 
     /// A scan as a function of its body and its starts.
@@ -205,7 +228,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// One iteration at a time of which the index is known.
-    fn iteration<T>(
+    pub fn iteration<T>(
         &mut self,
         body: &'a Region,
         now: Dim,
@@ -323,6 +346,16 @@ impl<'a> Evaluator<'a> {
         let own = Poly::atom(Ring::of(dtype), own);
         let start = self.element(node.operands[place], index)?;
         let added = self.terms.sub(&element.term, &own)?;
+        if !self.reads_carry(&element.term, depth)
+            && !element.clauses.iter().any(|c| self.reads_carry(c, depth))
+            && self.terms.known.proves(ends - Dim::from(1))
+        {
+            // Every step replaces the carry: the last one counts.
+            self.terms.known.release(mark);
+            let last = from + step * (ends - Dim::from(1));
+            let element = self.iteration(body, last, |this| this.element(next, index))?;
+            return Ok(Some(element));
+        }
         let free = dtype.is_float() && self.terms.mode == Mode::Free;
         let plain = !self.reads_carry(&added, depth)
             && !element.clauses.iter().any(|c| self.reads_carry(c, depth));
@@ -343,8 +376,66 @@ impl<'a> Evaluator<'a> {
                 held_by: dtype,
             });
         }
+        if result.is_none() && !wild && element.clauses.is_empty() && start.clauses.is_empty() {
+            let some = self.terms.known.proves(ends - Dim::from(1));
+            let term = self.other_closed_form(&element.term, &own, &start.term, &vars, some)?;
+            result = term.map(|term| Element::plain(term, dtype));
+        }
         self.terms.known.release(mark);
         Ok(result)
+    }
+
+    /// A carry that is multiplied at each step, or keeps the largest or the smallest.
+    fn other_closed_form(
+        &mut self,
+        next: &Poly,
+        own: &Poly,
+        start: &Poly,
+        vars: &[(Sym, Dim)],
+        some: bool,
+    ) -> Outcome<Option<Poly>> {
+        let depth = self.depth;
+        if self.terms.mode == Mode::Free && next.ring == Ring::Real {
+            return Ok(None);
+        }
+        if let (Some(atom), [(mono, value)]) = (own.as_atom(), next.terms.as_slice())
+            && mono.contains(&(atom, 1))
+        {
+            let rest: Vec<_> = mono.iter().copied().filter(|f| f.0 != atom).collect();
+            let factor = self.terms.simplify(next.ring, rest, *value)?;
+            if !self.reads_carry(&factor, depth) {
+                let product = self.terms.big(BigOp::Prod, vars, factor)?;
+                return self.terms.mul(start, &product).map(Some);
+            }
+        }
+        for atom in next.atoms().collect::<Vec<_>>() {
+            if !some || !self.terms.info(atom).boolean {
+                continue;
+            }
+            let yes = self.terms.assign(next, atom, true)?;
+            let no = self.terms.assign(next, atom, false)?;
+            let other = if yes == *own {
+                no
+            } else if no == *own {
+                yes
+            } else {
+                continue;
+            };
+            if self.reads_carry(&other, depth) {
+                continue;
+            }
+            if self.terms.maximum(own, &other)? == *next {
+                let most = self.terms.big(BigOp::Max, vars, other)?;
+                return self.terms.maximum(start, &most).map(Some);
+            }
+            if self.terms.minimum(own, &other)? == *next {
+                let turned = self.terms.order_reversed(&other)?;
+                let most = self.terms.big(BigOp::Max, vars, turned)?;
+                let least = self.terms.order_reversed(&most)?;
+                return self.terms.minimum(start, &least).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// A few iterations written out.

@@ -4,6 +4,7 @@
 use aiai_ir::Relation;
 
 use super::Outcome;
+use super::bits::Bits;
 use super::smt::Question;
 use super::term::{Atom, AtomId, Fun, Poly, Ring, Terms};
 use crate::solver::{Answer, Solver};
@@ -38,6 +39,20 @@ impl Decider<'_> {
     ) -> Outcome<bool> {
         if poly.is_zero() {
             return Ok(true);
+        }
+        if whole(terms, poly) {
+            // Integers, and conditions on them: in one question, whatever the conditions.
+            let script = Bits::new(terms).differs_from_zero(poly, assumed);
+            let asked = script.is_some();
+            if asked && self.ask(script) == Answer::Unsatisfiable {
+                return Ok(true);
+            }
+            let sizes = poly
+                .atoms()
+                .any(|id| matches!(&*terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_)));
+            if asked && !sizes {
+                return Ok(false);
+            }
         }
         if terms.mode == super::term::Mode::Free || terms.wild(poly) {
             return self.cases(terms, poly, assumed, left);
@@ -115,7 +130,11 @@ impl Decider<'_> {
                 return Ok(true);
             }
         }
-        if poly.ring != Ring::Real || terms.wild(poly) {
+        if poly.ring != Ring::Real {
+            let script = Bits::new(terms).differs_from_zero(poly, assumed);
+            return Ok(self.ask(script) == Answer::Unsatisfiable);
+        }
+        if terms.wild(poly) || terms.mode == super::term::Mode::Free {
             return Ok(false);
         }
         let mut question = Question::new(terms);
@@ -141,6 +160,18 @@ impl Decider<'_> {
                 return Ok(true);
             }
         }
+        let sizes = |p: &Poly| {
+            p.atoms()
+                .any(|id| matches!(&*terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_)))
+        };
+        if sizes(&fails) && self.is_zero(terms, &fails)? {
+            return Ok(true);
+        }
+        for fact in from {
+            if self.is_instance(terms, condition, fact)? {
+                return Ok(true);
+            }
+        }
         if terms.mode == super::term::Mode::Free || terms.wild(condition) {
             return Ok(false);
         }
@@ -150,6 +181,24 @@ impl Decider<'_> {
         }
         let script = question.fails(condition);
         Ok(self.ask(script) == Answer::Unsatisfiable)
+    }
+
+    /// Whether the condition, with fresh indices if it has any, is one case of a fact that holds everywhere.
+    fn is_instance(&mut self, terms: &mut Terms, condition: &Poly, fact: &Poly) -> Outcome<bool> {
+        let Some(fact) = everywhere(terms, fact) else {
+            return Ok(false);
+        };
+        let mark = terms.known.mark();
+        let wanted = match everywhere(terms, condition) {
+            Some((base, ranges, body)) => {
+                let (_, map) = terms.open(base, &ranges, &[])?;
+                terms.substitute(&body, &map)?
+            }
+            None => condition.clone(),
+        };
+        let found = instance(terms, &wanted, &fact);
+        terms.known.release(mark);
+        found
     }
 
     fn ask(&mut self, script: Option<String>) -> Answer {
@@ -163,6 +212,79 @@ impl Decider<'_> {
         }
         answer
     }
+}
+
+type Everywhere = (u32, Vec<aiai_ir::Dim>, Poly);
+
+fn everywhere(terms: &Terms, condition: &Poly) -> Option<Everywhere> {
+    match &*terms.atom(condition.as_atom()?) {
+        Atom::Big {
+            op: super::term::BigOp::All,
+            ranges,
+            base,
+            body,
+        } => Some((*base, ranges.clone(), body.clone())),
+        _ => None,
+    }
+}
+
+/// Indices within their ranges at which the fact is the condition: read off the elements that both read.
+fn instance(terms: &mut Terms, wanted: &Poly, (base, ranges, body): &Everywhere) -> Outcome<bool> {
+    let names: Vec<aiai_ir::Sym> = (0..ranges.len())
+        .map(|place| super::binders::bound_name(*base, place))
+        .collect();
+    let mut reads = Vec::new();
+    terms.for_each_element(wanted, &mut |source, index| {
+        reads.push((source, index.to_vec()))
+    });
+    let mut patterns = Vec::new();
+    terms.for_each_element(body, &mut |source, index| {
+        patterns.push((source, index.to_vec()))
+    });
+    let mut map: Vec<(aiai_ir::Sym, aiai_ir::Dim)> = Vec::new();
+    for (source, index) in &patterns {
+        let Some((_, at)) = reads.iter().find(|r| r.0 == *source) else {
+            return Ok(false);
+        };
+        for (pattern, dim) in index.iter().zip(at) {
+            if let Some(sym) = pattern.as_sym()
+                && names.contains(&sym)
+                && !map.iter().any(|m| m.0 == sym)
+            {
+                map.push((sym, *dim));
+            }
+        }
+    }
+    if map.len() < names.len() {
+        return Ok(false);
+    }
+    let zero_up = map.iter().all(|m| terms.known.proves(m.1));
+    let one = aiai_ir::Dim::from(1);
+    let below = names.iter().zip(ranges).all(|(name, range)| {
+        let at = map.iter().find(|m| m.0 == *name).map(|m| m.1);
+        at.is_some_and(|at| terms.known.proves(*range - one - at))
+    });
+    if !zero_up || !below {
+        return Ok(false);
+    }
+    Ok(terms.substitute(body, &map)? == *wanted)
+}
+
+/// Whether the term is an integer, or made of conditions some of which are on integers.
+fn whole(terms: &Terms, poly: &Poly) -> bool {
+    if poly.ring != Ring::Real {
+        return true;
+    }
+    let mut some = false;
+    let all = poly.atoms().all(|id| {
+        some |= match &*terms.atom(id) {
+            Atom::IntAtLeast(..) => true,
+            Atom::Equal(p) => p.ring != Ring::Real,
+            _ => false,
+        };
+        terms.info(id).boolean
+    });
+    some && all
 }
 
 /// Makes a condition on sizes a fact; whether it was one.

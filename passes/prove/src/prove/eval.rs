@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use aiai_ir::{
-    CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Type, Value,
-};
+use aiai_ir::{CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value};
 
 use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
@@ -32,8 +30,13 @@ impl Element {
 /// What an argument of a region stands for.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    Carry { depth: u32, place: u32 },
+    Carry {
+        depth: u32,
+        place: u32,
+    },
     Term(Poly),
+    /// Another value.
+    Same(Value),
 }
 
 /// The evaluation of one side of a rule.
@@ -67,8 +70,15 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub fn ty(&self, value: Value) -> Type {
-        self.function.ty(value).clone()
+    /// The operand of a sort along one of the axes: the same elements in another order.
+    pub fn unsorted(&self, value: Value, axes: &[usize]) -> Value {
+        match self.definitions.get(&value) {
+            Some((node, 0)) => match &node.op {
+                Op::Sort { axis, .. } if axes.contains(axis) => node.operands[0],
+                _ => value,
+            },
+            _ => value,
+        }
     }
 
     /// Forgets elements that depend on what region arguments stood for.
@@ -102,6 +112,7 @@ impl<'a> Evaluator<'a> {
                     self.read(Source::Carry { depth, place }, index.to_vec(), dtype)
                 }
                 Bound::Term(term) => Ok(Element::plain(term, dtype)),
+                Bound::Same(other) => self.element(other, index),
             };
         }
         let Some(&(node, place)) = self.definitions.get(&value) else {

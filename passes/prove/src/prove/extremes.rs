@@ -16,6 +16,11 @@ impl Terms {
         let [(mono, value)] = body.terms.as_slice() else {
             return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
         };
+        if *value == Rational::ONE && mono.iter().all(|f| self.info(f.0).boolean) {
+            let truth = self.summed(Ring::Real, body.terms.clone())?;
+            let all = self.all(j, n, &truth)?;
+            return self.in_ring(&all, body.ring);
+        }
         if body.ring != Ring::Real {
             return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
         }
@@ -27,6 +32,8 @@ impl Terms {
             let base = Poly::atom(Ring::Real, id);
             let over = if !self.info(id).syms.contains(&j) {
                 self.dim_power(n, &base)?
+            } else if self.info(id).boolean {
+                self.all(j, n, &base)?
             } else if let Atom::Exp(p) = &*self.atom(id) {
                 let total = self.sum(j, n, &p.clone())?;
                 self.exp(&total)?
@@ -90,7 +97,8 @@ impl Terms {
         if !self.mentions(body, j) {
             return Ok(body.clone());
         }
-        if body.ring != Ring::Real || self.mode == super::term::Mode::Free || self.wild(body) {
+        let real = body.ring == Ring::Real;
+        if real && self.mode == super::term::Mode::Free {
             return self.bind(BigOp::Max, vec![(j, n)], body.clone());
         }
         if let Some(value) = self.written_out(j, n, body, BigOp::Max)? {
@@ -111,7 +119,13 @@ impl Terms {
                 return Ok(value);
             }
         }
-        self.greatest_plain(j, n, body)
+        if self.wild(body) {
+            self.bind(BigOp::Max, vec![(j, n)], body.clone())
+        } else if real {
+            self.greatest_plain(j, n, body)
+        } else {
+            self.bind_greatest(j, n, body.clone())
+        }
     }
 
     /// A range cut in two by a condition on the index, or a choice of the larger of two.
@@ -129,13 +143,23 @@ impl Terms {
                     return Ok(None);
                 };
                 let (one, zero) = (Dim::from(1), Dim::from(0));
-                if !self.known.proves(cut - one) || !self.known.proves(n - cut - one) {
-                    return Ok(None);
+                for size in [cut, n - cut] {
+                    if !self.known.proves(size - one) {
+                        let mut open = false;
+                        size.for_each_sym(&mut |s| {
+                            open |= super::conditions::is_index(s.as_str());
+                        });
+                        return if open {
+                            Ok(None)
+                        } else {
+                            Err(Stop::undecided(size))
+                        };
+                    }
                 }
                 let (below, above) = if up { (no, yes) } else { (yes, no) };
                 let below = self.greatest_from(j, (zero, cut), &below)?;
                 let above = self.greatest_from(j, (cut, n), &above)?;
-                self.maximum(&below, &above).map(Some)
+                self.larger(&below, &above).map(Some)
             }
             Atom::AtLeast(p) => {
                 // c*a + (1 - c)*b with c: a - b >= 0 is the larger of a and b.
@@ -150,7 +174,26 @@ impl Terms {
                 let (a, b) = (self.greatest(j, n, &yes)?, self.greatest(j, n, &no)?);
                 self.maximum(&a, &b).map(Some)
             }
+            Atom::IntAtLeast(a, b) if yes.ring == a.ring => {
+                if yes != *a || no != *b {
+                    return Ok(None);
+                }
+                let (a, b) = (self.greatest(j, n, &yes)?, self.greatest(j, n, &no)?);
+                self.maximum(&a, &b).map(Some)
+            }
             _ => Ok(None),
+        }
+    }
+
+    /// The larger of two of which one may be minus infinity.
+    fn larger(&mut self, a: &Poly, b: &Poly) -> Outcome<Poly> {
+        match (self.infinite(a), self.infinite(b)) {
+            (Some(false), _) => Ok(b.clone()),
+            (_, Some(false)) => Ok(a.clone()),
+            _ if self.wild(a) || self.wild(b) => Err(Stop::unsupported(
+                "the largest of what may be infinite in part",
+            )),
+            _ => self.maximum(a, b),
         }
     }
 
@@ -184,8 +227,8 @@ impl Terms {
             .iter()
             .cloned()
             .partition(|t| t.0.iter().any(|f| self.info(f.0).syms.contains(&j)));
-        let free = self.from_terms(Ring::Real, free)?;
-        let bound = self.from_terms(Ring::Real, bound)?;
+        let free = self.summed(Ring::Real, free)?;
+        let bound = self.summed(Ring::Real, bound)?;
         let (mut scale, bound) = self.positive_factor(j, bound)?;
         let value = match bound.as_atom().map(|a| self.atom(a)) {
             Some(atom) => match &*atom {
@@ -267,7 +310,7 @@ impl Terms {
             }
         }
         let sign = Rational::whole(if value.is_negative() { -1 } else { 1 });
-        let scale = self.from_terms(Ring::Real, vec![(out, value.abs())])?;
+        let scale = self.summed(Ring::Real, vec![(out, value.abs())])?;
         let stay = self.simplify(Ring::Real, stay, sign)?;
         Ok((scale, self.mul(&stay, &rest)?))
     }
@@ -293,6 +336,22 @@ impl Terms {
         for id in conditions {
             if let Some(value) = self.all_of_parts(j, n, body, id)? {
                 return Ok(value);
+            }
+        }
+        for id in body
+            .atoms()
+            .filter(|a| self.info(*a).boolean)
+            .collect::<Vec<_>>()
+        {
+            // (1 - a) * rest.
+            if self.assign(body, id, true)?.is_zero() {
+                let rest = self.assign(body, id, false)?;
+                if !rest.is_one() {
+                    let fails = self.not(&Poly::atom(Ring::Real, id))?;
+                    let first = self.all(j, n, &fails)?;
+                    let second = self.all(j, n, &rest)?;
+                    return self.mul(&first, &second);
+                }
             }
         }
         if let [(mono, value)] = body.terms.as_slice()

@@ -157,7 +157,7 @@ impl Evaluator<'_> {
 
 impl Terms {
     /// Whether the term is an infinity, and which.
-    fn infinite(&self, p: &Poly) -> Option<bool> {
+    pub fn infinite(&self, p: &Poly) -> Option<bool> {
         let [(mono, value)] = p.terms.as_slice() else {
             return None;
         };
@@ -401,6 +401,33 @@ impl Terms {
         self.free(name, dtype, args)
     }
 
+    /// Whether a float is NaN, or finite: its sign does not matter.
+    pub fn predicate(&mut self, name: &'static str, x: &Poly) -> Outcome<Poly> {
+        for sign in [NEG, ABS] {
+            if let Some(args) = self.parts(x, sign) {
+                return self.predicate(name, &args[0].clone());
+            }
+        }
+        if let Some(value) = self.literal(x) {
+            let holds = match name {
+                "is_nan" => value.is_nan(),
+                _ => value.is_finite(),
+            };
+            return Ok(Poly::constant(
+                Ring::Real,
+                Rational::whole(i64::from(holds)),
+            ));
+        }
+        if name == "is_nan"
+            && let Some(id) = x.as_atom()
+            && let Atom::Apply(Fun::Free(inner, _), _) = &*self.atom(id)
+            && inner.starts_with("from_")
+        {
+            return Ok(Poly::zero(Ring::Real));
+        }
+        self.free(name, DType::Bool, vec![x.clone()])
+    }
+
     /// a > b is b < a; NaN makes every order false, so `not` of one is not another.
     fn free_compare(
         &mut self,
@@ -418,6 +445,22 @@ impl Terms {
         };
         if name == "eq" {
             args.sort();
+            if args[0] == args[1] && self.mode == Mode::Free {
+                // Only NaN differs from itself.
+                let nan = self.predicate("is_nan", &args[0].clone())?;
+                return if kind == CompareKind::Ne {
+                    Ok(nan)
+                } else {
+                    self.not(&nan)
+                };
+            }
+        }
+        let infinite = |t: &Terms, p: &Poly| t.literal(p).is_some_and(|v| v == f64::INFINITY);
+        if name == "lt"
+            && infinite(self, &args[1])
+            && let Some(inner) = self.parts(&args[0], ABS)
+        {
+            return self.predicate("is_finite", &inner[0].clone());
         }
         // -a < -b is b < a.
         if self.mode == Mode::Free && args.iter().all(|p| self.parts(p, NEG).is_some()) {
@@ -477,12 +520,13 @@ impl Terms {
             let fun = Fun::IntOfReal { from, to };
             return self.apply(fun, vec![x.clone()]);
         }
-        if name == "from_int" && from == DType::Bool {
-            if let Some(value) = x.as_constant() {
-                let value = if value.is_zero() { 0f64 } else { 1f64 };
-                let atom = self.intern(Atom::Literal(value.to_bits(), to));
-                return Ok(Poly::atom(Ring::Real, atom));
-            }
+        if name == "from_int"
+            && from == DType::Bool
+            && let Some(value) = x.as_constant()
+        {
+            let value = if value.is_zero() { 0f64 } else { 1f64 };
+            let atom = self.intern(Atom::Literal(value.to_bits(), to));
+            return Ok(Poly::atom(Ring::Real, atom));
         }
         if name == "from_int"
             && let Some(value) = x.as_constant().and_then(|c| c.as_whole())
@@ -509,7 +553,7 @@ impl Terms {
     }
 
     /// The dtype of an atom that is a float.
-    fn float_of(&self, atom: super::term::AtomId) -> Option<DType> {
+    pub fn float_of(&self, atom: super::term::AtomId) -> Option<DType> {
         match &*self.atom(atom) {
             Atom::Read { dtype, .. } => Some(*dtype),
             Atom::Literal(_, dtype) => Some(*dtype),

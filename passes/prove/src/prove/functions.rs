@@ -43,7 +43,7 @@ impl Terms {
         } else {
             return Err(Stop::limit("a negative power of what may be zero"));
         };
-        self.from_terms(Ring::Real, vec![(vec![factor], Rational::ONE)])
+        self.summed(Ring::Real, vec![(vec![factor], Rational::ONE)])
     }
 
     /// `p == value * mono * rest`: the first coefficient of the rest is 1, its terms share no factor, and
@@ -78,7 +78,7 @@ impl Terms {
             rest.retain(|f| f.1 != 0);
             terms.push((rest, *value));
         }
-        let rest = self.from_terms(p.ring, terms)?;
+        let rest = self.summed(p.ring, terms)?;
         let Some((_, value)) = rest.terms.first().cloned() else {
             return Err(Stop::limit("a polynomial without a first term"));
         };
@@ -124,29 +124,40 @@ impl Terms {
             terms: vec![(mono, inner)],
         };
         let atom = self.intern(Atom::Exp(argument));
-        self.from_terms(Ring::Real, vec![(vec![(atom, outer)], Rational::ONE)])
+        self.summed(Ring::Real, vec![(vec![(atom, outer)], Rational::ONE)])
     }
 
-    /// The natural logarithm; products are split where every factor is positive.
+    /// The natural logarithm of the magnitude.
     pub fn log(&mut self, p: &Poly) -> Outcome<Poly> {
         self.in_cases(std::slice::from_ref(p), &mut |t, args| {
             let (value, mono, rest) = t.factored(&args[0])?;
-            let positive = |t: &Terms, atom: AtomId| t.sign_of_atom(atom).positive();
-            let splits = !value.is_negative()
-                && !value.is_zero()
-                && mono.iter().all(|f| positive(t, f.0))
-                && (rest.is_one() || t.sign(&rest).positive());
+            // Totalised as the logarithm of the magnitude, 0 of 0: products split unless a factor may be 0, single
+            // powers always.
+            let differs = |t: &Terms, atom: AtomId| t.sign_of_atom(atom).not_zero;
+            let single = mono.len() == 1 && value == Rational::ONE && rest.is_one();
+            let splits = single
+                || (!value.is_zero()
+                    && mono.iter().all(|f| differs(t, f.0))
+                    && (rest.is_one() || t.sign(&rest).not_zero));
             if !splits {
                 return t.apply(Fun::Log, vec![args[0].clone()]);
             }
             let mut total = Poly::zero(Ring::Real);
-            if value != Rational::ONE {
-                let constant = Poly::constant(Ring::Real, value);
+            if value.abs() != Rational::ONE {
+                let constant = Poly::constant(Ring::Real, value.abs());
                 total = t.apply(Fun::Log, vec![constant])?;
             }
             for (atom, power) in mono {
                 let part = match &*t.atom(atom) {
                     Atom::Exp(argument) => argument.clone(),
+                    Atom::Inverse(p) => {
+                        let log = t.log(&p.clone())?;
+                        t.neg(&log)?
+                    }
+                    Atom::Apply(Fun::Sqrt, args) => {
+                        let log = t.log(&args[0].clone())?;
+                        t.scale(&log, Rational::new(1, 2)?)?
+                    }
                     _ => t.apply(Fun::Log, vec![Poly::atom(Ring::Real, atom)])?,
                 };
                 let part = t.scale(&part, Rational::whole(i64::from(power)))?;
@@ -258,6 +269,11 @@ impl Terms {
 
     /// The larger of two: a choice by the sign of their difference, in canonical form.
     pub fn maximum(&mut self, a: &Poly, b: &Poly) -> Outcome<Poly> {
+        if let Ring::Int(dtype) = a.ring {
+            let (a, b) = if a <= b { (a, b) } else { (b, a) };
+            let above = self.compare(aiai_ir::CompareKind::Ge, a, b, dtype.is_signed())?;
+            return self.choose(&above, a, b);
+        }
         self.in_cases(&[a.clone(), b.clone()], &mut |t, args| {
             let (a, b) = (&args[0], &args[1]);
             let difference = t.sub(a, b)?;
@@ -277,6 +293,17 @@ impl Terms {
             let above = t.at_least(&difference)?;
             t.choose(&above, first, second)
         })
+    }
+
+    /// A bijection that turns the order round: -x, and for integers, which wrap, -1 - x.
+    pub fn order_reversed(&mut self, p: &Poly) -> Outcome<Poly> {
+        match p.ring {
+            Ring::Real => self.neg(p),
+            Ring::Int(_) => {
+                let minus_one = Poly::constant(p.ring, Rational::whole(-1));
+                self.sub(&minus_one, p)
+            }
+        }
     }
 
     pub fn minimum(&mut self, a: &Poly, b: &Poly) -> Outcome<Poly> {
@@ -325,15 +352,30 @@ impl Terms {
                         return Ok(p.clone());
                     }
                     if flips {
-                        let value = t.apply(fun.clone(), vec![t.neg(p)?])?;
+                        let p = t.neg(p)?;
+                        let value = t.function(fun.clone(), &p)?;
                         return t.neg(&value);
+                    }
+                    if matches!(fun, Fun::Sin) && is_even(p) {
+                        let half = t.scale(p, Rational::new(1, 2)?)?;
+                        let (sine, cosine) =
+                            (t.function(Fun::Sin, &half)?, t.function(Fun::Cos, &half)?);
+                        let product = t.mul(&sine, &cosine)?;
+                        return t.scale(&product, Rational::whole(2));
                     }
                     t.apply(fun.clone(), vec![p.clone()])
                 }
                 Fun::Cos if p.is_zero() => Ok(Poly::one(Ring::Real)),
                 Fun::Cos if flips => {
                     let p = t.neg(p)?;
-                    t.apply(Fun::Cos, vec![p])
+                    t.function(Fun::Cos, &p)
+                }
+                Fun::Cos if is_even(p) => {
+                    let half = t.scale(p, Rational::new(1, 2)?)?;
+                    let sine = t.function(Fun::Sin, &half)?;
+                    let square = t.mul(&sine, &sine)?;
+                    let twice = t.scale(&square, Rational::whole(2))?;
+                    t.not(&twice)
                 }
                 Fun::Floor => t.floor(p),
                 _ => t.apply(fun.clone(), vec![p.clone()]),
@@ -361,8 +403,8 @@ impl Terms {
                 rest.push((mono, value));
             }
         }
-        let whole = self.from_terms(Ring::Real, whole)?;
-        let rest = self.from_terms(Ring::Real, rest)?;
+        let whole = self.summed(Ring::Real, whole)?;
+        let rest = self.summed(Ring::Real, rest)?;
         if rest.as_constant().is_some() {
             // Between 0 and 1.
             return Ok(whole);
@@ -400,4 +442,11 @@ impl Terms {
         let atom = self.intern(Atom::Apply(fun, args));
         Ok(Poly::atom(ring, atom))
     }
+}
+
+/// Whether every coefficient is an even number, but no large one.
+fn is_even(p: &Poly) -> bool {
+    p.terms
+        .iter()
+        .all(|t| t.1.as_whole().is_some_and(|v| v % 2 == 0 && v.abs() <= 4))
 }

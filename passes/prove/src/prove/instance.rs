@@ -1,6 +1,6 @@
 //! The proof of one instance: cases by which sizes are 0, both sides, and their comparison.
 
-use aiai_ir::{DType, Dim, Function, Relation, Rule, Sym};
+use aiai_ir::{Dim, Function, Relation, Rule, Sym};
 
 use super::decide::{Decider, Usage};
 use super::eval::{Element, Evaluator};
@@ -253,9 +253,7 @@ fn sides(
     decider: &mut Decider,
     lines: &mut Vec<String>,
 ) -> Outcome<Verdict> {
-    let types = rule.lhs.result_types();
     let mut compared = 0;
-    let mut all_left: Vec<Poly> = Vec::new();
     for (place, index) in places.iter().enumerate() {
         let mark = terms.known.mark();
         for (sym, range) in index {
@@ -266,16 +264,27 @@ fn sides(
             continue;
         }
         terms.known.settle();
-        let dims: Vec<Dim> = index.iter().map(|v| Dim::sym(v.0)).collect();
+        let dims: Vec<Dim> = index
+            .iter()
+            .map(|(sym, n)| {
+                // The only place of an axis of one element.
+                let one = terms.known.normal(*n).is_const(1);
+                if one { Dim::from(0) } else { Dim::sym(*sym) }
+            })
+            .collect();
         let left = one_side(terms, rule, &rule.lhs, place, &dims)?;
         let right = one_side(terms, rule, &rule.rhs, place, &dims)?;
         compared += 1;
-        if let Some(why) = differs(terms, &left, &right, types[place].dtype(), decider, lines)? {
+        if left.1.iter().any(Poly::is_zero) {
+            terms.known.release(mark);
+            lines.push("  the left side stops".into());
+            continue;
+        }
+        if let Some(why) = differs(terms, &left, &right, decider, lines)? {
             return Ok(Verdict::Unknown(why));
         }
-        all_left = left.1;
         for check in &right.1 {
-            if !decider.follows(terms, check, &all_left)? {
+            if !decider.follows(terms, check, &left.1)? {
                 return Ok(Verdict::Unknown(format!(
                     "the right side stops unless {}",
                     terms.show(check)
@@ -296,7 +305,6 @@ fn sides(
         }
         return Ok(Verdict::Nothing("there are no elements".into()));
     }
-    let _ = all_left;
     Ok(Verdict::Equal)
 }
 
@@ -320,9 +328,8 @@ fn one_side(
 /// Why the two elements are not shown equal.
 fn differs(
     terms: &mut Terms,
-    (left, _): &(Element, Vec<Poly>),
+    (left, checks): &(Element, Vec<Poly>),
     (right, _): &(Element, Vec<Poly>),
-    _: DType,
     decider: &mut Decider,
     lines: &mut Vec<String>,
 ) -> Outcome<Option<String>> {
@@ -333,7 +340,18 @@ fn differs(
     }
     let difference = terms.sub(&left.term, &right.term)?;
     let (shown_left, shown_right) = (terms.show(&left.term), terms.show(&right.term));
-    if !difference.is_zero() && !decider.is_zero(terms, &difference)? {
+    // Both are defined at the same inputs, as is shown below: elsewhere they need not be equal.
+    let mut where_defined = difference.clone();
+    if !difference.is_zero() && difference.terms.len() <= 40 {
+        for clause in left.clauses.iter().chain(checks).take(5) {
+            let clause = terms.in_ring(clause, difference.ring)?;
+            where_defined = terms.mul(&where_defined, &clause)?;
+        }
+    }
+    if !where_defined.is_zero()
+        && !decider.is_zero(terms, &difference)?
+        && (where_defined == difference || !decider.is_zero(terms, &where_defined)?)
+    {
         return Ok(Some(format!(
             "the left side is {shown_left}, the right side {shown_right}"
         )));

@@ -1,6 +1,6 @@
 //! Integers modulo 2^n where they leave the ring: division, bits, and changes of width.
 
-use aiai_ir::{BinaryKind, CompareKind, DType, Dim};
+use aiai_ir::{BinaryKind, DType, Dim};
 
 use super::rational::Rational;
 use super::term::{Atom, Fun, Poly, Ring, Terms};
@@ -45,6 +45,7 @@ impl Terms {
                 .transpose();
         }
         match (kind, constant) {
+            (BinaryKind::Div | BinaryKind::Rem, _) if x.is_zero() => Ok(Some(Poly::zero(ring))),
             (BinaryKind::Div, Some(1)) => Ok(Some(x.clone())),
             (BinaryKind::Div | BinaryKind::Rem, Some(0)) | (BinaryKind::Rem, Some(1)) => {
                 Ok(Some(Poly::zero(ring)))
@@ -56,7 +57,16 @@ impl Terms {
             }
             (BinaryKind::And | BinaryKind::Or, _) if x == y => Ok(Some(x.clone())),
             (BinaryKind::Xor, _) if x == y => Ok(Some(Poly::zero(ring))),
-            (BinaryKind::Div | BinaryKind::Rem, _) => self.size_division(kind, dtype, x, y),
+            (BinaryKind::Div | BinaryKind::Rem, _) => {
+                if let Some(value) = self.size_division(kind, dtype, x, y)? {
+                    return Ok(Some(value));
+                }
+                if kind == BinaryKind::Rem {
+                    return self.remainder(dtype, x, y).map(Some);
+                }
+                // A remainder is less than its divisor.
+                Ok(self.is_remainder(x, y)?.then(|| Poly::zero(ring)))
+            }
             (BinaryKind::And, _) if x.is_zero() || y.is_zero() => Ok(Some(Poly::zero(ring))),
             (BinaryKind::Or | BinaryKind::Xor, _) if y.is_zero() => Ok(Some(x.clone())),
             (BinaryKind::Or | BinaryKind::Xor, _) if x.is_zero() => Ok(Some(y.clone())),
@@ -65,6 +75,45 @@ impl Terms {
                 Ok(Some(y.clone()))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// x - y * floor(x / y), and 0 where y is 0: so for MIN and -1 too, modulo 2^n.
+    fn remainder(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+        let quotient = self.integer_function(BinaryKind::Div, dtype, x, y)?;
+        let multiple = self.mul(y, &quotient)?;
+        let rest = self.sub(x, &multiple)?;
+        let zero = self.equal(y)?;
+        self.choose(&zero, &Poly::zero(x.ring), &rest)
+    }
+
+    /// Whether x is p - y * floor(p / y) for some p.
+    fn is_remainder(&mut self, x: &Poly, y: &Poly) -> Outcome<bool> {
+        for id in x.atoms().collect::<Vec<_>>() {
+            if let Atom::Apply(Fun::Integer("div", _), args) = &*self.atom(id)
+                && args[1] == *y
+            {
+                let multiple = self.mul(y, &Poly::atom(x.ring, id))?;
+                if self.sub(&args[0], &multiple)? == *x {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether an integer is a parameter whose domain is without 0.
+    pub fn never_zero(&self, x: &Poly) -> bool {
+        let Some(id) = x.as_atom() else { return false };
+        match &*self.atom(id) {
+            Atom::Read {
+                source: super::term::Source::Param(param),
+                ..
+            } => self
+                .domains
+                .get(param)
+                .is_some_and(|d| d.0 > 0.0 || d.1 < 0.0),
+            _ => false,
         }
     }
 
@@ -115,6 +164,29 @@ impl Terms {
             }
             t.apply(Fun::RealOfInt(from), vec![x.clone()])
         })
+    }
+
+    /// A float truncated to an integer; `through` is the narrowest float that its value came through.
+    pub fn int_of_real(
+        &mut self,
+        x: &Poly,
+        from: DType,
+        through: DType,
+        to: DType,
+    ) -> Outcome<Poly> {
+        if let Some(value) = x.as_constant().and_then(|c| c.as_whole())
+            && (0..=127).contains(&value)
+        {
+            return Ok(Poly::constant(Ring::of(to), Rational::new(value, 1)?));
+        }
+        if let Some(id) = x.as_atom()
+            && let Atom::Apply(Fun::RealOfInt(int), args) = &*self.atom(id)
+            && *int == to
+            && holds_all(through, to)
+        {
+            return Ok(args[0].clone());
+        }
+        self.apply(Fun::IntOfReal { from, to }, vec![x.clone()])
     }
 
     /// An integer in another width: wrapped, or extended by its sign.
@@ -181,12 +253,20 @@ impl Terms {
         }
         Ok(total)
     }
+}
 
-    /// The larger of two integers of one dtype.
-    pub fn integer_maximum(&mut self, dtype: DType, a: &Poly, b: &Poly) -> Outcome<Poly> {
-        let above = self.compare(CompareKind::Ge, a, b, dtype.is_signed())?;
-        self.choose(&above, a, b)
-    }
+/// Whether every integer of the dtype is a float of the other.
+fn holds_all(float: DType, int: DType) -> bool {
+    let significand = match float {
+        DType::F64 => 53,
+        DType::F32 => 24,
+        DType::F16 => 11,
+        DType::BF16 => 8,
+        _ => 0,
+    };
+    // Signed integers have a bit less of magnitude, and their least is a power of two.
+    let bits = int.bytes() as u32 * 8 - u32::from(int.is_signed());
+    bits <= significand
 }
 
 /// The op on constants, as the evaluator does it.

@@ -10,19 +10,20 @@ use aiai_ir::dim::{Atom, Monomial};
 use aiai_ir::{Dim, Facts, Relation};
 
 /// Steps of one search, at most.
-const MOST_STEPS: u32 = 300;
+const MOST_STEPS: u32 = 100;
 /// Facts combined in one derivation, at most.
-const DEPTH: u32 = 6;
+const DEPTH: u32 = 5;
 
 #[derive(Default)]
 pub struct Known {
     equalities: Facts,
     /// Expressions that are at least 0.
     non_negative: Vec<Dim>,
-    answers: RefCell<HashMap<Dim, bool>>,
+    /// Answers so far, with how many facts there were.
+    answers: RefCell<HashMap<Dim, (bool, usize)>>,
     /// How many facts hold throughout, once [`Known::settle`] has said so.
     settled: usize,
-    lasting: RefCell<HashMap<Dim, bool>>,
+    lasting: RefCell<HashMap<Dim, (bool, usize)>>,
     only_lasting: Cell<bool>,
 }
 
@@ -32,6 +33,19 @@ impl Known {
         match relation {
             Relation::Zero => {
                 self.equalities.assume(Relation::Zero, dim);
+                // A product of sizes that is 1 has factors of 1.
+                if let [(one, a), (monomial, b)] = self.normal(dim).terms()
+                    && one.is_empty()
+                    && *a == -*b
+                    && a.abs() == 1
+                {
+                    for (atom, _) in monomial {
+                        if let Atom::Sym(sym) = atom {
+                            let size = Dim::sym(*sym) - Dim::from(1);
+                            self.equalities.assume(Relation::Zero, size);
+                        }
+                    }
+                }
                 let normal: Vec<Dim> = self.non_negative.iter().map(|d| self.normal(*d)).collect();
                 self.non_negative = normal;
                 let rest = self.normal(dim);
@@ -45,7 +59,10 @@ impl Known {
                     && !self.non_negative.contains(&normal)
                 {
                     self.non_negative.push(normal);
+                    // What was shown stays shown.
+                    self.answers.borrow_mut().retain(|_, answer| answer.0);
                 }
+                return;
             }
             // Sizes are whole numbers of at least 0: one that is not 0 is at least 1.
             Relation::NonZero => {
@@ -67,7 +84,10 @@ impl Known {
     /// Forgets the inequalities assumed since the mark.
     pub fn release(&mut self, mark: usize) {
         self.non_negative.truncate(mark);
-        self.answers.borrow_mut().clear();
+        // What was not shown with more facts is not shown with fewer.
+        self.answers
+            .borrow_mut()
+            .retain(|_, (shown, facts)| !*shown || *facts <= mark);
     }
 
     /// The facts so far hold throughout; later ones, for a while.
@@ -92,17 +112,12 @@ impl Known {
         }
     }
 
-    fn cache(&self) -> &RefCell<HashMap<Dim, bool>> {
+    fn cache(&self) -> &RefCell<HashMap<Dim, (bool, usize)>> {
         if self.only_lasting.get() {
             &self.lasting
         } else {
             &self.answers
         }
-    }
-
-    /// Every fact of the list, as something that is at least 0.
-    pub fn facts(&self) -> &[Dim] {
-        &self.non_negative
     }
 
     /// The canonical form under the known equalities.
@@ -133,12 +148,13 @@ impl Known {
         {
             return value >= 0;
         }
-        if let Some(&known) = self.cache().borrow().get(&dim) {
+        if let Some(&(known, _)) = self.cache().borrow().get(&dim) {
             return known;
         }
         // Short derivations first: a long wrong way would spend all the steps.
         let shown = (1..=DEPTH).any(|depth| self.search(dim, depth, &mut 0));
-        self.cache().borrow_mut().insert(dim, shown);
+        let facts = self.non_negative.len();
+        self.cache().borrow_mut().insert(dim, (shown, facts));
         shown
     }
 

@@ -16,7 +16,7 @@ impl Terms {
     /// `value * mono` with every law applied.
     pub fn simplify(&mut self, ring: Ring, mono: Mono, value: Rational) -> Outcome<Poly> {
         if !mono.iter().any(|f| self.special(*f)) {
-            return self.from_terms(ring, vec![(mono, value)]);
+            return self.summed(ring, vec![(mono, value)]);
         }
         self.spend()?;
         let mut mono = mono;
@@ -31,7 +31,7 @@ impl Terms {
         if let Some(done) = self.conditions(ring, &mono, value)? {
             return Ok(done);
         }
-        self.from_terms(ring, vec![(mono, value)])
+        self.summed(ring, vec![(mono, value)])
     }
 
     fn special(&self, (id, power): (AtomId, i32)) -> bool {
@@ -163,6 +163,11 @@ impl Terms {
                         return Ok(Some(done));
                     }
                 }
+                Atom::Apply(Fun::Free("is_nan", _), args) => {
+                    if let Some(done) = self.beside_nan(&args[0].clone(), ring, mono, at, value)? {
+                        return Ok(Some(done));
+                    }
+                }
                 Atom::IntAtLeast(a, b) => {
                     let difference = self.sub(a, b)?;
                     let equal = self.equal(&difference)?;
@@ -176,6 +181,39 @@ impl Terms {
             }
         }
         self.size_conditions(ring, mono, value)
+    }
+
+    /// What is NaN is not finite, and has the value NaN.
+    fn beside_nan(
+        &mut self,
+        x: &Poly,
+        ring: Ring,
+        mono: &Mono,
+        at: usize,
+        value: Rational,
+    ) -> Outcome<Option<Poly>> {
+        for (k, (other, power)) in mono.iter().enumerate() {
+            if k == at {
+                continue;
+            }
+            if let Atom::Apply(Fun::Free("is_finite", _), args) = &*self.atom(*other)
+                && args[0] == *x
+            {
+                return Ok(Some(Poly::zero(ring)));
+            }
+            if self.mode == super::term::Mode::Free
+                && ring == Ring::Real
+                && *power == 1
+                && x.as_atom() == Some(*other)
+            {
+                let dtype = self.float_of(*other);
+                let Some(dtype) = dtype else { continue };
+                let nan = self.intern(Atom::Literal(f64::NAN.to_bits(), dtype));
+                let rest = self.simplify(ring, without(mono, k), value)?;
+                return self.mul(&rest, &Poly::atom(ring, nan)).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// The monomial as it stands.
@@ -235,7 +273,10 @@ impl Terms {
             };
             let unit = p.ring == Ring::Real || value.abs() == Rational::ONE;
             let once = p.atoms().filter(|a| self.holds_atom(*a, *atom)).count() == 1;
-            let read = matches!(&*self.atom(*atom), Atom::Read { .. });
+            let read = matches!(
+                &*self.atom(*atom),
+                Atom::Read { .. } | Atom::Big { .. } | Atom::Opaque(_)
+            );
             (unit && once && read && !self.info(*atom).boolean).then_some((*atom, *value))
         })
     }
@@ -330,7 +371,7 @@ impl Terms {
                 None => terms.push((mono.clone(), *value)),
             }
         }
-        self.from_terms(poly.ring, terms)
+        self.summed(poly.ring, terms)
     }
 
     /// The first condition among the atoms of the polynomials.

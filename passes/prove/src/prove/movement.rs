@@ -67,10 +67,8 @@ impl<'a> Evaluator<'a> {
         let mut inner = Vec::new();
         for ((i, n), low) in index.iter().zip(from).zip(low) {
             let at = *i - *low;
-            let above = self.terms.size_at_least(at)?;
-            let below = self.terms.size_at_least(*n - Dim::from(1) - at)?;
-            within = self.terms.mul(&within, &above)?;
-            within = self.terms.mul(&within, &below)?;
+            let here = self.within(at, *n)?;
+            within = self.terms.mul(&within, &here)?;
             inner.push(at);
         }
         let value = self.element(node.operands[1], &[])?;
@@ -91,6 +89,16 @@ impl<'a> Evaluator<'a> {
         self.select(&condition, &x?, &value)
     }
 
+    /// 0 <= at < n.
+    fn within(&mut self, at: Dim, n: Dim) -> Outcome<Poly> {
+        if self.terms.known.normal(n).is_const(1) {
+            return self.terms.size_equal(at);
+        }
+        let above = self.terms.size_at_least(at)?;
+        let below = self.terms.size_at_least(n - Dim::from(1) - at)?;
+        self.terms.mul(&above, &below)
+    }
+
     fn concat(&mut self, node: &'a OpNode, axis: usize, index: &[Dim]) -> Outcome<Element> {
         let mut start = Dim::from(0);
         let mut parts = Vec::new();
@@ -105,15 +113,8 @@ impl<'a> Evaluator<'a> {
             let beyond = self
                 .terms
                 .size_at_least(start - Dim::from(1) - index[axis])?;
-            if beyond.is_one() || before.is_one() {
-                // Never in this part; parts before are read where it ends.
-                if let Some(rest) = &chosen {
-                    let _ = rest;
-                    continue;
-                }
-                if before.is_one() {
-                    return Err(Stop::limit("an index beyond a concatenation"));
-                }
+            // Never in this part.
+            if beyond.is_one() || (before.is_one() && chosen.is_some()) {
                 continue;
             }
             let mut inner = index.to_vec();
@@ -281,11 +282,13 @@ impl<'a> Evaluator<'a> {
             for (k, start) in starts.iter().enumerate() {
                 let range = shape[k] - sizes[k] + Dim::from(1);
                 let at = index[k] - this.terms.index_of(start, Some(range))?;
-                let above = this.terms.size_at_least(at)?;
-                let below = this.terms.size_at_least(sizes[k] - Dim::from(1) - at)?;
-                within = this.terms.mul(&within, &above)?;
-                within = this.terms.mul(&within, &below)?;
-                inner.push(at);
+                let here = this.within(at, sizes[k])?;
+                within = this.terms.mul(&within, &here)?;
+                inner.push(if sizes[k].is_const(1) {
+                    Dim::from(0)
+                } else {
+                    at
+                });
             }
             if within.is_zero() {
                 return Ok(outside.clone());
@@ -384,20 +387,27 @@ impl<'a> Evaluator<'a> {
 
     /// Whether a position lies in `0..range`, without taking it for granted.
     pub fn in_range(&mut self, position: &Poly, range: Dim) -> Outcome<Poly> {
+        if self.terms.known.proves(-range) {
+            return Ok(Poly::zero(Ring::Real));
+        }
         let Some(dim) = self.terms.as_index(position) else {
             return self
                 .terms
-                .in_cases(
-                    &[position.clone()],
-                    &mut |t, args| match t.as_index(&args[0]) {
+                .in_cases(std::slice::from_ref(position), &mut |t, args| {
+                    match t.as_index(&args[0]) {
                         Some(dim) => {
                             let above = t.size_at_least(dim)?;
                             let below = t.size_at_least(range - Dim::from(1) - dim)?;
                             t.mul(&above, &below)
                         }
+                        // Both lie in the range or neither does: one is the other from the end.
+                        None if t.counts_down(&args[0]) => {
+                            let turned = t.counted_from_end(&args[0], range)?;
+                            t.apply(Fun::InRange(range), vec![turned])
+                        }
                         None => t.apply(Fun::InRange(range), args.to_vec()),
-                    },
-                );
+                    }
+                });
         };
         let above = self.terms.size_at_least(dim)?;
         let below = self.terms.size_at_least(range - Dim::from(1) - dim)?;

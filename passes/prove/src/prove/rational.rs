@@ -124,12 +124,6 @@ impl Rational {
         (self.denominator == 1).then_some(self.numerator)
     }
 
-    /// Numeric order; `None` where the comparison does not fit.
-    pub fn at_least(self, other: Rational) -> Option<bool> {
-        let difference = self.add(other.neg()).ok()?;
-        Some(difference.numerator >= 0)
-    }
-
     /// The root, where it is rational.
     pub fn square_root(self) -> Option<Rational> {
         let root = |value: i128| {
@@ -137,16 +131,6 @@ impl Rational {
             (near - 1..=near + 1).find(|&r| r >= 0 && r.checked_mul(r) == Some(value))
         };
         Rational::new(root(self.numerator)?, root(self.denominator)?).ok()
-    }
-
-    /// `self` to a power, negative ones by the inverse.
-    pub fn power(self, exponent: i32) -> Outcome<Rational> {
-        let base = if exponent < 0 { self.inverse() } else { self };
-        let mut product = Rational::ONE;
-        for _ in 0..exponent.unsigned_abs() {
-            product = product.mul(base)?;
-        }
-        Ok(product)
     }
 
     /// The representative of a whole number modulo 2^bits, between -2^(bits-1) and 2^(bits-1) - 1.

@@ -39,8 +39,14 @@ impl<'a> Evaluator<'a> {
         acc: DType,
         index: &[Dim],
     ) -> Outcome<Element> {
-        let x = node.operands[0];
-        let dtype = self.function.ty(x).dtype();
+        let dtype = self.function.ty(node.operands[0]).dtype();
+        let ordered = kind == ReduceKind::Sum || kind == ReduceKind::Prod;
+        let in_order = ordered && dtype.is_float() && self.terms.mode == Mode::Free;
+        let x = if in_order {
+            node.operands[0]
+        } else {
+            self.unsorted(node.operands[0], axes)
+        };
         let shape = self.function.ty(x).shape().to_vec();
         let mut sorted = axes.to_vec();
         sorted.sort_unstable();
@@ -149,7 +155,10 @@ impl<'a> Evaluator<'a> {
         vars: &[(Sym, Dim)],
         body: &Poly,
     ) -> Outcome<Poly> {
-        if !dtype.is_float() || self.terms.mode == Mode::Free || self.terms.wild(body) {
+        let free = dtype.is_float() && self.terms.mode == Mode::Free;
+        let masked =
+            self.terms.wild(body) && self.terms.condition(std::slice::from_ref(body)).is_none();
+        if free || masked {
             // The order does not matter, and NaN wins wherever it stands.
             return self.unordered(kind.name(), vars, body, dtype);
         }
@@ -161,9 +170,9 @@ impl<'a> Evaluator<'a> {
         if kind == ReduceKind::Max {
             return self.terms.big(BigOp::Max, vars, body.clone());
         }
-        let turned = self.terms.neg(body)?;
+        let turned = self.terms.order_reversed(body)?;
         let most = self.terms.big(BigOp::Max, vars, turned)?;
-        self.terms.neg(&most)
+        self.terms.order_reversed(&most)
     }
 
     /// A function of all elements in whatever order: names and order of indices are canonical, those that
@@ -250,16 +259,7 @@ impl<'a> Evaluator<'a> {
     ) -> Outcome<Element> {
         let dtype = self.function.ty(node.operands[0]).dtype();
         let zero = Dim::from(0);
-        let mut place: Vec<Option<Dim>> = vec![None; space.len()];
-        let mut conditions: Vec<usize> = Vec::new();
-        for (k, coordinate) in out.coords.iter().enumerate() {
-            match coordinate.as_index() {
-                Some(i) if place[i].is_none() && self.terms.known.equal(space[i], shape[k]) => {
-                    place[i] = Some(index[k]);
-                }
-                _ => conditions.push(k),
-            }
-        }
+        let (mut place, conditions) = self.placed(space, out, shape, index);
         if space
             .iter()
             .any(|n| self.terms.known.normal(*n).is_const(0))
@@ -335,6 +335,27 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// The indices of the space that the index of the result gives, and the coordinates that are conditions.
+    fn placed(
+        &self,
+        space: &[Dim],
+        out: &AffineMap,
+        shape: &[Dim],
+        index: &[Dim],
+    ) -> (Vec<Option<Dim>>, Vec<usize>) {
+        let mut place: Vec<Option<Dim>> = vec![None; space.len()];
+        let mut conditions: Vec<usize> = Vec::new();
+        for (k, coordinate) in out.coords.iter().enumerate() {
+            match coordinate.as_index() {
+                Some(i) if place[i].is_none() && self.terms.known.equal(space[i], shape[k]) => {
+                    place[i] = Some(index[k]);
+                }
+                _ => conditions.push(k),
+            }
+        }
+        (place, conditions)
+    }
+
     /// Known up to a shift and a positive scale of the elements.
     pub fn arg_reduce(
         &mut self,
@@ -385,7 +406,7 @@ impl<'a> Evaluator<'a> {
             .filter(|t| t.0.iter().any(|f| self.terms.info(f.0).syms.contains(&j)))
             .cloned()
             .collect();
-        let bound = self.terms.from_terms(Ring::Real, bound)?;
+        let bound = self.terms.summed(Ring::Real, bound)?;
         if bound.is_zero() || self.terms.condition(std::slice::from_ref(&bound)).is_some() {
             return Ok(bound);
         }
@@ -413,6 +434,37 @@ impl<'a> Evaluator<'a> {
             }
         }
         Ok(left)
+    }
+
+    /// The sorted values alone: whatever order they come in, and once is enough.
+    fn sorted(&mut self, vars: &[(Sym, Dim)], body: &Poly, at: Dim, dtype: DType) -> Outcome<Poly> {
+        let (sym, range) = vars[0];
+        if let Some(atom) = body.as_atom()
+            && let super::term::Atom::Opaque(inner) = &*self.terms.atom(atom)
+            && inner.name == "sort_up"
+            && inner.bodies.len() == 1
+            && self.terms.known.equal(inner.ranges[0], range)
+        {
+            let up = inner.at[0] == Dim::sym(sym);
+            let down = inner.at[0] == range - Dim::from(1) - Dim::sym(sym);
+            if up || down {
+                let mut inner = inner.clone();
+                inner.at = vec![at];
+                let atom = self.terms.intern(super::term::Atom::Opaque(inner));
+                return Ok(Poly::atom(Ring::of(dtype), atom));
+            }
+        }
+        let turned = [(sym, range - Dim::from(1) - Dim::sym(sym))];
+        let other = self.terms.substitute(body, &turned)?;
+        let mut terms = Vec::new();
+        for body in [body.clone(), other] {
+            let term =
+                self.terms
+                    .lambda("sort_up", vars, vec![body], vec![at], Vec::new(), dtype)?;
+            terms.push((self.terms.show(&term), term));
+        }
+        terms.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(terms.swap_remove(0).1)
     }
 
     pub fn sort(
@@ -443,14 +495,17 @@ impl<'a> Evaluator<'a> {
         }
         let mut at = index[axis];
         let mut name = format!("sort_{}", if descending { "down" } else { "up" });
-        if place == 0 && descending && dtype.is_float() && self.terms.mode == Mode::Real {
+        if place == 0 && descending {
             // The values alone, in the other order.
             at = range - Dim::from(1) - at;
             name = "sort_up".into();
         }
-        let term = self
-            .terms
-            .lambda(&name, &vars, bodies, vec![at], Vec::new(), dtype)?;
+        let term = if place == 0 {
+            self.sorted(&vars, &bodies[0], at, dtype)?
+        } else {
+            self.terms
+                .lambda(&name, &vars, bodies, vec![at], Vec::new(), dtype)?
+        };
         let mut bound = self.bind_clauses(&clauses, &vars)?;
         self.terms.known.release(mark);
         let all: Vec<Poly> = std::mem::take(&mut bound);

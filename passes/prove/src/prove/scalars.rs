@@ -17,11 +17,10 @@ impl Evaluator<'_> {
             DType::Bool => (self.terms.not(&x.term)?, DType::Bool),
             _ if !dtype.is_float() => (self.integer_unary(kind, dtype, &x.term)?, dtype),
             _ if kind.is_predicate() => {
-                let fun = Fun::Free(kind.name(), DType::Bool);
                 let term = self
                     .terms
                     .in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
-                        t.apply(fun.clone(), args.to_vec())
+                        t.predicate(kind.name(), &args[0])
                     })?;
                 (term, DType::Bool)
             }
@@ -192,6 +191,7 @@ impl Evaluator<'_> {
     ) -> Outcome<Element> {
         let mut clauses = (*joined(&[a, b])).clone();
         let (x, y) = (&a.term, &b.term);
+        let mut forgiven = Vec::new();
         let term = if dtype == DType::Bool {
             self.logic(kind, x, y)?
         } else if !dtype.is_float() {
@@ -201,7 +201,15 @@ impl Evaluator<'_> {
         } else if self.terms.wild(x) || self.terms.wild(y) {
             self.wild_binary(kind, x, y)?
         } else {
+            if kind == BinaryKind::Div {
+                // Divided by a quotient whose divisor is 0, finite numbers give 0, as they do here.
+                forgiven = self.infinite_divisors(y)?;
+                clauses.retain(|c| !forgiven.contains(c) || a.clauses.contains(c));
+            }
             for clause in self.binary_clauses(kind, x, y)? {
+                if forgiven.contains(&clause) {
+                    continue;
+                }
                 add_clause(&mut clauses, clause);
             }
             let term = self.real_binary(kind, x, y)?;
@@ -214,6 +222,38 @@ impl Evaluator<'_> {
             clauses: Rc::new(clauses),
             held_by: dtype,
         })
+    }
+
+    /// Conditions without which a divisor is infinite and no more: it is a product with 1/p, p nowhere else.
+    fn infinite_divisors(&mut self, y: &Poly) -> Outcome<Vec<Poly>> {
+        let [(mono, _)] = y.terms.as_slice() else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for (at, (id, power)) in mono.clone().into_iter().enumerate() {
+            let super::term::Atom::Inverse(p) = (*self.terms.atom(id)).clone() else {
+                continue;
+            };
+            let Some(mut inner) = p.as_atom() else {
+                continue;
+            };
+            if let super::term::Atom::Apply(Fun::Sqrt, args) = (*self.terms.atom(inner)).clone()
+                && let Some(under) = args[0].as_atom()
+            {
+                let root = self.terms.equal(&Poly::atom(Ring::Real, inner))?;
+                found.push(self.terms.not(&root)?);
+                inner = under;
+            }
+            let others = mono.iter().enumerate().filter(|(k, _)| *k != at);
+            let alone = others
+                .map(|(_, f)| f.0)
+                .all(|other| !self.terms.holds_atom(other, inner));
+            if alone && power > 0 {
+                let zero = self.terms.equal(&Poly::atom(Ring::Real, inner))?;
+                found.push(self.terms.not(&zero)?);
+            }
+        }
+        Ok(found)
     }
 
     fn binary_sign(&self, kind: BinaryKind, x: &Poly, y: &Poly) -> Sign {
@@ -330,16 +370,8 @@ impl Evaluator<'_> {
             BinaryKind::Add => self.terms.add(x, y),
             BinaryKind::Sub => self.terms.sub(x, y),
             BinaryKind::Mul => self.terms.mul(x, y),
-            BinaryKind::Max | BinaryKind::Min => {
-                let above = self
-                    .terms
-                    .compare(CompareKind::Ge, x, y, dtype.is_signed())?;
-                if kind == BinaryKind::Max {
-                    self.terms.choose(&above, x, y)
-                } else {
-                    self.terms.choose(&above, y, x)
-                }
-            }
+            BinaryKind::Max => self.terms.maximum(x, y),
+            BinaryKind::Min => self.terms.minimum(x, y),
             BinaryKind::Div
             | BinaryKind::Rem
             | BinaryKind::Pow
@@ -372,11 +404,13 @@ impl Evaluator<'_> {
                     self.narrow(to, &x.term)?
                 }
             }
-            (true, _) => self
-                .terms
-                .in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
-                    t.apply(Fun::IntOfReal { from, to }, args.to_vec())
-                })?,
+            (true, _) => {
+                let through = x.held_by;
+                self.terms
+                    .in_cases(std::slice::from_ref(&x.term), &mut |t, args| {
+                        t.int_of_real(&args[0], from, through, to)
+                    })?
+            }
             (false, DType::Bool) => {
                 let equal = self.terms.equal(&x.term)?;
                 self.terms.not(&equal)?

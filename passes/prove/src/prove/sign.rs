@@ -403,7 +403,6 @@ impl Terms {
             | Fun::Log
             | Fun::Sin
             | Fun::Cos
-            | Fun::Rem
             | Fun::Integer(..)
             | Fun::IntOfReal { .. }
             | Fun::Extend { .. }

@@ -76,9 +76,12 @@ fn of_node(function: &Function, node: &OpNode, found: &mut Vec<(Relation, Dim)>)
     }
 }
 
+/// The ranges of a space and what must hold of sizes for an access over it to stay inside.
+type Access = (Vec<Dim>, Vec<(Relation, Dim)>);
+
 /// Accesses of contractions by more than bare indices: the least and the greatest position, with the space
 /// in which they are taken.
-pub fn accesses(function: &Function) -> Vec<(Vec<Dim>, Vec<(Relation, Dim)>)> {
+pub fn accesses(function: &Function) -> Vec<Access> {
     let mut found = Vec::new();
     function.body.walk(&mut |node| {
         let Op::Contract {
@@ -211,45 +214,69 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// A loop with checks inside, or one that may not end: as the loop as a whole.
+    /// The checks of every iteration, where they do not depend on the carry; of a `while`, that it ends.
     fn checks_of_loop(&mut self, node: &'a OpNode, clauses: &mut Vec<Poly>) -> Outcome<()> {
-        let mut checked = false;
-        for region in &node.regions {
-            region.walk(&mut |inner| {
-                checked |= inner.op.info().effect == aiai_ir::ops::Effect::Check
-            });
-        }
-        let endless = matches!(node.op, Op::While { .. });
-        if !checked && !endless {
-            return Ok(());
-        }
-        // The same loop on the other side has the same checks.
-        let zero: Vec<Dim> = Vec::new();
-        let Some(place) = node
-            .results
-            .iter()
-            .position(|r| self.function.ty(*r).rank() == 0)
-        else {
-            return Err(super::Stop::unsupported("a loop with checks inside"));
+        let mark = self.terms.known.mark();
+        let mut inner = Vec::new();
+        let vars = match &node.op {
+            Op::Scan { from, to, step } => {
+                let trips = self.trips(*from, *to, *step)?;
+                let vars = self.fresh_indices(&[trips]);
+                let now = *from + *step * Dim::sym(vars[0].0);
+                let body = &node.regions[0];
+                inner = self.iteration(body, now, |this| this.checks_in(&body.ops))?;
+                vars
+            }
+            _ => {
+                for region in &node.regions {
+                    let found =
+                        self.with_carries(&region.args, |this| this.checks_in(&region.ops))?;
+                    inner.extend(found);
+                }
+                self.ends(node, clauses)?;
+                Vec::new()
+            }
         };
-        let element = self.element(node.results[place], &zero)?;
-        let opaque = element
-            .term
-            .as_atom()
-            .and_then(|id| match &*self.terms.atom(id) {
-                super::term::Atom::Opaque(lambda) => Some(lambda.clone()),
-                _ => None,
-            });
-        let Some(mut lambda) = opaque else {
-            return Err(super::Stop::unsupported("a loop with checks inside"));
-        };
-        if checked {
-            return Err(super::Stop::unsupported("a loop with checks inside"));
+        self.no_carries_in(&inner)?;
+        let bound = self.bind_clauses(&inner, &vars)?;
+        self.terms.known.release(mark);
+        bound.into_iter().for_each(|c| add_clause(clauses, c));
+        Ok(())
+    }
+
+    fn checks_in(&mut self, nodes: &'a [OpNode]) -> Outcome<Vec<Poly>> {
+        let mut clauses = Vec::new();
+        for node in nodes {
+            self.checks_of(node, &mut clauses)?;
         }
-        lambda.name = format!("{}_ends", lambda.name);
-        lambda.dtype = DType::Bool;
-        let atom = self.terms.intern(super::term::Atom::Opaque(lambda));
-        add_clause(clauses, Poly::atom(super::term::Ring::Real, atom));
+        Ok(clauses)
+    }
+
+    /// That a `while` ends, as a condition that the same loop on the other side has too.
+    fn ends(&mut self, node: &'a OpNode, clauses: &mut Vec<Poly>) -> Outcome<()> {
+        let mut index = Vec::new();
+        if let Some(first) = node.results.first() {
+            let shape = self.function.ty(*first).shape().to_vec();
+            index.extend(self.fresh_indices(&shape).iter().map(|v| Dim::sym(v.0)));
+            let element = self.element(*first, &index)?;
+            let Some(id) = element.term.as_atom() else {
+                return Ok(());
+            };
+            let super::term::Atom::Opaque(lambda) = (*self.terms.atom(id)).clone() else {
+                return Ok(());
+            };
+            if !lambda.name.starts_with("while") {
+                return Ok(());
+            }
+            let ended = super::term::Lambda {
+                name: "while_ends".into(),
+                at: Vec::new(),
+                dtype: DType::Bool,
+                ..lambda
+            };
+            let atom = self.terms.intern(super::term::Atom::Opaque(ended));
+            add_clause(clauses, Poly::atom(super::term::Ring::Real, atom));
+        }
         Ok(())
     }
 }

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use aiai_ir::dim::Atom as DimAtom;
 use aiai_ir::{Dim, Sym};
 
-use super::binders::bound_name;
+use super::Outcome;
 use super::known::quotient;
 use super::laws::without;
 use super::rational::Rational;
 use super::term::{Atom, BigOp, Mono, Poly, Ring, Source, Terms};
-use super::{Outcome, Stop};
 
-/// Orders of indices that look alike, tried at most.
-const MOST_ORDERS: usize = 24;
+/// An axis of what is read, and what is added to the index there.
+type Offset = ((Source, usize), Dim);
+
 /// Indices of one sum, at most.
 const MOST_INDICES: usize = 10;
 
@@ -219,7 +219,7 @@ impl Terms {
     // ---- direction and offset ----
 
     /// How reads address by the index: with offset where it counts up, and how many count each way.
-    fn addressed(&self, mono: &Mono, j: Sym) -> (Vec<((Source, usize), Dim)>, usize, usize) {
+    fn addressed(&self, mono: &Mono, j: Sym) -> (Vec<Offset>, usize, usize) {
         let (mut offsets, mut up, mut down) = (Vec::new(), 0, 0);
         let mut atoms: Vec<_> = mono.iter().map(|f| f.0).collect();
         let mut seen = BTreeSet::new();
@@ -233,7 +233,14 @@ impl Terms {
                     match self.edge(*dim, j) {
                         Some((1, edge)) => {
                             up += 1;
-                            offsets.push(((*source, place), -edge));
+                            // By sizes alone: an offset by another index would make ranges depend on it.
+                            let mut fixed = true;
+                            edge.for_each_sym(&mut |s| {
+                                fixed &= !super::conditions::is_index(s.as_str());
+                            });
+                            if fixed {
+                                offsets.push(((*source, place), -edge));
+                            }
                         }
                         Some(_) => down += 1,
                         None => {}
@@ -376,6 +383,17 @@ impl Terms {
         }
         let mut total = Poly::zero(ring);
         for (mono, value) in product.terms.clone() {
+            if let Some(at) = self.picked(&mono, &vars) {
+                // An equality chooses the one value of an index.
+                let (sym, range) = vars[at];
+                let mut others = vars.clone();
+                others.remove(at);
+                let zero = Dim::from(0);
+                let part = self.sum_term(ring, sym, (zero, range), mono, value)?;
+                let part = self.big(BigOp::Sum, &others, part)?;
+                total = self.add(&total, &part)?;
+                continue;
+            }
             let single = Poly {
                 ring,
                 terms: vec![(mono, Rational::ONE)],
@@ -388,127 +406,21 @@ impl Terms {
         Ok(total)
     }
 
-    /// The operator as an atom, with its indices in canonical order under canonical names.
-    pub fn bind(&mut self, op: BigOp, vars: Vec<(Sym, Dim)>, body: Poly) -> Outcome<Poly> {
-        let mut used = Vec::new();
-        let mut count = Poly::one(body.ring);
-        for (at, (sym, range)) in vars.iter().enumerate() {
-            let later = vars[at + 1..].iter().any(|v| self.dim_mentions(v.1, *sym));
-            if self.mentions(&body, *sym) || later {
-                used.push((*sym, *range));
-            } else if op == BigOp::Sum {
-                let size = self.of_dim(body.ring, *range)?;
-                count = self.mul(&count, &size)?;
-            } else if op == BigOp::Prod {
-                used.push((*sym, *range));
-            }
+    /// An index that an equality in the monomial determines, on which no range depends.
+    fn picked(&self, mono: &Mono, vars: &[(Sym, Dim)]) -> Option<usize> {
+        if vars.len() < 2 {
+            return None;
         }
-        let dependent = used
-            .iter()
-            .any(|v| used.iter().any(|o| self.dim_mentions(v.1, o.0)));
-        let orders = if dependent || used.len() < 2 {
-            vec![used]
-        } else {
-            self.orders(used, &body)
-        };
-        let mut best: Option<(String, Poly)> = None;
-        for order in orders {
-            let atom = self.named(op, &order, &body)?;
-            let text = self.show(&atom);
-            if best.as_ref().is_none_or(|b| text < b.0) {
-                best = Some((text, atom));
-            }
-        }
-        let Some((_, atom)) = best else {
-            return Err(Stop::limit("a sum without an order"));
-        };
-        self.mul(&count, &atom)
-    }
-
-    /// The orders of the indices that their places in the body leave open.
-    pub fn orders(&self, vars: Vec<(Sym, Dim)>, body: &Poly) -> Vec<Vec<(Sym, Dim)>> {
-        let mut keyed: Vec<(String, (Sym, Dim))> = vars
-            .iter()
-            .map(|(sym, range)| {
-                let name = |s: Sym| {
-                    if s == *sym {
-                        Some("y")
-                    } else if vars.iter().any(|v| v.0 == s) {
-                        Some("x")
-                    } else {
-                        None
-                    }
-                };
-                let key = format!("{range} {}", self.show_with(body, &name));
-                (key, (*sym, *range))
-            })
-            .collect();
-        keyed.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut orders: Vec<Vec<(Sym, Dim)>> = vec![Vec::new()];
-        let mut at = 0;
-        while at < keyed.len() {
-            let alike = keyed[at..]
-                .iter()
-                .take_while(|k| k.0 == keyed[at].0)
-                .count();
-            let group: Vec<(Sym, Dim)> = keyed[at..at + alike].iter().map(|k| k.1).collect();
-            let ways = permutations(&group);
-            let ways = if orders.len() * ways.len() > MOST_ORDERS {
-                vec![group]
-            } else {
-                ways
+        mono.iter().find_map(|(id, _)| {
+            let Atom::SizeEqual(dim) = *self.atom(*id) else {
+                return None;
             };
-            orders = orders
-                .iter()
-                .flat_map(|order| {
-                    ways.iter()
-                        .map(move |way| order.iter().chain(way).copied().collect())
-                })
-                .collect();
-            at += alike;
-        }
-        orders
-    }
-
-    fn named(&mut self, op: BigOp, vars: &[(Sym, Dim)], body: &Poly) -> Outcome<Poly> {
-        let base = self.base_of(vars, std::slice::from_ref(body));
-        let mark = self.known.mark();
-        let mut map = Vec::new();
-        let mut ranges = Vec::new();
-        for (place, (sym, range)) in vars.iter().enumerate() {
-            let range = self.substitute_dim(*range, &map)?;
-            let name = bound_name(base, place);
-            self.assume_index(name, range);
-            ranges.push(range);
-            map.push((*sym, Dim::sym(name)));
-        }
-        let renamed = self.substitute(body, &map);
-        self.known.release(mark);
-        let (value, body) = self.unit(op, renamed?)?;
-        let ring = if op == BigOp::All {
-            Ring::Real
-        } else {
-            body.ring
-        };
-        let atom = self.intern(Atom::Big {
-            op,
-            ranges,
-            base,
-            body,
-        });
-        self.scale(&Poly::atom(ring, atom), value)
-    }
-
-    /// A constant factor of a sum comes out.
-    fn unit(&self, op: BigOp, body: Poly) -> Outcome<(Rational, Poly)> {
-        if op == BigOp::Sum
-            && body.ring == Ring::Real
-            && let [(_, value)] = body.terms.as_slice()
-        {
-            let value = *value;
-            return Ok((value, self.scale(&body, value.inverse())?));
-        }
-        Ok((Rational::ONE, body))
+            vars.iter().position(|(sym, range)| {
+                let ranges = vars.iter().any(|v| self.dim_mentions(v.1, *sym))
+                    || vars.iter().any(|v| self.dim_mentions(*range, v.0));
+                !ranges && self.edge(dim, *sym).is_some()
+            })
+        })
     }
 }
 
@@ -537,22 +449,4 @@ fn exact_quotient(dim: Dim, by: Dim) -> Option<Dim> {
     let rest = quotient(monomial, divisor)?;
     let count = super::known::product(&rest, a / b);
     (a % b == 0 && !count.is_const(1)).then_some(count)
-}
-
-fn permutations(items: &[(Sym, Dim)]) -> Vec<Vec<(Sym, Dim)>> {
-    if items.len() > 4 {
-        return vec![items.to_vec()];
-    }
-    let Some((first, rest)) = items.split_first() else {
-        return vec![Vec::new()];
-    };
-    let mut all = Vec::new();
-    for shorter in permutations(rest) {
-        for at in 0..=shorter.len() {
-            let mut order = shorter.clone();
-            order.insert(at, *first);
-            all.push(order);
-        }
-    }
-    all
 }

@@ -146,8 +146,6 @@ pub enum Fun {
     Round,
     /// a to the power b.
     Pow,
-    /// Floor modulo of reals.
-    Rem,
     /// Rounded to a narrower float.
     Narrow(DType),
     /// A product of as many factors as the dimension says.
@@ -334,12 +332,35 @@ impl Terms {
         if let Some(dim) = self.as_index(term) {
             return Ok(dim);
         }
+        if let Some(bound) = bound
+            && self.counts_down(term)
+        {
+            // A position counted from the end: from the start it lies below the same bound.
+            let turned = self.counted_from_end(term, bound)?;
+            return Ok(bound - Dim::from(1) - self.index_of(&turned, Some(bound))?);
+        }
         let sym = self.index_symbol(term);
         if let Some(bound) = bound {
             self.assume_index(sym, bound);
             self.index_bounds.insert(sym, bound);
         }
         Ok(Dim::sym(sym))
+    }
+
+    /// Whether the first thing in an integer that is not a size has the coefficient -1.
+    pub fn counts_down(&self, term: &Poly) -> bool {
+        let first = term.terms.iter().find(|(mono, _)| {
+            !mono
+                .iter()
+                .all(|f| matches!(&*self.atom(f.0), Atom::Size(_)))
+        });
+        first.is_some_and(|t| t.1 == Rational::whole(-1))
+    }
+
+    /// `bound - 1 - term`, modulo 2^64.
+    pub fn counted_from_end(&mut self, term: &Poly, bound: Dim) -> Outcome<Poly> {
+        let last = self.of_dim(term.ring, bound - Dim::from(1))?;
+        self.sub(&last, term)
     }
 
     pub fn index_bound(&self, sym: Sym) -> Option<Dim> {
@@ -393,7 +414,7 @@ impl Terms {
 
     // ---- arithmetic ----
 
-    pub fn from_terms(&self, ring: Ring, terms: Vec<(Mono, Rational)>) -> Outcome<Poly> {
+    pub fn summed(&self, ring: Ring, terms: Vec<(Mono, Rational)>) -> Outcome<Poly> {
         let mut terms = terms;
         terms.sort_by(|a, b| a.0.cmp(&b.0));
         let mut merged: Vec<(Mono, Rational)> = Vec::with_capacity(terms.len());
@@ -421,7 +442,7 @@ impl Terms {
     pub fn add(&self, a: &Poly, b: &Poly) -> Outcome<Poly> {
         same_ring(a, b)?;
         let terms = a.terms.iter().chain(&b.terms).cloned().collect();
-        self.from_terms(a.ring, terms)
+        self.summed(a.ring, terms)
     }
 
     pub fn scale(&self, a: &Poly, factor: Rational) -> Outcome<Poly> {
@@ -429,7 +450,7 @@ impl Terms {
         for (mono, value) in &a.terms {
             terms.push((mono.clone(), value.mul(factor)?));
         }
-        self.from_terms(a.ring, terms)
+        self.summed(a.ring, terms)
     }
 
     pub fn neg(&self, a: &Poly) -> Outcome<Poly> {
@@ -460,7 +481,7 @@ impl Terms {
                 }
             }
         }
-        self.from_terms(a.ring, terms)
+        self.summed(a.ring, terms)
     }
 
     pub fn power(&mut self, a: &Poly, exponent: u32) -> Outcome<Poly> {
@@ -495,7 +516,7 @@ impl Terms {
         if a.terms.iter().any(|t| t.1.as_whole().is_none()) {
             return Err(Stop::limit("a fraction among integers"));
         }
-        self.from_terms(ring, a.terms.clone())
+        self.summed(ring, a.terms.clone())
     }
 
     /// A size or an index as a value.
@@ -515,7 +536,7 @@ impl Terms {
             let value = Rational::whole(*coefficient);
             terms.extend(self.simplify(ring, mono, value)?.terms);
         }
-        self.from_terms(ring, terms)
+        self.summed(ring, terms)
     }
 
     /// The dimension that an integer term is, where it is made of sizes and indices alone.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use aiai_ir::eval::{Array, Data};
 use aiai_ir::{DType, Instance, Sym};
 
-use super::compare::shown;
+use super::element::shown;
 use super::source::RuleText;
 
 /// Arguments on which the sides of a rule differ by more than its class allows.
@@ -28,6 +28,9 @@ pub struct Counterexample {
     /// Whether the right side stops with an error where the left one does not.
     pub right_stops: bool,
     pub why: String,
+    /// Whether the sizes are too large for memory: inputs and results are those at four positions of each large
+    /// dimension, and no test of the language can hold them.
+    pub beyond_memory: bool,
     /// The text of the rule, or of the file that it stands in.
     pub source: Option<String>,
 }
@@ -45,8 +48,17 @@ impl Counterexample {
         let sides = self
             .source
             .as_ref()
+            .filter(|_| !self.beyond_memory)
             .and_then(|text| RuleText::find(text, self.rule.as_str()));
         let mut out = String::new();
+        if self.beyond_memory {
+            let sizes: Vec<String> = self
+                .sizes
+                .iter()
+                .map(|(name, size)| format!("{name} = {size}"))
+                .collect();
+            let _ = writeln!(out, "// sizes: {}", sizes.join(", "));
+        }
         for line in self.why.lines() {
             let _ = writeln!(out, "// {line}");
         }

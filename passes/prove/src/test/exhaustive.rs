@@ -338,7 +338,7 @@ impl<'a> Run<'a> {
                     let failing = Failing {
                         sizes: single,
                         inputs: one,
-                        difference: alone,
+                        difference: *alone,
                     };
                     let source = SizeSource::new(self.rule, 1);
                     let small = Shrinker::new(&self.judge, &source, &self.values)

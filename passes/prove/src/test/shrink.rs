@@ -50,7 +50,7 @@ impl<'a> Shrinker<'a> {
     fn fails(&mut self, inputs: &[Array], sizes: &Sizes, firm: bool) -> Option<Difference> {
         self.runs += 1;
         match self.judge.judge(inputs, sizes) {
-            Verdict::Differ(difference) if difference.firm || !firm => Some(difference),
+            Verdict::Differ(difference) if difference.firm || !firm => Some(*difference),
             _ => None,
         }
     }

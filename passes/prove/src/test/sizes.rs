@@ -148,10 +148,10 @@ impl SizeSource {
             } else {
                 MOST_NODES
             },
-            most: if wish == Wish::Huge {
-                0
-            } else {
-                self.most_elements
+            most: match wish {
+                Wish::Huge => 0,
+                Wish::Edge | Wish::Mentioned | Wish::Any => self.most_elements,
+                _ => (self.most_elements / 16).max(1),
             },
         };
         let found = search.assign(&order);
@@ -341,10 +341,17 @@ fn values_of(function: &Function) -> impl Iterator<Item = Value> {
     (0..function.value_count() as u32).map(Value)
 }
 
+/// The shapes of values, and the index spaces of contractions.
 fn shapes_of(function: &Function) -> Vec<Vec<Dim>> {
-    values_of(function)
+    let mut shapes: Vec<Vec<Dim>> = values_of(function)
         .map(|value| function.ty(value).shape().to_vec())
-        .collect()
+        .collect();
+    function.body.walk(&mut |node| {
+        if let Op::Contract { space, .. } = &node.op {
+            shapes.push(space.clone());
+        }
+    });
+    shapes
 }
 
 fn dims_of_types(function: &Function) -> BTreeSet<Dim> {

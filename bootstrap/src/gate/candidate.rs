@@ -1,0 +1,339 @@
+//! A candidate: one rule of a file, with its instances, ready for the steps.
+
+use std::collections::BTreeSet;
+
+use aiai_frontend::ast;
+use aiai_frontend::diagnostics::render;
+use aiai_frontend::elaborate::{Loader, Program, check};
+use aiai_ir::{DType, DTypeBound, FloatClass, Function, Instance, Op, OpNode, Rule, RuleInfo};
+
+use crate::random::Random;
+
+/// Bytes of a file of rules, at most.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// Rules of a file, at most.
+pub const MOST_RULES: usize = 1000;
+
+/// Instances of the common dtypes that are looked at, at most; and of the others.
+const MOST_COMMON: usize = 160;
+const MOST_OTHER: usize = 64;
+
+/// A file of rules that the front end accepts.
+pub struct File {
+    pub name: String,
+    pub text: String,
+    pub program: Program,
+    pub infos: Vec<RuleInfo>,
+}
+
+/// One rule of a file.
+pub struct Candidate<'f> {
+    pub file: &'f File,
+    pub index: usize,
+    pub info: &'f RuleInfo,
+    pub syntax: &'f ast::Rule,
+    /// Sides of primitives; the plainest first.
+    pub instances: Vec<Rule>,
+}
+
+struct NoFiles;
+
+impl Loader for NoFiles {
+    fn load(&self, _: &str, _: &[&str]) -> Result<(String, String), String> {
+        Err("a file of rules stands alone".to_owned())
+    }
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn read(name: &str, text: &str) -> Result<File, String> {
+        if text.len() > MOST_BYTES {
+            return Err(format!("{} bytes, at most {MOST_BYTES}", text.len()));
+        }
+        let program = check(name, text, &NoFiles);
+        if !program.diagnostics.is_empty() {
+            let found = program.diagnostics.iter().take(5);
+            let shown: Vec<String> = found.map(|d| render(d, &program.sources, false)).collect();
+            return Err(shown.join("\n"));
+        }
+        let infos = program.rule_infos();
+        let file = File {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            program,
+            infos,
+        };
+        file.allowed()?;
+        Ok(file)
+    }
+
+    /// Rules and what they call, with tests of them; nothing that reads files or decides elsewhere.
+    fn allowed(&self) -> Result<(), String> {
+        let items = self
+            .program
+            .files
+            .last()
+            .map_or(&[][..], |f| f.items.as_slice());
+        for item in items {
+            let what = match item {
+                ast::Item::Rule(_) | ast::Item::Rules(_) => continue,
+                ast::Item::Fn(_) | ast::Item::Test(_) | ast::Item::Prop(_) => continue,
+                ast::Item::Use(_) => "`use`: a file of rules stands alone",
+                ast::Item::Module(_) => "a module",
+                ast::Item::Schedule(_) => "a schedule",
+                ast::Item::Fuse(_) => "`fuse`, which is for another slot,",
+                ast::Item::Layout(_) => "`layout`, which is for another slot,",
+                ast::Item::Cost(_) => "`cost`, which is for another slot,",
+                ast::Item::Derivative(_) => "`derivative`, which is for another slot,",
+                ast::Item::Bench(_) => "a bench",
+            };
+            let line = self.program.sources.loc(item.span()).line;
+            return Err(format!(
+                "line {line}: {what} has no place in a file of rules"
+            ));
+        }
+        match self.infos.len() {
+            0 => Err("the file holds no rule".to_owned()),
+            1..=MOST_RULES => self.named_once(),
+            n => Err(format!("{n} rules, at most {MOST_RULES}")),
+        }
+    }
+
+    fn named_once(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        match self.infos.iter().find(|info| !names.insert(info.name)) {
+            None => Ok(()),
+            Some(info) => Err(format!("two rules are named `{}`", info.name)),
+        }
+    }
+
+    fn syntax(&self) -> Vec<&ast::Rule> {
+        let items = self
+            .program
+            .files
+            .last()
+            .map_or(&[][..], |f| f.items.as_slice());
+        let mut rules = Vec::new();
+        for item in items {
+            match item {
+                ast::Item::Rule(rule) => rules.push(rule),
+                ast::Item::Rules(group) => rules.extend(&group.rules),
+                ast::Item::Use(_)
+                | ast::Item::Module(_)
+                | ast::Item::Fn(_)
+                | ast::Item::Schedule(_)
+                | ast::Item::Fuse(_)
+                | ast::Item::Layout(_)
+                | ast::Item::Cost(_)
+                | ast::Item::Derivative(_)
+                | ast::Item::Test(_)
+                | ast::Item::Prop(_)
+                | ast::Item::Bench(_) => {}
+            }
+        }
+        rules
+    }
+
+    /// Names and texts of the rules, each alone.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let text = |rule: &&ast::Rule| {
+            self.text
+                .get(rule.span.range())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        self.syntax()
+            .iter()
+            .map(|rule| (rule.name.name.to_string(), text(rule)))
+            .collect()
+    }
+
+    /// The text of the functions beside the rules, which mutants of a rule need too.
+    pub fn helpers(&self) -> String {
+        let items = self
+            .program
+            .files
+            .last()
+            .map_or(&[][..], |f| f.items.as_slice());
+        let functions = items.iter().filter(|item| matches!(item, ast::Item::Fn(_)));
+        let texts = functions.filter_map(|item| self.text.get(item.span().range()));
+        texts.map(|text| format!("{text}\n\n")).collect()
+    }
+
+    /// A rule with its instances.
+    pub fn candidate(&self, index: usize) -> Option<Candidate<'_>> {
+        self.candidate_with(index, usize::MAX)
+    }
+
+    /// A rule with a few of its instances: of the common dtypes, as many as are well typed, at most.
+    pub fn candidate_with(&self, index: usize, most: usize) -> Option<Candidate<'_>> {
+        let info = self.infos.get(index)?;
+        let chosen = choose(info);
+        if most < chosen.len() {
+            for part in chosen.chunks(16) {
+                let found = self.made(index, part);
+                if !found.is_empty() {
+                    let instances = found.into_iter().take(most).collect();
+                    let syntax = *self.syntax().get(index)?;
+                    return Some(Candidate {
+                        file: self,
+                        index,
+                        info,
+                        syntax,
+                        instances,
+                    });
+                }
+            }
+        }
+        let instances = self.made(index, &chosen);
+        let syntax = *self.syntax().get(index)?;
+        Some(Candidate {
+            file: self,
+            index,
+            info,
+            syntax,
+            instances,
+        })
+    }
+
+    fn made(&self, index: usize, wanted: &[Instance]) -> Vec<Rule> {
+        let wanted: Vec<(usize, Instance)> = wanted
+            .iter()
+            .map(|instance| (index, instance.clone()))
+            .collect();
+        aiai_passes::rewrite::prepare(self.program.instantiate(&wanted))
+    }
+}
+
+impl Candidate<'_> {
+    pub fn name(&self) -> &'static str {
+        self.info.name.as_str()
+    }
+
+    /// The text of the rule alone.
+    pub fn text(&self) -> &str {
+        self.file
+            .text
+            .get(self.syntax.span.range())
+            .unwrap_or_default()
+    }
+
+    /// The instances that a proof is made of: all ranks and attributes of the first dtype, of each other dtype the
+    /// plainest. What is proved of one holds for the others of its kind, floats or integers.
+    pub fn for_proof(&self) -> Vec<Rule> {
+        let mut seen: Vec<&std::collections::BTreeMap<_, _>> = Vec::new();
+        let mut chosen = Vec::new();
+        for rule in &self.instances {
+            let dtypes = &rule.instance.dtypes;
+            let known = seen.iter().position(|other| *other == dtypes);
+            if known.is_none() {
+                seen.push(dtypes);
+            }
+            if matches!(known, None | Some(0)) {
+                chosen.push(rule.clone());
+            }
+        }
+        chosen
+    }
+
+    /// A few instances that differ: of each rank, dtype and attribute one, as far as the number goes.
+    pub fn spread(&self, most: usize) -> Vec<&Rule> {
+        if self.instances.len() <= most {
+            return self.instances.iter().collect();
+        }
+        let step = self.instances.len() as f64 / most as f64;
+        (0..most)
+            .map(|k| &self.instances[(k as f64 * step) as usize])
+            .collect()
+    }
+}
+
+/// The dtypes in the order of their use.
+const DTYPES: [DType; 13] = [
+    DType::F32,
+    DType::I32,
+    DType::Bool,
+    DType::F16,
+    DType::BF16,
+    DType::U8,
+    DType::F64,
+    DType::I64,
+    DType::I8,
+    DType::U32,
+    DType::I16,
+    DType::U16,
+    DType::U64,
+];
+
+/// Which instances stand for a rule: the common dtypes at every rank and attribute, others at few.
+pub fn choose(info: &RuleInfo) -> Vec<Instance> {
+    let ranks = if info.packs.len() > 1 { 0..=2 } else { 0..=3 };
+    let common: Vec<DType> = match info.dtypes.first() {
+        Some((_, bound)) => DTYPES
+            .into_iter()
+            .filter(|d| bound.holds(*d))
+            .take(2)
+            .collect(),
+        None => vec![DType::F32],
+    };
+    let mut chosen = thinned(info.instances(ranks, &common, 4096), MOST_COMMON);
+    if !info.dtypes.is_empty() {
+        let others: Vec<DType> = DTYPES.into_iter().filter(|d| !common.contains(d)).collect();
+        let rest = info.instances(0..=2, &others, 4096);
+        chosen.extend(thinned(rest, MOST_OTHER));
+        if info.dtypes.len() > 1 {
+            // Pairs of a common dtype and another.
+            let mixed = info.instances(0..=1, &DTYPES, 4096);
+            chosen.extend(thinned(mixed, MOST_OTHER));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    chosen.retain(|instance| seen.insert(instance.clone()));
+    chosen
+}
+
+/// A fixed choice of some, in their order.
+fn thinned(all: Vec<Instance>, most: usize) -> Vec<Instance> {
+    if all.len() <= most {
+        return all;
+    }
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    Random::new(0x5EED).shuffle(&mut order);
+    let mut kept: Vec<usize> = order.into_iter().take(most).collect();
+    kept.sort_unstable();
+    kept.into_iter().map(|k| all[k].clone()).collect()
+}
+
+/// Whether every dtype of the bound is an integer or `bool`.
+pub fn never_float(bound: DTypeBound) -> bool {
+    !bound.holds(DType::F32)
+}
+
+/// A class as it is written.
+pub fn class_text(class: FloatClass) -> String {
+    match class {
+        FloatClass::Exact => "exact".to_owned(),
+        FloatClass::Real { finite: false } => "real".to_owned(),
+        FloatClass::Real { finite: true } => "real finite".to_owned(),
+        FloatClass::Approx { ulp } => format!("approx({ulp} ulp)"),
+    }
+}
+
+/// Calls `visit` with every op of a function.
+pub fn each_op<'a>(function: &'a Function, visit: &mut impl FnMut(&'a OpNode)) {
+    function.body.walk(visit);
+}
+
+/// How many ops compute something: constants are free.
+pub fn ops(function: &Function) -> usize {
+    let mut count = 0;
+    each_op(function, &mut |node| match node.op {
+        Op::Constant { .. } | Op::DimValue { .. } => {}
+        _ => count += 1,
+    });
+    count
+}

@@ -1,0 +1,121 @@
+//! Part of step 8: what the right side decides must be seen both ways.
+//!
+//! A comparison that the left side does not make and that no drawn input turns true hides whatever stands behind it:
+//! one value of 2^32, one size of thousands. Without a proof such a rule is not tested.
+
+use std::collections::BTreeSet;
+
+use aiai_ir::eval;
+use aiai_ir::{DType, Function, Op, Rule, Value};
+use aiai_passes::dce;
+
+use super::candidate::each_op;
+use super::{Bench, fingerprint};
+use crate::random::{Random, derive};
+use crate::witness;
+
+const INSTANCES: usize = 6;
+const DRAWS: usize = 60;
+
+/// What is not covered, in words; `None` where everything is.
+pub fn missing(bench: &Bench) -> Option<String> {
+    let mut random = Random::new(derive(bench.seed, "coverage"));
+    // Instances where it is seen both ways speak for the others: the text is the same.
+    let mut open: Option<String> = None;
+    for rule in bench.candidate.spread(INSTANCES) {
+        if let Some(why) = narrowing(rule) {
+            return Some(why);
+        }
+        let decisions = decisions(rule);
+        if decisions.is_empty() {
+            return None;
+        }
+        match one_sided(rule, &decisions, &mut random) {
+            Some(why) => open = Some(why),
+            None => return None,
+        }
+    }
+    open
+}
+
+/// A function alone that computes one value of another.
+fn part(function: &Function, value: Value) -> Function {
+    let mut part = function.clone();
+    part.body.yields = vec![value];
+    part.result_names = vec!["decision".into()];
+    dce::eliminate_dead_code(&mut part);
+    part
+}
+
+/// What the right side compares and the left side does not.
+fn decisions(rule: &Rule) -> Vec<Function> {
+    let compared = |side: &Function| -> Vec<Function> {
+        let nodes = side
+            .body
+            .ops
+            .iter()
+            .filter(|node| matches!(node.op, Op::Compare { .. }));
+        nodes
+            .filter_map(|node| node.results.first().map(|value| part(side, *value)))
+            .collect()
+    };
+    let known: BTreeSet<String> = compared(&rule.lhs).iter().map(fingerprint::of).collect();
+    let mut new = compared(&rule.rhs);
+    new.retain(|decision| !known.contains(&fingerprint::of(decision)));
+    new
+}
+
+/// A decision that came out one way in every draw.
+fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option<String> {
+    let mut seen = vec![[false; 2]; decisions.len()];
+    for at in 0..DRAWS {
+        let Some(sizes) = witness::sizes(rule, random, at) else {
+            continue;
+        };
+        let Some(inputs) = witness::inputs(rule, &sizes, random, at % 5) else {
+            continue;
+        };
+        let dims = sizes.iter().map(|(sym, size)| (*sym, *size)).collect();
+        for (decision, seen) in decisions.iter().zip(&mut seen) {
+            let options = eval::Options {
+                max_elements: 1 << 16,
+                max_steps: 1 << 18,
+                ..eval::Options::default()
+            };
+            let Ok(results) = eval::run_function(decision, &inputs, &dims, &options) else {
+                continue;
+            };
+            for value in results.iter().flat_map(|r| r.as_ints()) {
+                seen[usize::from(*value != 0)] = true;
+            }
+        }
+    }
+    let odd = seen.iter().find(|both| both.contains(&false))?;
+    let way = if odd[1] { "true" } else { "false" };
+    Some(format!(
+        "the right side makes a decision that the left one does not, and it came out {way} in every draw: what stands \
+         behind the other way is not tested, and nothing is proved"
+    ))
+}
+
+/// An integer dtype of the right side, narrower than all of the left side: what wraps in it only for sizes or
+/// values that cannot be drawn is not tested.
+fn narrowing(rule: &Rule) -> Option<String> {
+    let narrowest = |function: &Function| -> Option<DType> {
+        let mut dtypes: Vec<DType> = function.param_types().iter().map(|ty| ty.dtype()).collect();
+        each_op(function, &mut |node| {
+            dtypes.extend(node.results.iter().map(|v| function.ty(*v).dtype()));
+        });
+        dtypes
+            .into_iter()
+            .filter(|d| d.is_integer())
+            .min_by_key(|d| d.bytes())
+    };
+    let (left, right) = (narrowest(&rule.lhs)?, narrowest(&rule.rhs)?);
+    (right.bytes() < left.bytes()).then(|| {
+        format!(
+            "the right side computes in {right}, the left side in nothing below {left}: where that wraps cannot be \
+             drawn, and nothing is proved"
+        )
+    })
+}
