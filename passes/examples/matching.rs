@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use aiai_frontend::elaborate::{Loader, Program, check, rule_library};
 use aiai_ir::{Function, Instance, RuleInfo, RuleSet};
+use aiai_passes::rewrite::cost::Costs;
 use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Rules, Source, Survey};
 use aiai_passes::{Options, optimize};
 
@@ -137,6 +138,11 @@ fn one(library: &Library, model: &str, function: &Function) {
     let (trace, greedy) = timed(1, || library.greedy(&mut rewritten, &Limits::default()));
     let mut after = 0;
     rewritten.body.walk(&mut |_| after += 1);
+    let mut saturated = function.clone();
+    let (found, saturating) = timed(1, || library.saturate(&mut saturated, &Limits::default()));
+    let costs = Costs::of(function);
+    let cost = |f: &Function| costs.region(f, &f.body);
+    let all_costs = [function, &rewritten, &saturated].map(cost);
     println!(
         "{model}:{}: {ops} ops, {} instances ({first:.2} ms first, {again:.2} ms again, tree {tree:.2} ms); \
 matching {} instances {fast:.3} ms by the tree, {slow:.3} ms one by one: {:.1} times; {} fits; greedy {greedy:.2} ms, \
@@ -147,6 +153,14 @@ matching {} instances {fast:.3} ms by the tree, {slow:.3} ms one by one: {:.1} t
         slow / fast,
         compiled.len(),
         trace.firings.len(),
+    );
+    println!(
+        "  saturated in {saturating:.1} ms, {} firings, limit {:?}; cost {} as written, {} greedily, {} saturated",
+        found.firings.len(),
+        found.limit_hit,
+        all_costs[0],
+        all_costs[1],
+        all_costs[2],
     );
     let mut counts: Vec<(String, usize)> = Vec::new();
     for firing in &trace.firings {

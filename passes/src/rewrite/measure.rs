@@ -1,9 +1,10 @@
 //! An order of terms: which of two sides of equal cost is the simpler one.
 //!
 //! It is that of Knuth and Bendix (1970) with weight 1 for every op and every parameter: smaller terms first,
-//! then those whose outermost op stands lower, then by operands from the left. It is well founded and kept
-//! by every context, so that rewriting that lowers (cost, order) step by step ends. Movement stands below
-//! arithmetic: of two sides of one size, the one that moves later is the smaller.
+//! then those whose outermost op stands lower, then by operands: from the left, or as multisets where they may be
+//! exchanged, since patterns match either way. It is well founded and kept by every context, so that rewriting
+//! that lowers (cost, order) step by step ends. Movement stands below arithmetic: of two sides of one size, the
+//! one that moves later is the smaller.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -74,7 +75,10 @@ impl Terms {
         Some(side.body.yields.iter().map(|v| known[v]).collect())
     }
 
-    fn add(&mut self, head: Head, operands: Vec<TermId>, params: usize) -> TermId {
+    fn add(&mut self, head: Head, mut operands: Vec<TermId>, params: usize) -> TermId {
+        if matches!(&head, Head::Op(op, _) if op.is_commutative()) {
+            operands.sort_unstable();
+        }
         let term = Term { head, operands };
         if let Some(&known) = self.known.get(&term) {
             return known;
@@ -131,8 +135,35 @@ impl Terms {
         if l.head != r.head {
             return None;
         }
+        if a.is_commutative() {
+            return self.compare_multisets(&l.operands, &r.operands);
+        }
         let first = l.operands.iter().zip(&r.operands).find(|(a, b)| a != b);
         first.map_or(Some(Ordering::Equal), |(&a, &b)| self.compare(a, b))
+    }
+}
+
+impl Terms {
+    /// What both have aside, one is greater if each of the other's is below one of its own.
+    fn compare_multisets(&self, left: &[TermId], right: &[TermId]) -> Option<Ordering> {
+        let (mut left, mut right) = (left.to_vec(), right.to_vec());
+        left.retain(|term| match right.iter().position(|other| other == term) {
+            Some(at) => {
+                right.swap_remove(at);
+                false
+            }
+            None => true,
+        });
+        let covers = |above: &[TermId], below: &[TermId]| {
+            let greater = |a: TermId, b: TermId| self.compare(a, b) == Some(Ordering::Greater);
+            below.iter().all(|&b| above.iter().any(|&a| greater(a, b)))
+        };
+        match (left.is_empty(), right.is_empty()) {
+            (true, true) => Some(Ordering::Equal),
+            _ if covers(&left, &right) => Some(Ordering::Greater),
+            _ if covers(&right, &left) => Some(Ordering::Less),
+            _ => None,
+        }
     }
 }
 

@@ -217,3 +217,19 @@ fn too_many_orders_are_said_and_the_rest_goes_on() {
     assert_eq!(trace.limit_hit, Some(Limit::Tests(2)));
     assert!(trace.firings.is_empty());
 }
+
+#[test]
+fn sums_are_not_turned_over_and_over() {
+    let rule =
+        "rule associate(x: f32[..S], a: f32[..S], b: f32[..S]) real { (x + a) + b => x + (a + b) }
+rule exchange(x: f32[..S], a: f32[..S]) exact { x + a => a + x }
+rule out(x: f32[..S, M, N]) exact { exp(transpose(x)) => transpose(exp(x)) }";
+    let text = "fn f(x: f32[N], a: f32[N], b: f32[N], y: f32[N, M]) -> (f32[N], f32[M, N]) {
+  (x + a + b, exp(transpose(y)))
+}";
+    let (f, trace) = rewritten(rule, text);
+    assert_eq!(trace.limit_hit, None);
+    // What costs the same fires where the term gets smaller: movement goes to the end.
+    assert_eq!(names(&trace), ["out"]);
+    assert_eq!(ops(&f), ["add", "add", "exp", "permute"]);
+}
