@@ -1,8 +1,9 @@
 //! What a program must have for a rule to fire at all: ops, and ops next to ops.
 //!
-//! Read off one instance of a rule and taken to hold for all: ranks and dtypes change the movement in a pattern
-//! (a broadcast of rank 0 is none), so movement that may be left out is looked through. A rule whose needs a
-//! function does not meet is not made for it.
+//! Read off one instance of a rule and taken to hold for all that are of use. Ranks and dtypes change which operands
+//! are broadcast or converted, so those ops are looked through, but for a broadcast that is the outermost op. Other
+//! movement is looked through as well as counted: an instance in which a written reshape, permutation or slice is
+//! none says nothing that the rule is for. A rule whose needs a function does not meet is not made for it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,7 +34,10 @@ pub struct Needs {
 impl Needs {
     /// All that a program has.
     pub fn of_program(function: &Function) -> Needs {
-        let mut reader = Reader::default();
+        let mut reader = Reader {
+            broadcasts: true,
+            ..Reader::default()
+        };
         reader.region(&function.body);
         reader.needs
     }
@@ -47,7 +51,16 @@ impl Needs {
             }
         }
         reader.region(&lhs.body);
-        // A pattern's number is a number to a program, but not only that one is a splat there.
+        let maker = |value: Value| lhs.body.ops.iter().find(|n| n.results.contains(&value));
+        let broadcast = |node: &&OpNode| matches!(node.op, Op::Broadcast { .. });
+        let root = lhs.body.yields.first().and_then(|&root| maker(root));
+        if let Some(root) = root.filter(broadcast) {
+            let name = name_of(&root.op);
+            reader.needs.ops.insert(name);
+            if maker(root.operands[0]).as_ref().is_some_and(broadcast) {
+                reader.needs.edges.insert((name, Below::Op(name)));
+            }
+        }
         reader.needs
     }
 
@@ -70,6 +83,8 @@ impl Needs {
 #[derive(Default)]
 struct Reader {
     needs: Needs,
+    /// Whether broadcasts count as ops.
+    broadcasts: bool,
     /// What values are, seen through movement; of values that are nothing known, nothing.
     known: HashMap<Value, Vec<Below>>,
 }
@@ -93,11 +108,9 @@ impl Reader {
             }
             return;
         }
-        if is_looked_through(&node.op) {
-            let below = node.operands.first().and_then(|v| self.known.get(v));
-            if let Some(below) = below.cloned() {
-                self.known.insert(node.results[0], below);
-            }
+        let through = looked_through(&node.op);
+        if through == Some(true) && !self.broadcasts {
+            self.pass(node, None);
             return;
         }
         let name = name_of(&node.op);
@@ -107,8 +120,24 @@ impl Reader {
                 self.needs.edges.insert((name, below));
             }
         }
+        if through.is_some() {
+            self.pass(node, Some(name));
+            return;
+        }
         for &result in &node.results {
             self.known.insert(result, vec![Below::Op(name)]);
+        }
+    }
+
+    /// The result of movement is what the operand is, and a result of the movement where that counts.
+    fn pass(&mut self, node: &OpNode, name: Option<Name>) {
+        let below = node.operands.first().and_then(|v| self.known.get(v));
+        let mut below = below.cloned().unwrap_or_default();
+        below.extend(name.map(Below::Op));
+        below.sort_unstable();
+        below.dedup();
+        if let Some(&result) = node.results.first() {
+            self.known.insert(result, below);
         }
     }
 }
@@ -122,15 +151,12 @@ fn name_of(op: &Op) -> Name {
     }
 }
 
-/// Movement and conversions that some instances have and others do not, since they would change nothing.
-fn is_looked_through(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Broadcast { .. }
-            | Op::Reshape { .. }
-            | Op::Permute { .. }
-            | Op::Slice { .. }
-            | Op::Cast { .. }
-            | Op::StopGradient
-    )
+/// Whether an op is looked through: `Some(true)` for what some instances have and others do not, `Some(false)` for
+/// what counts as well, `None` for all others.
+fn looked_through(op: &Op) -> Option<bool> {
+    match op {
+        Op::Broadcast { .. } | Op::Cast { .. } | Op::StopGradient => Some(true),
+        Op::Reshape { .. } | Op::Permute { .. } | Op::Slice { .. } => Some(false),
+        _ => None,
+    }
 }
