@@ -183,10 +183,12 @@ fn mend(
         let start = random.below(4) as i64;
         let fix = syms.iter().find_map(|sym| {
             let mut tried = sizes.clone();
-            (0..MOST_SIZE).map(|k| (start + k) % MOST_SIZE).find_map(|size| {
-                tried.insert(*sym, size);
-                holds(&tried, broken).then_some((*sym, size))
-            })
+            (0..MOST_SIZE)
+                .map(|k| (start + k) % MOST_SIZE)
+                .find_map(|size| {
+                    tried.insert(*sym, size);
+                    holds(&tried, broken).then_some((*sym, size))
+                })
         });
         let Some((sym, size)) = fix else { return false };
         sizes.insert(sym, size);

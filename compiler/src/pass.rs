@@ -1,10 +1,10 @@
 //! `aiai pass`: rules on their way into the compiler. Algorithms are those of `bootstrap`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use aiai_bootstrap::gate::{Options, Purpose, Setup, Task};
+use aiai_bootstrap::gate::{Options, Purpose, Setup};
 use aiai_bootstrap::worker::{Launch, WorkerError};
 
 use crate::cli::Global;
@@ -115,16 +115,6 @@ fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
         .iter()
         .map(|path| Ok((path.to_string_lossy().into_owned(), read_text(path)?)))
         .collect()
-}
-
-/// One task for all rules of a file.
-fn task(path: &Path, text: String, options: Options) -> Task {
-    Task {
-        file: path.to_string_lossy().into_owned(),
-        text,
-        only: None,
-        options,
-    }
 }
 
 /// A worker that could not be had is the machine's fault.

@@ -1,11 +1,13 @@
 //! A candidate: one rule of a file, with its instances, ready for the steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiai_frontend::ast;
 use aiai_frontend::diagnostics::render;
 use aiai_frontend::elaborate::{Loader, Program, check};
-use aiai_ir::{DType, DTypeBound, FloatClass, Function, Instance, Op, OpNode, Rule, RuleInfo};
+use aiai_ir::{
+    DType, DTypeBound, FloatClass, Function, Instance, Op, OpNode, Rule, RuleAttribute, RuleInfo,
+};
 
 use crate::random::Random;
 
@@ -192,7 +194,13 @@ impl File {
                 }
             }
         }
-        let instances = self.made(index, &chosen);
+        let mut instances = self.made(index, &chosen);
+        if instances.len() > MOST_COMMON + MOST_OTHER {
+            let step = instances.len() as f64 / (MOST_COMMON + MOST_OTHER) as f64;
+            let kept = (0..MOST_COMMON + MOST_OTHER)
+                .map(|k| instances[(k as f64 * step) as usize].clone());
+            instances = kept.collect();
+        }
         let syntax = *self.syntax().get(index)?;
         Some(Candidate {
             file: self,
@@ -228,7 +236,7 @@ impl Candidate<'_> {
     /// The instances that a proof is made of: all ranks and attributes of the first dtype, of each other dtype the
     /// plainest. What is proved of one holds for the others of its kind, floats or integers.
     pub fn for_proof(&self) -> Vec<Rule> {
-        let mut seen: Vec<&std::collections::BTreeMap<_, _>> = Vec::new();
+        let mut seen: Vec<&BTreeMap<_, _>> = Vec::new();
         let mut chosen = Vec::new();
         for rule in &self.instances {
             let dtypes = &rule.instance.dtypes;
@@ -289,7 +297,19 @@ pub fn choose(info: &RuleInfo) -> Vec<Instance> {
             .collect(),
         None => vec![DType::F32],
     };
-    let mut chosen = thinned(info.instances(ranks, &common, 4096), MOST_COMMON);
+    let most = if info.attributes.len() > 1 {
+        4 * MOST_COMMON
+    } else {
+        MOST_COMMON
+    };
+    let chosen = if info.packs.len() > 1 {
+        info.instances(ranks, &common, 1 << 14)
+    } else {
+        // Rank by rank: the bound is for each.
+        let of = |rank| info.instances(rank..=rank, &common, 1 << 12);
+        ranks.flat_map(of).collect()
+    };
+    let mut chosen = thinned(chosen, most);
     if !info.dtypes.is_empty() {
         let others: Vec<DType> = DTYPES.into_iter().filter(|d| !common.contains(d)).collect();
         let rest = info.instances(0..=2, &others, 4096);
@@ -305,16 +325,39 @@ pub fn choose(info: &RuleInfo) -> Vec<Instance> {
     chosen
 }
 
-/// A fixed choice of some, in their order.
+/// A fixed choice of some, in their order: of every combination of ranks, dtypes and lengths of attributes as many,
+/// since most of the long ones do not fit.
 fn thinned(all: Vec<Instance>, most: usize) -> Vec<Instance> {
     if all.len() <= most {
         return all;
     }
-    let mut order: Vec<usize> = (0..all.len()).collect();
-    Random::new(0x5EED).shuffle(&mut order);
-    let mut kept: Vec<usize> = order.into_iter().take(most).collect();
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (at, instance) in all.iter().enumerate() {
+        let lengths: Vec<usize> = instance.attributes.values().map(length).collect();
+        let key = (instance.ranks.clone(), instance.dtypes.clone(), lengths);
+        groups.entry(key).or_default().push(at);
+    }
+    let mut random = Random::new(0x5EED);
+    groups.values_mut().for_each(|group| random.shuffle(group));
+    let mut kept = Vec::new();
+    for turn in 0.. {
+        let before = kept.len();
+        for group in groups.values() {
+            kept.extend(group.get(turn).filter(|_| kept.len() < most).copied());
+        }
+        if kept.len() == before {
+            break;
+        }
+    }
     kept.sort_unstable();
     kept.into_iter().map(|k| all[k].clone()).collect()
+}
+
+fn length(attribute: &RuleAttribute) -> usize {
+    match attribute {
+        RuleAttribute::Axes(axes) => axes.len(),
+        RuleAttribute::Int(_) | RuleAttribute::Bool(_) => 0,
+    }
 }
 
 /// Whether every dtype of the bound is an integer or `bool`.

@@ -9,6 +9,7 @@ use aiai_ir::{Function, OpNode, Region, Value};
 pub fn of(function: &Function) -> String {
     let mut writer = Writer {
         makers: HashMap::new(),
+        depth: 0,
         numbers: HashMap::new(),
         out: String::new(),
     };
@@ -25,7 +26,9 @@ pub fn of(function: &Function) -> String {
 }
 
 struct Writer<'f> {
-    makers: HashMap<Value, &'f OpNode>,
+    /// The op that makes a value, and within how many regions it stands: an op before a loop is not one in it.
+    makers: HashMap<Value, (&'f OpNode, usize)>,
+    depth: usize,
     numbers: HashMap<Value, usize>,
     out: String,
 }
@@ -34,7 +37,7 @@ impl<'f> Writer<'f> {
     fn read(&mut self, region: &'f Region) {
         for node in &region.ops {
             for &result in &node.results {
-                self.makers.insert(result, node);
+                self.makers.insert(result, (node, self.depth));
             }
         }
     }
@@ -43,12 +46,12 @@ impl<'f> Writer<'f> {
         if let Some(&number) = self.numbers.get(&value) {
             return number;
         }
-        let Some(&node) = self.makers.get(&value) else {
+        let Some(&(node, depth)) = self.makers.get(&value) else {
             // An argument of a region.
             return self.name(value);
         };
         let operands: Vec<usize> = node.operands.iter().map(|v| self.value(*v)).collect();
-        let _ = write!(self.out, "{:?}{operands:?}", node.op);
+        let _ = write!(self.out, "{depth}{:?}{operands:?}", node.op);
         for region in &node.regions {
             self.region(region);
         }
@@ -65,7 +68,9 @@ impl<'f> Writer<'f> {
     }
 
     fn region(&mut self, region: &'f Region) {
+        self.depth += 1;
         self.read(region);
+        self.depth -= 1;
         self.out.push('{');
         for &arg in &region.args {
             self.name(arg);

@@ -36,11 +36,10 @@ pub fn form(candidate: &Candidate) -> Outcome {
             "`{name}` does not stand on the left side: no match says what it is"
         ));
     }
-    let empty = candidate
-        .info
-        .params
-        .iter()
-        .find(|p| p.domain.is_some_and(|(low, high)| !(low <= high)));
+    let empty = candidate.info.params.iter().find(|p| {
+        p.domain
+            .is_some_and(|(low, high)| low > high || low.is_nan() || high.is_nan())
+    });
     if let Some(param) = empty {
         return Outcome::failed(&format!("the domain of `{}` holds nothing", param.name));
     }
