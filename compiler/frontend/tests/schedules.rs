@@ -535,55 +535,12 @@ fn hostile_guards_end() {
 
 /// Words of schedules, in any order.
 fn soup() -> impl Strategy<Value = String> {
-    let words = [
-        "rows",
-        "columns",
-        "summed",
-        "right",
-        "left",
-        "epilogue",
-        "by",
-        "0",
-        "4",
-        "16",
-        "tile",
-        "register",
-        "vectorize",
-        "pack",
-        "fuse",
-        "parallel",
-        ",",
-        "\n",
-        "\n",
-        "\n",
-        "and",
-        "or",
-        "not",
-        "where",
-        "dense",
-        "(",
-        ")",
-        ">=",
-        "==",
-        "%",
-        "/",
-        "*",
-        "+",
-        "-",
-        "// c\n",
-        "/// d\n",
-        ";",
-        "schedule",
-        "s",
-        "for",
-        "on",
-        "cpu",
-        "{",
-        "}",
-        "contract",
-        "map",
-    ];
-    let word = prop::sample::select(words.to_vec());
+    let words = "rows columns summed right left epilogue by 0 4 16 tile register vectorize pack fuse \
+        parallel , and or not where dense ( ) >= == % / * + - ; schedule s for on cpu { } \
+        contract map";
+    let ends = ["\n", "\n", "\n", "// c\n", "/// d\n"];
+    let words: Vec<&str> = words.split(' ').chain(ends).collect();
+    let word = prop::sample::select(words);
     prop::collection::vec(word, 0..60).prop_map(|words| words.join(" "))
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use aiai_ir::{Dim, Function, Op, OpNode, Rule, RuleInfo, Sym};
+use aiai_ir::{AffineMap, Dim, Function, Op, OpNode, Rule, RuleInfo, Sym};
 
 use aiai_ir::RuleAttribute as Attribute;
 
@@ -255,29 +255,10 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
         Op::Gather { axes } | Op::Scatter { axes, .. } => {
             axes.iter().all(|a| axis_free(node.operands[0], *a))
         }
-        Op::Contract { maps, out, .. } => {
-            maps.iter()
-                .chain(std::iter::once(out))
-                .zip(node.operands.iter().chain(&node.results))
-                .all(|(map, value)| {
-                    let shape = side.ty(*value).shape();
-                    map.coords.iter().zip(shape).all(|(coordinate, n)| {
-                        !mentions(*n, free) || coordinate.as_index().is_some()
-                    })
-                })
-        }
+        Op::Contract { maps, out, .. } => uniform_maps(side, node, (maps, out), free),
         Op::Scan { from, to, step } => untouched(&[*from, *to, *step]),
-        Op::DynamicSlice { .. } | Op::DynamicUpdate => {
-            let x = side.ty(node.operands[0]).shape();
-            let window = if matches!(node.op, Op::DynamicUpdate) {
-                side.ty(node.operands[1]).shape()
-            } else {
-                side.ty(node.results[0]).shape()
-            };
-            x.iter()
-                .zip(window)
-                .all(|(n, m)| !mentions(*n, free) || n == m)
-        }
+        Op::DynamicSlice { .. } => whole_window(side, (node.operands[0], node.results[0]), free),
+        Op::DynamicUpdate => whole_window(side, (node.operands[0], node.operands[1]), free),
         Op::While { max } => max.is_none_or(|m| !mentions(m, free)),
         Op::RandomBits { .. }
         | Op::Call { .. }
@@ -299,6 +280,33 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
         | Op::Parallel { .. }
         | Op::Kernel { .. } => false,
     }
+}
+
+/// Whether a contraction addresses the axes of the packs by indices of their own.
+fn uniform_maps(
+    side: &Function,
+    node: &OpNode,
+    (maps, out): (&[AffineMap], &AffineMap),
+    free: &BTreeSet<Sym>,
+) -> bool {
+    let values = node.operands.iter().chain(&node.results);
+    let mut tensors = maps.iter().chain(std::iter::once(out)).zip(values);
+    tensors.all(|(map, value)| {
+        let shape = side.ty(*value).shape();
+        let mut axes = map.coords.iter().zip(shape);
+        axes.all(|(coordinate, n)| !mentions(*n, free) || coordinate.as_index().is_some())
+    })
+}
+
+/// Whether a window at run-time positions has all of the axes of the packs.
+fn whole_window(
+    side: &Function,
+    (tensor, window): (aiai_ir::Value, aiai_ir::Value),
+    free: &BTreeSet<Sym>,
+) -> bool {
+    let (shape, window) = (side.ty(tensor).shape(), side.ty(window).shape());
+    let mut axes = shape.iter().zip(window);
+    axes.all(|(n, m)| !mentions(*n, free) || n == m)
 }
 
 /// Whether a slice or a padding leaves the axes of the packs as they are.
