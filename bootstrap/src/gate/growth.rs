@@ -1,6 +1,6 @@
 //! Steps 3 to 5: rewriting ends, the rule is no consequence of admitted ones, and what a firing leaves is well formed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aiai_ir::{Dim, Function, Op, OpNode, Rule, Stage, Value, verify};
 use aiai_passes::rewrite::{Limits, Rules};
@@ -52,7 +52,7 @@ pub fn termination(bench: &Bench) -> Outcome {
         return Outcome::failed("both sides are the same program: the rule changes nothing");
     }
     for rule in bench.candidate.spread(LOOKED_AT * 4) {
-        if let Some(again) = occurrence(&rule.lhs, &rule.rhs)
+        if let Some(again) = occurrence(rule)
             && ops(&rule.rhs) > ops(&rule.lhs)
         {
             return Outcome::failed(&format!(
@@ -221,22 +221,33 @@ pub fn firing(bench: &Bench) -> Outcome {
     .seeded(seed)
 }
 
-/// Where the pattern of a left side stands in a function, sizes aside; the name of the op there.
-pub fn occurrence(pattern: &Function, subject: &Function) -> Option<&'static str> {
+/// Where the left side of a rule stands in its right side, sizes aside; the name of the op there. What is computed
+/// from constants alone is folded, and does not count.
+fn occurrence(rule: &Rule) -> Option<&'static str> {
     let matcher = Matcher {
-        pattern: &makers(pattern),
-        subject: &makers(subject),
-        left: pattern,
-        right: subject,
+        pattern: &makers(&rule.lhs),
+        subject: &makers(&rule.rhs),
+        left: &rule.lhs,
+        right: &rule.rhs,
     };
-    let root = *pattern.body.yields.first()?;
-    subject.body.ops.iter().find_map(|node| {
-        let here = node
-            .results
-            .iter()
-            .any(|value| matcher.fits(root, *value, &mut HashMap::new()));
-        here.then(|| node.op.name())
-    })
+    let mut folded: HashSet<Value> = HashSet::new();
+    for (&value, param) in rule.rhs.params().iter().zip(&rule.params) {
+        if param.constant {
+            folded.insert(value);
+        }
+    }
+    let root = *rule.lhs.body.yields.first()?;
+    for node in &rule.rhs.body.ops {
+        if node.operands.iter().all(|v| folded.contains(v)) && node.regions.is_empty() {
+            folded.extend(&node.results);
+            continue;
+        }
+        let mut results = node.results.iter();
+        if results.any(|value| matcher.fits(root, *value, &mut HashMap::new())) {
+            return Some(node.op.name());
+        }
+    }
+    None
 }
 
 fn makers(function: &Function) -> HashMap<Value, &OpNode> {
