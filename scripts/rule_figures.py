@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""What the rules of the library do to the examples and to the programs of the tests, for docs/benchmarks.md.
+
+Per entry: operations before and after, and how often each rule fires. Then the processor time of compiling minilm with and
+without rules, in turns. Needs Python alone; `AIAI` names the binary.
+"""
+
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BINARY = os.environ.get("AIAI", str(ROOT / "target/release/aiai"))
+RULES = ["--rules", "stdlib"]
+REPEATS = 7
+
+
+def emitted(target: str, *options: str) -> str | None:
+    """What `emit` prints; None where the entry needs sizes that only a caller knows."""
+    done = subprocess.run([BINARY, "emit", target, *options], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def operations(target: str, *options: str) -> int:
+    text = emitted(target, "--ir", "tensor", "--after", "dce", *options) or ""
+    return sum(" = " in line for line in text.splitlines())
+
+
+def entries(path: Path) -> list[str]:
+    source = path / "model.aiai" if path.is_dir() else path
+    names = re.findall(r"^fn (\w+)", source.read_text(), re.MULTILINE)
+    return [f"{path}:{name}" for name in names]
+
+
+def processor_seconds(*options: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    emitted(str(ROOT / "examples/minilm"), "--ir", "asm", *options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    programs = [ROOT / "examples/minilm", ROOT / "examples/digits"]
+    programs += sorted((ROOT / "tests/cases/programs").glob("*.aiai"))
+    print("| program | operations | with rules | firings |\n|---|---|---|---|")
+    total: Counter[str] = Counter()
+    for program in programs:
+        for target in entries(program):
+            text = emitted(target, *RULES, "--firings", "--json")
+            if text is None:
+                continue
+            fired = Counter(firing["rule"] for firing in json.loads(text)["firings"])
+            total += fired
+            listed = ", ".join(f"`{rule}` {count}" for rule, count in sorted(fired.items())) or "none"
+            name = Path(target).relative_to(ROOT)
+            print(f"| `{name}` | {operations(target)} | {operations(target, *RULES)} | {listed} |")
+    print("\nall firings:", ", ".join(f"{rule} {count}" for rule, count in total.most_common()))
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(REPEATS):
+        for with_rules in (False, True):
+            times[with_rules].append(processor_seconds(*(RULES if with_rules else [])))
+    without, having = (statistics.median(times[k]) for k in (False, True))
+    print(f"minilm to machine code, processor time: {without:.3f} s, with rules {having:.3f} s, ratio {having / without:.2f}")
+
+
+if __name__ == "__main__":
+    main()
