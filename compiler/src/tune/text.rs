@@ -174,7 +174,7 @@ mod tests {
     fn schedules_read_back() {
         let text = "/// A note.\nschedule s for contract on cpu(avx2, fma, not avx512f) where rows >= 4 and columns % 16 == 0 \
             and 1 - 2 * rows + summed / 3 < 12 and batch != 2 and not dense(out) and constant(right) {\n  \
-            tile batch by 1, columns by 96\n  tile columns by 48\n  reorder rows, columns\n  parallel batch\n  \
+            tile rows by 16, columns by 96\n  tile columns by 48\n  reorder rows, columns\n  parallel batch\n  \
             pack left\n  pack right\n  register rows by 8, columns by 48\n  vectorize columns by 16\n  \
             unroll summed by 2\n  prefetch right by 8\n  fuse epilogue\n}\n";
         let read = read_schedules("s", text);
