@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiai_ir::policy::Policies;
+use aiai_ir::policy::{CostChoice, Policies};
 use aiai_ir::{Function, Module, Stage, Sym, VerifyError, verify};
 
 use crate::differentiate::{DiffError, differentiate};
@@ -118,7 +118,15 @@ fn apply_rules(function: &mut Function, options: &Options) -> Result<Trace, Pass
     };
     cse::merge_common(function);
     dce::eliminate_dead_code(function);
-    let limits = Limits::default();
+    let policies = &options.policies;
+    let costs = policies.costs.iter().map(|choice| CostChoice {
+        function: inline::inline_calls(&policies.module, &choice.function),
+        ..choice.clone()
+    });
+    let limits = Limits {
+        costs: Arc::new(costs.collect()),
+        ..Limits::default()
+    };
     if options.saturate {
         return Ok(rules.saturate(function, &limits));
     }

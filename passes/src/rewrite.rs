@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use aiai_ir::policy::CostChoice;
 use aiai_ir::{Function, Instance, Loc, Module, Rule, RuleSet, Stage, Sym, VerifyError, verify};
 
 use crate::{cse, dce, inline};
@@ -88,6 +89,8 @@ pub struct Limits {
     pub nodes: usize,
     /// Rounds of matching all rules, when saturating.
     pub iterations: usize,
+    /// Costs that a program gives, before the default ones.
+    pub costs: Arc<Vec<CostChoice>>,
 }
 
 impl Default for Limits {
@@ -100,6 +103,7 @@ impl Default for Limits {
             must_pay: true,
             nodes: 5_000,
             iterations: 8,
+            costs: Arc::default(),
         }
     }
 }

@@ -2,14 +2,20 @@
 //!
 //! Unknown sizes count as [`NOMINAL`], or as what the function's requirements make of that. The unit is about
 //! a quarter of the time that an addition takes per element. Rules fire where the cost of the function
-//! falls; `cost` functions of a stage will take this one's place.
+//! falls. What a program says by `cost` comes first ([`Costs::with`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use aiai_ir::eval::{self, Array};
+use aiai_ir::policy::CostChoice;
 use aiai_ir::{BinaryKind, Dim, Function, Op, OpNode, Region, Relation, Sym, Type, UnaryKind};
 
 /// What a dimension without a known size counts as.
 pub const NOMINAL: i64 = 64;
+
+/// Steps that a cost function may take.
+const MOST_STEPS: u64 = 1 << 16;
 
 /// Iterations of a loop without a known count.
 const ITERATIONS: u64 = 16;
@@ -18,6 +24,8 @@ const ITERATIONS: u64 = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Costs {
     sizes: BTreeMap<Sym, i64>,
+    /// Costs that a program gives: the first for an op or its family holds.
+    given: Arc<Vec<CostChoice>>,
 }
 
 impl Costs {
@@ -39,6 +47,41 @@ impl Costs {
             }
         }
         costs
+    }
+
+    /// The same with costs that a program gives.
+    pub fn with(function: &Function, given: &Arc<Vec<CostChoice>>) -> Costs {
+        Costs {
+            given: given.clone(),
+            ..Costs::of(function)
+        }
+    }
+
+    /// The cost of an op by what a program gives, if it gives one that ends within [`MOST_STEPS`]. A negative cost
+    /// counts as 0.
+    fn given(&self, op: &Op, operands: &[Type], results: &[Type]) -> Option<u64> {
+        let names = [op.name(), op.info().family];
+        let mut fitting = self.given.iter();
+        let choice = fitting.find(|choice| names.contains(&choice.op.as_str()))?;
+        let total = |types: &[Type]| {
+            let sizes = types.iter().map(|ty| self.elements(ty));
+            sizes.fold(0, u64::saturating_add)
+        };
+        let (read, written) = (total(operands), total(results));
+        let points = match op {
+            Op::Contract { space, .. } => self.points(space),
+            Op::Reduce { .. } | Op::ArgReduce { .. } => read,
+            _ => written,
+        };
+        let numbers = [points, read, written].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let args = numbers.map(Array::i64);
+        let limits = eval::Options {
+            max_steps: MOST_STEPS,
+            ..eval::Options::default()
+        };
+        let run = eval::run_function(&choice.function, &args, &HashMap::new(), &limits);
+        let cost = run.ok()?.first()?.as_ints().first().copied()?;
+        Some(u64::try_from(cost).unwrap_or(0))
     }
 
     /// Changes one size towards meeting a requirement.
@@ -168,7 +211,8 @@ impl Costs {
             | Op::Parallel { .. }
             | Op::Kernel { .. } => per_result(4),
         };
-        body.saturating_add(1)
+        let given = self.given(op, operands, results);
+        given.unwrap_or(body).saturating_add(1)
     }
 }
 

@@ -55,7 +55,7 @@ fn sweep(rules: &Rules, function: &mut Function, limits: &Limits, trace: &mut Tr
     let name = function.name;
     let taken = std::mem::replace(function, Function::new(name));
     let mut walk = Walk {
-        costs: Costs::of(&taken),
+        costs: Costs::with(&taken, &limits.costs),
         uses,
         rules,
         limits,

@@ -30,7 +30,7 @@ pub fn rewrite(rules: &Rules, function: &mut Function, limits: &Limits) -> Trace
         return trace;
     }
     let facts = facts_of(function);
-    let costs = Costs::of(function);
+    let costs = Costs::with(function, &limits.costs);
     let mut body = std::mem::take(&mut function.body);
     let mut work = Work {
         rules,
