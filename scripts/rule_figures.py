@@ -11,6 +11,7 @@ import re
 import resource
 import statistics
 import subprocess
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -38,8 +39,12 @@ def entries(path: Path) -> list[str]:
 
 
 def processor_seconds(*options: str) -> float:
+    """Of building minilm as a library with an empty cache, code by Cranelift."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    emitted(str(ROOT / "examples/minilm"), "--ir", "asm", *options)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [BINARY, "build", str(ROOT / "examples/minilm"), "-o", f"{folder}/lib", *options]
+        environment = {**os.environ, "AIAI_CACHE": f"{folder}/cache"}
+        subprocess.run(command, check=True, capture_output=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -65,7 +70,7 @@ def main() -> None:
         for with_rules in (False, True):
             times[with_rules].append(processor_seconds(*(RULES if with_rules else [])))
     without, having = (statistics.median(times[k]) for k in (False, True))
-    print(f"minilm to machine code, processor time: {without:.3f} s, with rules {having:.3f} s, ratio {having / without:.2f}")
+    print(f"minilm to a library, processor time: {without:.3f} s, with rules {having:.3f} s, ratio {having / without:.2f}")
 
 
 if __name__ == "__main__":
