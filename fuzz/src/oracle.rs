@@ -58,6 +58,7 @@ pub fn check(program: &Program, pools: &[Pool], backend: Backend) -> Verdict {
     let mut optimised = program.module.clone();
     let options = aiai_passes::Options {
         verify_each: true,
+        verify_firings: true,
         ..Default::default()
     };
     let fail = |case, stage, message: String| {

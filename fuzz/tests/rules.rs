@@ -34,6 +34,10 @@ impl rewrite::Source for OfProgram {
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         self.0.instantiate(wanted)
     }
+
+    fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
+        self.0.left_sides(wanted)
+    }
 }
 
 /// Puts what rules look for behind some of the ops: double negations, ones, zeros.
@@ -179,6 +183,7 @@ fn exact_rules_change_no_bits() {
         salt(&mut program);
         let plain = aiai_passes::Options {
             verify_each: true,
+            verify_firings: true,
             ..Default::default()
         };
         let Some((without, _)) = optimised(&program, &plain) else {

@@ -14,8 +14,10 @@ use crate::{cse, dce, fuse, inline, simplify};
 /// What a caller may choose.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Verify the IR after every pass, and after every firing of a rule.
+    /// Verify the IR after every pass.
     pub verify_each: bool,
+    /// Verify it after every firing of a rule, each of which takes a run of the rules of its own.
+    pub verify_firings: bool,
     /// The rules that are applied, if any.
     pub rules: Option<Arc<dyn Rewriter>>,
     /// Apply them by equality saturation instead of greedily.
@@ -130,7 +132,7 @@ fn apply_rules(function: &mut Function, options: &Options) -> Result<Trace, Pass
     if options.saturate {
         return Ok(rules.saturate(function, &limits));
     }
-    if options.verify_each {
+    if options.verify_firings {
         let verified = greedy_verified(&**rules, function, &limits);
         return verified.map_err(|(rule, error)| PassError::Rule { rule, error });
     }

@@ -21,6 +21,7 @@ mod library;
 mod measure;
 mod needs;
 mod pattern;
+mod profile;
 mod saturate;
 mod single;
 mod survey;
@@ -30,7 +31,8 @@ mod unify;
 mod uses;
 mod why;
 
-pub use library::{Float, Library, Profile, Source};
+pub use library::{Float, Library, Source};
+pub use profile::Profile;
 pub use survey::{Fit, Survey};
 pub use why::{Near, Nearest, why};
 

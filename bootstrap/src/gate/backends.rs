@@ -65,6 +65,7 @@ fn agree(function: &Function, inputs: &[Array], pool: &Pool) -> Result<bool, Str
     let mut optimised = module;
     let passes = aiai_passes::Options {
         verify_each: true,
+        verify_firings: true,
         ..aiai_passes::Options::default()
     };
     aiai_passes::optimize(&mut optimised, function.name, &passes).map_err(|e| e.to_string())?;

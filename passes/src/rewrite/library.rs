@@ -4,15 +4,13 @@
 //! program. Those whose parameters have types that no value of the function has cannot fire, and are not made.
 //! Firings bring new types about; [`Library::greedy`] then makes what they ask for and goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aiai_ir::{
-    AttributeKind, DType, FloatClass, Function, Instance, Op, Rule, RuleAttribute, RuleInfo,
-    RuleSet, Sym, Type,
-};
+use aiai_ir::{AttributeKind, DType, FloatClass, Function, Instance, Rule, RuleInfo, RuleSet, Sym};
 
 use super::needs::Needs;
+use super::profile::Profile;
 use super::{Limit, Limits, Rewriter, Rules, Trace, prepare};
 
 /// Where rules come from: a checked program of them.
@@ -22,6 +20,11 @@ pub trait Source: Send + Sync {
     /// Instances of the rules, each given by its number among the infos; those that do not elaborate are
     /// left out.
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet;
+
+    /// The same, but right sides may be anything.
+    fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
+        self.instantiate(wanted)
+    }
 }
 
 /// Which classes of rules are applied.
@@ -67,12 +70,21 @@ enum Choice {
     Named(Sym),
 }
 
+/// Which sides of rules are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Left,
+    Both,
+}
+
 /// What was made so far.
 #[derive(Default)]
 struct Made {
     instances: BTreeMap<(usize, Instance), Option<Arc<Rule>>>,
-    /// Per rule, as far as known: what a program needs, and what the right side brings.
-    needs: BTreeMap<usize, (Needs, Needs)>,
+    /// Per rule, as far as known: what a program needs, and an instance that this was read off.
+    needs: BTreeMap<usize, (Needs, Instance)>,
+    /// Per rule, as far as known: what the right side brings.
+    brings: BTreeMap<usize, Needs>,
 }
 
 /// Rounds of making instances, at most.
@@ -81,13 +93,13 @@ const ROUNDS: usize = 4;
 impl Made {
     /// Adds the ops that rules can bring about, one after another.
     fn reach(&self, has: &mut Needs) {
-        let mut left: Vec<&(Needs, Needs)> = self.needs.values().collect();
+        let mut left: Vec<usize> = self.brings.keys().copied().collect();
         loop {
             let before = left.len();
-            left.retain(|(needs, brings)| {
-                let met = needs.ops_met_by(has);
+            left.retain(|number| {
+                let met = self.needs[number].0.ops_met_by(has);
                 if met {
-                    has.add_ops(brings);
+                    has.add_ops(&self.brings[number]);
                 }
                 !met
             });
@@ -95,6 +107,12 @@ impl Made {
                 return;
             }
         }
+    }
+
+    /// Whether a rule is known not to fire on a function that has this.
+    fn excludes(&self, number: usize, has: &Needs) -> bool {
+        let known = self.needs.get(&number);
+        known.is_some_and(|(needs, _)| !needs.met_by(has))
     }
 }
 
@@ -104,183 +122,8 @@ const ATTEMPTS: usize = 2;
 /// Instances of rank 1 that are tried after those.
 const SMALL_ATTEMPTS: usize = 12;
 
-/// Instances of one rule for one function, at most.
-const MOST_OF_ONE: usize = 512;
-
-/// What occurs in a function.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    types: BTreeSet<(DType, usize)>,
-    dtypes: BTreeSet<DType>,
-    /// Sets of axes that ops reduce, reverse or add.
-    axes: BTreeSet<Vec<usize>>,
-    permutations: BTreeSet<Vec<usize>>,
-    rank: usize,
-    has: Needs,
-}
-
-impl Profile {
-    pub fn of(function: &Function) -> Profile {
-        let mut profile = Profile::default();
-        for &param in function.params() {
-            profile.ty(function.ty(param));
-        }
-        function.body.walk(&mut |node| {
-            for region in &node.regions {
-                for &arg in &region.args {
-                    profile.ty(function.ty(arg));
-                }
-            }
-            for &result in &node.results {
-                profile.ty(function.ty(result));
-            }
-            profile.op(&node.op);
-        });
-        profile.has = Needs::of_program(function);
-        profile
-    }
-
-    /// Whether all that occurs here occurs in the other.
-    pub fn within(&self, other: &Profile) -> bool {
-        self.types.is_subset(&other.types)
-            && self.axes.is_subset(&other.axes)
-            && self.permutations.is_subset(&other.permutations)
-            && self.has.met_by(&other.has)
-    }
-
-    fn ty(&mut self, ty: &Type) {
-        self.types.insert((ty.dtype(), ty.rank()));
-        self.dtypes.insert(ty.dtype());
-        self.rank = self.rank.max(ty.rank());
-    }
-
-    fn op(&mut self, op: &Op) {
-        match op {
-            Op::Reduce { axes, .. } | Op::Reverse { axes } => {
-                self.axes.insert(axes.clone());
-            }
-            Op::Permute { axes } => {
-                self.permutations.insert(axes.clone());
-            }
-            Op::Broadcast { shape, axes } => {
-                let added = (0..shape.len()).filter(|k| !axes.contains(k));
-                self.axes.insert(added.collect());
-            }
-            Op::Iota { axis, .. }
-            | Op::Concat { axis }
-            | Op::ArgReduce { axis, .. }
-            | Op::Sort { axis, .. } => {
-                self.axes.insert(vec![*axis]);
-            }
-            // The axes of the others are not what an attribute of a rule can be.
-            _ => {}
-        }
-    }
-
-    /// The instances of a rule that may fire on the function, in a fixed order, and whether there were more than
-    /// are made.
-    fn instances(&self, info: &RuleInfo) -> (Vec<Instance>, bool) {
-        let mut found = vec![Instance::default()];
-        for &pack in &info.packs {
-            found = spread(&found, |instance, out| {
-                out.extend((0..=self.rank).map(|rank| {
-                    let mut next = instance.clone();
-                    next.ranks.insert(pack, rank);
-                    next
-                }));
-            });
-        }
-        for &(name, bound) in &info.dtypes {
-            found = spread(&found, |instance, out| {
-                let fitting = self.dtypes.iter().filter(|dtype| bound.holds(**dtype));
-                out.extend(fitting.map(|&dtype| {
-                    let mut next = instance.clone();
-                    next.dtypes.insert(name, dtype);
-                    next
-                }));
-            });
-        }
-        found.retain(|instance| self.has_types(info, instance));
-        for &(name, kind) in &info.attributes {
-            found = spread(&found, |instance, out| {
-                out.extend(
-                    self.values(kind, self.highest(info, instance))
-                        .into_iter()
-                        .map(|value| {
-                            let mut next = instance.clone();
-                            next.attributes.insert(name, value);
-                            next
-                        }),
-                );
-            });
-        }
-        let more = found.len() > MOST_OF_ONE;
-        found.truncate(MOST_OF_ONE);
-        (found, more)
-    }
-
-    /// Whether every parameter has a type that occurs.
-    fn has_types(&self, info: &RuleInfo, instance: &Instance) -> bool {
-        info.params.iter().zip(&info.types).all(|(param, ty)| {
-            let dtype = match instance.dtypes.get(&ty.dtype) {
-                Some(&dtype) => dtype,
-                None => match ty.dtype.as_str().parse() {
-                    Ok(dtype) => dtype,
-                    // Something else than a tensor: nothing is known of it.
-                    Err(()) => return true,
-                },
-            };
-            if param.constant {
-                return self.dtypes.contains(&dtype);
-            }
-            let packs = ty.packs.iter().filter_map(|pack| instance.ranks.get(pack));
-            self.types
-                .contains(&(dtype, packs.sum::<usize>() + ty.named))
-        })
-    }
-
-    /// The most axes that a parameter has.
-    fn highest(&self, info: &RuleInfo, instance: &Instance) -> usize {
-        let ranks = info.types.iter().map(|ty| {
-            let packs = ty.packs.iter().filter_map(|pack| instance.ranks.get(pack));
-            packs.sum::<usize>() + ty.named
-        });
-        ranks.max().unwrap_or(0)
-    }
-
-    fn values(&self, kind: AttributeKind, rank: usize) -> Vec<RuleAttribute> {
-        let sets = |sets: &BTreeSet<Vec<usize>>, fits: &dyn Fn(&[usize]) -> bool| {
-            let fitting = sets.iter().filter(|set| fits(set)).cloned();
-            fitting.map(RuleAttribute::Axes).collect()
-        };
-        match kind {
-            // One more: an axis may be added.
-            AttributeKind::Axis => (0..=rank as i64).map(RuleAttribute::Int).collect(),
-            AttributeKind::Axes => sets(&self.axes, &|set| {
-                !set.is_empty() && set.iter().all(|&axis| axis <= rank)
-            }),
-            AttributeKind::Permutation => sets(&self.permutations, &|set| set.len() <= rank + 1),
-            AttributeKind::Bool | AttributeKind::Int { .. } => kind.values(rank),
-        }
-    }
-}
-
-fn spread(
-    found: &[Instance],
-    mut more: impl FnMut(&Instance, &mut Vec<Instance>),
-) -> Vec<Instance> {
-    let mut out = Vec::new();
-    for instance in found {
-        more(instance, &mut out);
-        if out.len() > MOST_SPREAD {
-            break;
-        }
-    }
-    out
-}
-
-/// Instances of one rule on the way, at most.
-const MOST_SPREAD: usize = 1 << 16;
+/// Instances with other attributes that are looked at as well.
+const VARIANTS: usize = 4;
 
 impl Library {
     /// The rules of the sources that a class of floating-point results admits.
@@ -327,27 +170,42 @@ impl Library {
     }
 
     fn chosen(&self, function: &Function, choice: Choice) -> Rules {
-        let mut profile = Profile::of(function);
+        let profile = Profile::of(function);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<(usize, Vec<Instance>)> = Vec::new();
         for (number, (_, _, info)) in self.rules.iter().enumerate() {
-            if !matches!(choice, Choice::Named(name) if name != info.name) {
-                let (instances, _) = profile.instances(info);
-                wanted.push((number, instances));
+            let out = match choice {
+                Choice::Now => made.excludes(number, &profile.has),
+                Choice::Named(name) => name != info.name,
+                Choice::Forms | Choice::Types => false,
+            };
+            if !out {
+                wanted.push((number, profile.instances(info).0));
             }
         }
         match choice {
-            Choice::Now | Choice::Forms => self.learn(&mut made, &wanted),
+            Choice::Now => {
+                self.learn(&mut made, &wanted);
+                wanted.retain(|(number, _)| !made.excludes(*number, &profile.has));
+                for (number, all) in &mut wanted {
+                    if let Some((needs, _)) = made.needs.get(number) {
+                        let info = &self.rules[*number].2;
+                        all.retain(|instance| profile.feeds(info, instance, needs));
+                    }
+                }
+            }
+            Choice::Forms => {
+                self.learn(&mut made, &wanted);
+                self.learn_results(&mut made);
+                let mut has = profile.has.clone();
+                made.reach(&mut has);
+                wanted.retain(|(number, _)| {
+                    let known = made.needs.get(number);
+                    known.is_none_or(|(needs, _)| needs.ops_met_by(&has))
+                });
+            }
             Choice::Types | Choice::Named(_) => {}
         }
-        if choice == Choice::Forms {
-            made.reach(&mut profile.has);
-        }
-        wanted.retain(|(number, _)| match (choice, made.needs.get(number)) {
-            (Choice::Now, Some((needs, _))) => needs.met_by(&profile.has),
-            (Choice::Forms, Some((needs, _))) => needs.ops_met_by(&profile.has),
-            (Choice::Now | Choice::Forms, None) | (Choice::Types | Choice::Named(_), _) => true,
-        });
         let keys: Vec<(usize, Instance)> = wanted
             .into_iter()
             .flat_map(|(number, all)| all.into_iter().map(move |instance| (number, instance)))
@@ -359,70 +217,133 @@ impl Library {
         Rules::shared(rules.collect())
     }
 
-    /// Finds out what rules need, by one instance of each: one that the function asks for, or else a small one.
+    /// Finds out what rules need: by an instance that the function asks for, or else a small one, and some that
+    /// differ from it in what is no axis.
     fn learn(&self, made: &mut Made, wanted: &[(usize, Vec<Instance>)]) {
+        let mut unknown: Vec<&(usize, Vec<Instance>)> = wanted
+            .iter()
+            .filter(|(number, all)| !made.needs.contains_key(number) && !all.is_empty())
+            .collect();
+        let new = unknown.clone();
         for attempt in 1..=ATTEMPTS {
-            self.attempt(made, wanted, |_, all| {
-                // Those of the middle have ranks and axes that fit more often than those of the ends.
-                all.get(all.len() * attempt / (ATTEMPTS + 1)).cloned()
-            });
+            // Those of the middle have ranks and axes that fit more often than those of the ends.
+            let choose =
+                |_, all: &[Instance]| all.get(all.len() * attempt / (ATTEMPTS + 1)).cloned();
+            self.attempt(made, &mut unknown, choose);
         }
         for attempt in 0..SMALL_ATTEMPTS {
-            self.attempt(made, wanted, |number, _| {
+            self.attempt(made, &mut unknown, |number, _| {
                 let dtypes = [DType::F32, DType::I32];
-                let small = self.rules[number]
-                    .2
-                    .instances(1..=1, &dtypes, SMALL_ATTEMPTS);
+                let info = &self.rules[number].2;
+                let small = info.instances(1..=1, &dtypes, SMALL_ATTEMPTS);
                 small.get(attempt).cloned()
             });
         }
+        self.vary(made, &new);
     }
 
-    /// Makes one instance of each rule of which nothing is known, and learns from those that there are.
+    /// Reads what each rule needs off one instance of it; those that elaborate are unknown no more.
     fn attempt(
         &self,
         made: &mut Made,
-        wanted: &[(usize, Vec<Instance>)],
+        unknown: &mut Vec<&(usize, Vec<Instance>)>,
         choose: impl Fn(usize, &[Instance]) -> Option<Instance>,
     ) {
-        let unknown = wanted
+        let chosen = unknown
             .iter()
-            .filter(|(number, all)| !made.needs.contains_key(number) && !all.is_empty());
-        let next: Vec<(usize, Instance)> = unknown
-            .filter_map(|(number, all)| Some((*number, choose(*number, all)?)))
+            .filter_map(|(number, all)| Some((*number, choose(*number, all)?)));
+        for (number, rule) in self.elaborated(&chosen.collect::<Vec<_>>(), Side::Left) {
+            if let Some(rule) = rule {
+                let needs = needs_of(&rule);
+                made.needs.insert(number, (needs, rule.instance));
+            }
+        }
+        unknown.retain(|(number, _)| !made.needs.contains_key(number));
+    }
+
+    /// Keeps of the needs what instances with other integers and flags have as well: the factor 2^k of a rule is
+    /// another number for each k.
+    fn vary(&self, made: &mut Made, new: &[&(usize, Vec<Instance>)]) {
+        let mut others = Vec::new();
+        for (number, all) in new {
+            let mut kinds = self.rules[*number].2.attributes.iter();
+            let varies = |kind| matches!(kind, AttributeKind::Int { .. } | AttributeKind::Bool);
+            let Some((_, of)) = made.needs.get(number) else {
+                continue;
+            };
+            if kinds.any(|&(_, kind)| varies(kind)) {
+                let alike =
+                    |i: &&Instance| i.ranks == of.ranks && i.dtypes == of.dtypes && *i != of;
+                let alike: Vec<&Instance> = all.iter().filter(alike).collect();
+                let every = alike.len().div_ceil(VARIANTS).max(1);
+                others.extend(
+                    alike
+                        .into_iter()
+                        .step_by(every)
+                        .map(|i| (*number, i.clone())),
+                );
+            }
+        }
+        for (number, rule) in self.elaborated(&others, Side::Left) {
+            if let (Some(rule), Some(known)) = (rule, made.needs.get_mut(&number)) {
+                known.0.keep_common(&needs_of(&rule));
+            }
+        }
+    }
+
+    /// Finds out what the right sides of the rules bring whose needs are known.
+    fn learn_results(&self, made: &mut Made) {
+        let unknown = made.needs.iter().filter(|n| !made.brings.contains_key(n.0));
+        let unknown: Vec<_> = unknown
+            .map(|(number, known)| (*number, known.1.clone()))
             .collect();
-        self.make(made, &next);
-        for key in next {
+        self.make(made, &unknown);
+        for key in unknown {
             if let Some(Some(rule)) = made.instances.get(&key) {
-                let constants: Vec<bool> = rule.params.iter().map(|p| p.constant).collect();
-                let needs = Needs::of_pattern(&rule.lhs, &constants);
-                let brings = Needs::of_program(&rule.rhs);
-                made.needs.insert(key.0, (needs, brings));
+                made.brings.insert(key.0, Needs::of_program(&rule.rhs));
             }
         }
     }
 
     fn make(&self, made: &mut Made, wanted: &[(usize, Instance)]) {
+        let missing = wanted
+            .iter()
+            .filter(|key| !made.instances.contains_key(*key));
+        let missing: Vec<(usize, Instance)> = missing.cloned().collect();
+        let rules = self.elaborated(&missing, Side::Both);
+        for (key, (_, rule)) in missing.into_iter().zip(rules) {
+            made.instances.insert(key, rule.map(Arc::new));
+        }
+    }
+
+    /// The instances, as many and in the same order, with the numbers of their rules; none where one does not
+    /// elaborate.
+    fn elaborated(&self, wanted: &[(usize, Instance)], side: Side) -> Vec<(usize, Option<Rule>)> {
+        let mut found: Vec<_> = wanted.iter().map(|key| (key.0, None)).collect();
         for (source, of) in self.sources.iter().enumerate() {
-            let missing = wanted
-                .iter()
-                .filter(|key| self.rules[key.0].0 == source && !made.instances.contains_key(*key));
-            let missing: Vec<(usize, Instance)> = missing.cloned().collect();
-            if missing.is_empty() {
+            let here = |key: &(usize, Instance)| self.rules[key.0].0 == source;
+            let places: Vec<usize> = (0..wanted.len()).filter(|&k| here(&wanted[k])).collect();
+            if places.is_empty() {
                 continue;
             }
-            let numbers: Vec<(usize, Instance)> = missing
-                .iter()
-                .map(|(rule, instance)| (self.rules[*rule].1, instance.clone()))
+            let keys = places.iter().map(|&k| &wanted[k]);
+            let keys: Vec<_> = keys
+                .map(|key| (self.rules[key.0].1, key.1.clone()))
                 .collect();
-            let mut rules = prepare(of.instantiate(&numbers)).into_iter().peekable();
+            let set = match side {
+                Side::Left => of.left_sides(&keys),
+                Side::Both => of.instantiate(&keys),
+            };
+            let mut rules = prepare(set).into_iter().peekable();
             // What does not elaborate is left out; the others come in the order that was asked for.
-            for key in missing {
-                let name = self.rules[key.0].2.name;
-                let next = rules.next_if(|rule| rule.name == name && rule.instance == key.1);
-                made.instances.insert(key, next.map(Arc::new));
+            for place in places {
+                let (number, instance) = &wanted[place];
+                let name = self.rules[*number].2.name;
+                found[place].1 =
+                    rules.next_if(|rule| rule.name == name && rule.instance == *instance);
             }
         }
+        found
     }
 
     fn rounds(
@@ -455,6 +376,11 @@ impl Library {
         trace.limit_hit = Some(Limit::Rounds(ROUNDS));
         trace
     }
+}
+
+fn needs_of(rule: &Rule) -> Needs {
+    let constants: Vec<bool> = rule.params.iter().map(|p| p.constant).collect();
+    Needs::of_pattern(&rule.lhs, &constants)
 }
 
 impl Rewriter for Library {

@@ -2,9 +2,12 @@
 
 use std::process::Command;
 
-use aiai_frontend::elaborate::Program;
-use aiai_ir::{FloatClass, Instance, RuleInfo, RuleSet};
-use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Rules, Source, Survey};
+use aiai_frontend::elaborate::{Program, rule_library};
+use aiai_frontend::stdlib::RULES;
+use aiai_ir::{
+    DType, FloatClass, Function, Instance, Literal, Op, OpNode, Rule, RuleInfo, RuleSet, Scalar,
+};
+use aiai_passes::rewrite::{Float, Library, Limits, Rewriter, Rules, Source, Survey, prepare};
 
 use super::{function, instances, ops, program, valid};
 
@@ -17,6 +20,10 @@ impl Source for OfProgram {
 
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         self.0.instantiate(wanted)
+    }
+
+    fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
+        self.0.left_sides(wanted)
     }
 }
 
@@ -134,4 +141,73 @@ fn other_processes_give_the_same_bytes() {
         let theirs = text.split("<<<").nth(1).and_then(|t| t.split(">>>").next());
         assert_eq!(theirs, Some(mine.as_str()));
     }
+}
+
+/// Instances of each rule of the library that are tried.
+const MOST_TRIED: usize = 80;
+
+/// The left side of an instance as a program: its constants are numbers.
+fn left_side(rule: &Rule) -> Function {
+    let mut f = rule.lhs.clone();
+    let mut args = std::mem::take(&mut f.body.args);
+    for (&arg, param) in rule.lhs.body.args.iter().zip(&rule.params) {
+        if param.constant {
+            args.retain(|&a| a != arg);
+            let number = param.domain.map_or(3.0, |(low, _)| low);
+            let dtype = f.ty(arg).dtype();
+            let scalar = match dtype.is_float() {
+                true => Scalar::Float(number),
+                false => Scalar::Int(number as i64),
+            };
+            let constant = OpNode {
+                op: Op::Constant {
+                    value: Literal::scalar(dtype, scalar),
+                },
+                operands: vec![],
+                results: vec![arg],
+                regions: vec![],
+                loc: None,
+            };
+            f.body.ops.insert(0, constant);
+        }
+    }
+    f.body.args = args;
+    f
+}
+
+#[test]
+fn a_library_makes_each_rule_for_its_own_left_side() {
+    let dtypes = [DType::F32, DType::I32, DType::U8, DType::Bool];
+    let mut missing = Vec::new();
+    let mut tried = 0;
+    for &(name, text) in RULES {
+        let program = rule_library(&[(name, text)]);
+        let mut wanted = Vec::new();
+        for (number, info) in program.rule_infos().iter().enumerate() {
+            let all = info.instances(0..=2, &dtypes, 2_000);
+            let every = all.len().div_ceil(MOST_TRIED).max(1);
+            wanted.extend(all.into_iter().step_by(every).map(|i| (number, i)));
+        }
+        let rules = prepare(program.instantiate(&wanted));
+        let library = Library::new(vec![Box::new(OfProgram(program))], Float::All);
+        for rule in rules {
+            let alone = Rules::new(vec![rule.clone()]);
+            let f = left_side(&rule);
+            if !alone.skipped().is_empty() || Survey::new(&alone, &f).compiled().is_empty() {
+                continue;
+            }
+            tried += 1;
+            let made = library.rules_for(&f);
+            let mut made = made.instances().iter();
+            if !made.any(|m| m.name == rule.name && m.instance == rule.instance) {
+                missing.push(format!("{} {:?}", rule.name, rule.instance));
+            }
+        }
+    }
+    assert!(tried > 800, "{tried}");
+    assert!(
+        missing.is_empty(),
+        "{} of {tried}: {missing:#?}",
+        missing.len()
+    );
 }

@@ -40,6 +40,19 @@ impl Program {
     /// [`Program::rule_infos`]. Instances that do not elaborate (an axis that a tensor does not have) are
     /// left out.
     pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
+        self.instances(wanted, |e, rule, instance| e.rule(rule, instance))
+    }
+
+    /// The same without the right sides, which are empty functions: enough to see what a rule is looking for.
+    pub fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
+        self.instances(wanted, |e, rule, instance| e.left_side(rule, instance))
+    }
+
+    fn instances(
+        &self,
+        wanted: &[(usize, Instance)],
+        make: fn(&mut Elaborator, &ast::Rule, &Instance) -> Option<Rule>,
+    ) -> RuleSet {
         let mut set = RuleSet::default();
         self.elaborated(|e| {
             let rules = self.root_files().flat_map(|file| rules_in(&file.items));
@@ -48,7 +61,7 @@ impl Program {
                 let Some(rule) = rules.get(*index) else {
                     continue;
                 };
-                set.rules.extend(e.quietly(|e| e.rule(rule, instance)));
+                set.rules.extend(e.quietly(|e| make(e, rule, instance)));
             }
             set.module = std::mem::take(&mut e.module);
         });
@@ -242,17 +255,27 @@ impl Elaborator<'_> {
         if !self.says_something(rule, &lhs, &rhs) {
             return None;
         }
-        Some(Rule {
+        Some(self.of_sides(rule, instance, lhs, rhs.function))
+    }
+
+    fn left_side(&mut self, rule: &ast::Rule, instance: &Instance) -> Option<Rule> {
+        let lhs = self.side(rule, &rule.lhs, "lhs", instance)?;
+        let nothing = Function::new(rule.name.name.as_str());
+        Some(self.of_sides(rule, instance, lhs, nothing))
+    }
+
+    fn of_sides(&self, rule: &ast::Rule, instance: &Instance, lhs: Side, rhs: Function) -> Rule {
+        Rule {
             name: rule.name.name,
             class: class_of(&rule.class),
             instance: instance.clone(),
             params: lhs.params,
             guard: lhs.guard,
             lhs: lhs.function,
-            rhs: rhs.function,
+            rhs,
             doc: rule.doc.text(),
             loc: Some(self.sources.loc(rule.name.span)),
-        })
+        }
     }
 
     /// One side as a function of all parameters of the rule.
