@@ -8,6 +8,7 @@ use aiai_frontend::diagnostics::{Diagnostics, render, to_json};
 use aiai_frontend::elaborate::{Entry, Program, Shape, check, read_schedules};
 use aiai_frontend::span::SourceMap;
 use aiai_frontend::suggest::nearest;
+use aiai_ir::policy::laid_out;
 use aiai_ir::{Function, Schedule};
 
 use crate::cli::Global;
@@ -41,7 +42,8 @@ pub fn parse(path: &Path) -> Result<Program, Failure> {
     Ok(program)
 }
 
-/// The schedules for a program: those of the file that the command line names, the program's own, the library's.
+/// The schedules for a program: those of the file that the command line names, the program's own, the library's;
+/// before them what the program's layouts make of these.
 pub fn schedules(program: &Program, global: &Global) -> Result<Vec<Schedule>, Failure> {
     let mut all = Vec::new();
     if let Some(path) = &global.schedules {
@@ -61,7 +63,11 @@ pub fn schedules(program: &Program, global: &Global) -> Result<Vec<Schedule>, Fa
         Failure::told()
     })?;
     all.extend(own);
-    Ok(all)
+    let policies = program.policies().map_err(|found| {
+        report(program, &found, global);
+        Failure::told()
+    })?;
+    Ok(laid_out(all, &policies.layouts))
 }
 
 /// The parameters of an entry that are weights, by number: the leaves of its modules.

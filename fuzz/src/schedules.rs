@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use aiai_codegen::lower::{INLINED, Lowering};
 use aiai_codegen::{Options, Target};
 use aiai_frontend::elaborate::{Loader, check, library_schedules, read_schedules};
+use aiai_ir::policy::{LayoutChoice, laid_out};
 use aiai_ir::schedule::Pattern;
 use aiai_ir::{Function, Schedule};
 
@@ -118,7 +119,17 @@ schedule sums for contract on cpu where summed >= 2 {
 ",
 ];
 
-/// The library's schedules of every level that has some, then every small set.
+/// Layouts that change what the small schedules do: panels where they have none, other widths, none at all.
+const LAYOUTS: &str = "
+layout contract where columns >= 3 { right: blocked(6) }
+layout contract where rows >= 2 {
+  left: blocked(3)
+  right: blocked(4)
+}
+layout any { right: plain }
+";
+
+/// The library's schedules of every level that has some, then every small set, then the small ones with layouts.
 pub static SETS: LazyLock<Vec<Vec<Schedule>>> = LazyLock::new(|| {
     let small = SMALL.iter().map(|text| {
         let file = read_schedules("small", text);
@@ -134,8 +145,16 @@ pub static SETS: LazyLock<Vec<Vec<Schedule>>> = LazyLock::new(|| {
         assert!(!schedules.is_empty(), "{level}");
         schedules
     });
-    levels.into_iter().chain(small).collect()
+    let small: Vec<Vec<Schedule>> = small.collect();
+    let laid = laid_out(small.concat(), &layouts(LAYOUTS));
+    levels.into_iter().chain(small).chain([laid]).collect()
 });
+
+/// The layouts of a text.
+pub fn layouts(text: &str) -> Vec<LayoutChoice> {
+    let found = check("layouts", text, &NoFiles).policies();
+    found.expect("layouts that are right").layouts
+}
 
 /// Programs whose contractions, rows and maps are of every kind that schedules are for; in generated ones most are
 /// small.

@@ -1,5 +1,6 @@
 //! Random programs lowered by schedules, on the evaluator: the loops compute what the tensor level does.
 
+use aiai_ir::Schedule;
 use aiai_ir::schedule::Pattern;
 
 use aiai_fuzz::{Backend, Options, Verdict, check, generate, schedules};
@@ -35,16 +36,17 @@ fn scheduled_loops_agree_with_the_tensor_level() {
 
 #[test]
 fn every_kind_of_kernel_agrees_under_every_set_of_schedules() {
-    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 5] = [
+    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 6] = [
         |function| schedules::options_of(function, 0),
         |function| schedules::options_of(function, 1),
         |function| schedules::options_of(function, 2),
         |function| schedules::options_of(function, 3),
         |function| schedules::options_of(function, 4),
+        |function| schedules::options_of(function, 5),
     ];
     assert_eq!(schedules::SETS.len(), SETS.len());
     let pools = [aiai_runtime::Pool::new(1).unwrap()];
-    let mut scheduled = [[0; 4]; 5];
+    let mut scheduled = [[0; 4]; 6];
     for (k, options) in SETS.into_iter().enumerate() {
         let backend = Backend {
             options,
@@ -63,16 +65,16 @@ fn every_kind_of_kernel_agrees_under_every_set_of_schedules() {
             }
         }
     }
-    let at_least = |pattern: Pattern, least: [usize; 5]| {
+    let at_least = |pattern: Pattern, least: [usize; 6]| {
         let counts = scheduled.map(|set| set[pattern as usize]);
         let fits = counts.iter().zip(least).all(|(&n, least)| n >= least);
         assert!(fits, "{} by schedule: {counts:?}", pattern.name());
     };
-    at_least(Pattern::Contract, [20, 20, 20, 20, 10]);
-    at_least(Pattern::Attention, [4, 4, 4, 4, 0]);
-    at_least(Pattern::Rows, [20, 20, 20, 20, 0]);
-    at_least(Pattern::Map, [10, 10, 10, 10, 0]);
-    // The last set has none for these.
+    at_least(Pattern::Contract, [20, 20, 20, 20, 10, 20]);
+    at_least(Pattern::Attention, [4, 4, 4, 4, 0, 4]);
+    at_least(Pattern::Rows, [20, 20, 20, 20, 0, 20]);
+    at_least(Pattern::Map, [10, 10, 10, 10, 0, 10]);
+    // This set has none for them.
     assert_eq!(scheduled[4][1..], [0, 0, 0]);
 }
 
@@ -96,15 +98,23 @@ fn notes(
 
 /// The loops of a kernel with the schedules of a text, and the notes on them.
 fn loops_by(kernel: &str, text: &str) -> (String, Vec<String>) {
+    loops_with(kernel, read(text))
+}
+
+fn read(text: &str) -> Vec<Schedule> {
+    let file = aiai_frontend::elaborate::read_schedules("own", text);
+    assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
+    file.schedules
+}
+
+fn loops_with(kernel: &str, schedules: Vec<Schedule>) -> (String, Vec<String>) {
     let mut programs = schedules::kernels(0).into_iter();
     let program = programs.find(|p| p.entry.as_str() == kernel);
     let mut program = program.expect("a kernel of that name");
     let entry = program.entry;
     aiai_passes::optimize(&mut program.module, entry, &aiai_passes::Options::default()).unwrap();
-    let file = aiai_frontend::elaborate::read_schedules("own", text);
-    assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
     let options = aiai_codegen::Options {
-        schedules: file.schedules,
+        schedules,
         ..Default::default()
     };
     let function = program.module.get(entry).unwrap();
@@ -186,4 +196,35 @@ fn rows_that_no_schedule_fits_are_plain_loops() {
     let halves = "schedule mine for rows on cpu { vectorize columns by 8 }\n";
     let why = "plain loops for rows: f16 is not done in vectors";
     assert_eq!(loops_by("half_shares", halves).1, [why]);
+}
+
+#[test]
+fn layouts_change_the_panels() {
+    let plain = "schedule mine for contract on cpu {
+  tile columns by 8
+  register rows by 2, columns by 4
+  vectorize columns by 4
+}
+";
+    let by = |layout: &str| {
+        let layouts = schedules::layouts(layout);
+        loops_with("product", aiai_ir::policy::laid_out(read(plain), &layouts))
+    };
+    let (as_written, notes) = by("");
+    assert_eq!(notes[0], "schedule `mine`");
+    let mut seen = vec![as_written];
+    for layout in [
+        "layout contract { right: blocked(4) }",
+        "layout contract { right: blocked(8) }",
+        "layout contract { left: blocked(3) }",
+    ] {
+        let (loops, notes) = by(layout);
+        assert_eq!(notes[0], "schedule `mine by layout`");
+        assert!(!seen.contains(&loops), "{layout}: as one before");
+        seen.push(loops);
+    }
+    // What does not fit leaves the schedule as it is.
+    let (loops, notes) = by("layout contract { right: blocked(7) }");
+    assert_eq!(notes[0], "schedule `mine`");
+    assert_eq!(loops, seen[0]);
 }

@@ -4,6 +4,7 @@
 
 use crate::dim::Relation;
 use crate::module::{Function, Loc, Module};
+use crate::schedule::{Axis, Condition, Part, Pattern, Schedule, Step};
 use crate::{DType, Dim, Facts, Sym, Truth};
 
 /// A class of operations, as fusion and layouts name them.
@@ -62,7 +63,9 @@ pub const FUSE_SIZES: &[&str] = &["uses", "ops"];
 /// Sizes that the guard of a `layout` may ask for: numbers of indices of a contraction.
 pub const LAYOUT_SIZES: &[&str] = &["batch", "rows", "columns", "summed"];
 /// Parts that a layout is chosen for.
-pub const LAYOUT_PARTS: &[&str] = &["left", "right", "out"];
+pub const LAYOUT_PARTS: &[&str] = &["left", "right"];
+/// The classes of operations whose operands can lie in panels.
+pub const LAYOUT_CLASSES: &[OpClass] = &[OpClass::Contract, OpClass::Any];
 /// What a cost is a function of: points of the operation's space, elements read, elements written.
 pub const COST_PARAMS: &[&str] = &["points", "read", "written"];
 
@@ -83,7 +86,7 @@ pub struct FuseChoice {
 pub enum LayoutForm {
     /// As the shape says, last axis fastest.
     Plain,
-    /// In panels of this many columns.
+    /// In panels of this many columns; of the left operand, rows.
     Blocked(i64),
 }
 
@@ -93,8 +96,8 @@ pub struct LayoutChoice {
     pub op: OpClass,
     /// Over [`LAYOUT_SIZES`].
     pub guard: Vec<(Dim, Relation)>,
-    /// Parts by name, each once.
-    pub choices: Vec<(Sym, LayoutForm)>,
+    /// Each part once.
+    pub choices: Vec<(Part, LayoutForm)>,
     pub doc: String,
     pub loc: Option<Loc>,
 }
@@ -147,6 +150,57 @@ impl FuseChoice {
             && self.consumer.covers(consumer)
             && self.guard.iter().all(holds)
     }
+}
+
+impl LayoutChoice {
+    /// A schedule for contractions as it is with these layouts: operands are packed into panels of these widths
+    /// or not at all, blocks of registers are as wide as the panels, and tiles whole numbers of them.
+    pub fn over(&self, schedule: &Schedule) -> Schedule {
+        let mut laid = schedule.clone();
+        laid.name = Sym::new(&format!("{} by layout", schedule.name));
+        let sizes = self.guard.iter();
+        laid.guard
+            .extend(sizes.map(|&(dim, relation)| Condition::Size { dim, relation }));
+        for &(part, form) in &self.choices {
+            let axis = match part {
+                Part::Left => Axis::Rows,
+                _ => Axis::Columns,
+            };
+            laid.steps.retain(|step| match *step {
+                Step::Pack { part: packed } => packed != part,
+                Step::Prefetch { part: from, .. } => from != part || form != LayoutForm::Plain,
+                Step::Register { axis: of, .. } => of != axis || form == LayoutForm::Plain,
+                _ => true,
+            });
+            let LayoutForm::Blocked(width) = form else {
+                continue;
+            };
+            for step in &mut laid.steps {
+                match step {
+                    Step::Tile { axis: of, by } if *of == axis => {
+                        *by = by.saturating_add(width - 1) / width * width;
+                    }
+                    Step::Vectorize { axis: of, by } if *of == axis => *by = (*by).min(width),
+                    _ => {}
+                }
+            }
+            laid.steps.push(Step::Pack { part });
+            laid.steps.push(Step::Register { axis, by: width });
+        }
+        laid
+    }
+}
+
+/// Schedules with the layouts that were chosen, in the order in which they are tried: for each layout what it makes of
+/// the schedules for contractions, then the schedules as they are.
+pub fn laid_out(schedules: Vec<Schedule>, layouts: &[LayoutChoice]) -> Vec<Schedule> {
+    let mut all = Vec::new();
+    for layout in layouts {
+        let contractions = schedules.iter().filter(|s| s.pattern == Pattern::Contract);
+        all.extend(contractions.map(|schedule| layout.over(schedule)));
+    }
+    all.extend(schedules);
+    all
 }
 
 impl Derivative {

@@ -4,6 +4,7 @@ use aiai_frontend::elaborate::{Loader, Program, check};
 use aiai_frontend::fmt::format;
 use aiai_frontend::span::FileId;
 use aiai_ir::policy::{LayoutForm, OpClass};
+use aiai_ir::schedule::Part;
 use aiai_ir::{DType, Sym};
 
 struct NoFiles;
@@ -20,8 +21,8 @@ fuse elementwise into any where uses == 1, ops < 256
 
 layout contract where rows >= 64 {
   right: blocked(16)
-  // The result as it is.
-  out: plain
+  // The other operand as it is.
+  left: plain
 }
 
 cost contract(points: i64, read: i64, written: i64) -> i64 { 2 * points + read + written }
@@ -56,11 +57,8 @@ fn choices_are_read_as_data() {
     assert!(!fuse.allows(OpClass::Elementwise, OpClass::Reduction, 1, 256));
     assert!(!fuse.allows(OpClass::Contract, OpClass::Elementwise, 1, 1));
     let layout = &all.layouts[0];
-    assert_eq!(
-        layout.choices[0],
-        (Sym::new("right"), LayoutForm::Blocked(16))
-    );
-    assert_eq!(layout.choices[1], (Sym::new("out"), LayoutForm::Plain));
+    assert_eq!(layout.choices[0], (Part::Right, LayoutForm::Blocked(16)));
+    assert_eq!(layout.choices[1], (Part::Left, LayoutForm::Plain));
     assert_eq!(all.costs[0].function.param_types().len(), 3);
     let mul = &all.derivatives[1];
     let function = mul.function(DType::F64, 3).expect("an instance");
@@ -88,6 +86,8 @@ fn what_does_not_fit_is_refused() {
     );
     assert_eq!(codes("layout contract { right: blocked(0) }\n"), ["E0121"]);
     assert_eq!(codes("layout contract { middle: plain }\n"), ["E0708"]);
+    assert_eq!(codes("layout contract { out: plain }\n"), ["E0708"]);
+    assert_eq!(codes("layout rows { right: plain }\n"), ["E0708"]);
     assert_eq!(
         codes("layout contract {\n  right: plain\n  right: blocked(8)\n}\n"),
         ["E0202"]

@@ -2,9 +2,10 @@
 
 use aiai_ir::ops::Row;
 use aiai_ir::policy::{
-    COST_PARAMS, CostChoice, Derivative, FUSE_SIZES, FuseChoice, LAYOUT_PARTS, LAYOUT_SIZES,
-    LayoutChoice, LayoutForm, OpClass, Policies,
+    COST_PARAMS, CostChoice, Derivative, FUSE_SIZES, FuseChoice, LAYOUT_CLASSES, LAYOUT_PARTS,
+    LAYOUT_SIZES, LayoutChoice, LayoutForm, OpClass, Policies,
 };
+use aiai_ir::schedule::Part;
 use aiai_ir::{BinaryKind, DType, Dim, Function, Instance, Op, Relation, Sym, Type, UnaryKind};
 
 use super::context::Env;
@@ -88,23 +89,34 @@ impl<'p> Elaborator<'p> {
     }
 
     fn layout_choice(&mut self, def: &ast::Layout) -> Option<LayoutChoice> {
-        let op = self.class(def.op);
+        let op = self.class(def.op)?;
+        if !LAYOUT_CLASSES.contains(&op) {
+            let names: Vec<&str> = LAYOUT_CLASSES.iter().map(|class| class.name()).collect();
+            self.unknown_choice(
+                "class of operations with operands in panels",
+                def.op,
+                &names,
+            );
+            return None;
+        }
         let guard = self.guard_over(LAYOUT_SIZES, &def.constraints)?;
-        let mut choices: Vec<(Sym, LayoutForm)> = Vec::new();
+        let mut choices: Vec<(Part, LayoutForm)> = Vec::new();
         for choice in &def.choices {
-            if !LAYOUT_PARTS.contains(&choice.part.name.as_str()) {
+            let name = choice.part.name.as_str();
+            let part = Part::from_name(name).filter(|_| LAYOUT_PARTS.contains(&name));
+            let Some(part) = part else {
                 self.unknown_choice("part", choice.part, LAYOUT_PARTS);
                 return None;
-            }
-            if choices.iter().any(|known| known.0 == choice.part.name) {
+            };
+            if choices.iter().any(|known| known.0 == part) {
                 let message = format!("`{}` is chosen twice", choice.part.name);
                 self.report(Diagnostic::new("E0202", choice.part.span, message));
                 return None;
             }
-            choices.push((choice.part.name, self.form(choice)?));
+            choices.push((part, self.form(choice)?));
         }
         Some(LayoutChoice {
-            op: op?,
+            op,
             guard,
             choices,
             doc: def.doc.text(),
