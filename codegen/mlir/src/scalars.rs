@@ -295,6 +295,9 @@ impl Translator<'_, '_> {
     /// The larger or smaller of two floats: NaN if either is, +0 above -0.
     pub fn extreme(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {
         let (ty, scalar) = (&self.ty(dtype), scalar_type(dtype));
+        if scalar == "f32" && self.lanes == Some(16) && self.unit.target.has("avx512dq") {
+            return self.extreme_of_512_bits(kind, x, y, ty);
+        }
         let bits = if scalar == "f64" { "i64" } else { "i32" };
         // A NaN x stays; zeros that are equal have the bits of either in common, or all.
         let (relation, join) = match kind {
@@ -310,6 +313,22 @@ impl Translator<'_, '_> {
         let best = self.select(&equal, &joined, &best, ty);
         let nan = self.is("uno", y, y, ty);
         self.select(&nan, y, &best, ty)
+    }
+
+    /// The same by the machine's own instruction, which knows zeros but prefers numbers to NaN.
+    fn extreme_of_512_bits(&mut self, kind: BinaryKind, x: &str, y: &str, ty: &str) -> Name {
+        // Bit 0: the larger one; bit 2: with its own sign.
+        let which = if kind == BinaryKind::Max { 5 } else { 4 };
+        let which = self.w.value(&format!("arith.constant {which} : i32"));
+        let all = self.w.value("arith.constant -1 : i16");
+        let as_set = self.w.value("arith.constant 4 : i32");
+        let best = self.w.value(&format!(
+            "llvm.call_intrinsic \"llvm.x86.avx512.mask.range.ps.512\"({x}, {y}, {which}, {x}, {all}, {as_set}) : \
+             ({ty}, {ty}, i32, {ty}, i16, i32) -> {ty}"
+        ));
+        let nan = self.of_two("arith.addf", x, y, ty);
+        let unordered = self.is("uno", x, y, ty);
+        self.select(&unordered, &nan, &best, ty)
     }
 
     fn int_binary(&mut self, kind: BinaryKind, dtype: DType, x: &str, y: &str) -> Name {

@@ -60,7 +60,7 @@ pub fn exp<T: Number>(x: T) -> T {
 fn exp_within<T: Number>(x: T) -> T {
     let (n, integer, r) = reduce_exponent(x);
     // e^r = 1 + r + r^2 q(r), error 2^-28.
-    let q = polynomial(
+    let y = polynomial(
         r,
         [
             1.381_457_6e-3,
@@ -68,13 +68,10 @@ fn exp_within<T: Number>(x: T) -> T {
             4.166_839e-2,
             1.666_652_1e-1,
             4.999_999_4e-1,
+            1.0,
+            1.0,
         ],
     );
-    // 1 + r as a rounded sum and what it lost.
-    let one = x.constant(1.0);
-    let sum = one + r;
-    let lost = (one - sum) + r;
-    let y = sum + (r * r).mul_add(q, lost);
     y.scaled(n, integer)
 }
 

@@ -163,6 +163,40 @@ impl Executable {
         self.call(args, prepared, pool, None)
     }
 
+    /// Tensors of zeros of the types that the results of these arguments have.
+    ///
+    /// # Errors
+    /// Arguments that do not fit, no memory.
+    pub fn results_for(&self, args: &[&Tensor]) -> Result<Vec<Tensor>, RunError> {
+        Ok(self.results(args)?.1)
+    }
+
+    /// Runs the function and writes its results over tensors of their dtypes and shapes, whatever is in them.
+    ///
+    /// # Errors
+    /// As [`Executable::run`]; results that do not fit.
+    pub fn run_into(
+        &self,
+        args: &[&Tensor],
+        results: &mut [Tensor],
+        pool: &Pool,
+    ) -> Result<(), RunError> {
+        let shapes: Vec<(DType, &[usize])> = args.iter().map(|t| (t.dtype(), t.shape())).collect();
+        let bound = self.program.bind(&shapes)?;
+        let slots = &self.program.results;
+        let mut fits = slots.len() == results.len();
+        for (slot, result) in slots.iter().zip(results.iter()) {
+            let shape = self.program.shape(slot, &bound)?;
+            fits &= result.dtype() == slot.dtype && result.shape() == shape;
+        }
+        if !fits {
+            return Err(RunError::input("the results have other types".into()));
+        }
+        let known: Vec<Option<&Tensor>> = args.iter().map(|&t| Some(t)).collect();
+        let prepared = self.prepare(&known, pool)?;
+        self.write(&bound, args, &prepared, results, pool, None)
+    }
+
     /// Runs the function and says how long each step took, slowest first. The function must have been
     /// compiled with `profile`.
     ///
@@ -196,6 +230,13 @@ impl Executable {
         pool: &Pool,
         profile: Option<&Profile>,
     ) -> Result<Vec<Tensor>, RunError> {
+        let (bound, mut results) = self.results(args)?;
+        self.write(&bound, args, prepared, &mut results, pool, profile)?;
+        Ok(results)
+    }
+
+    /// The sizes that follow from arguments, and tensors of zeros for the results.
+    fn results(&self, args: &[&Tensor]) -> Result<(Bound, Vec<Tensor>), RunError> {
         let shapes: Vec<(DType, &[usize])> = args.iter().map(|t| (t.dtype(), t.shape())).collect();
         let bound = self.program.bind(&shapes)?;
         let mut results = Vec::with_capacity(self.program.results.len());
@@ -203,12 +244,24 @@ impl Executable {
             let shape = self.program.shape(slot, &bound)?;
             results.push(Tensor::zeros(slot.dtype, &shape)?);
         }
+        Ok((bound, results))
+    }
+
+    /// Calls the code with arguments and results of the shapes that were bound.
+    fn write(
+        &self,
+        bound: &Bound,
+        args: &[&Tensor],
+        prepared: &Prepared,
+        results: &mut [Tensor],
+        pool: &Pool,
+        profile: Option<&Profile>,
+    ) -> Result<(), RunError> {
         let inputs: Vec<*const u8> = args.iter().map(|t| t.as_ptr()).collect();
         let outputs = results.iter_mut().map(Tensor::as_mut_ptr);
         let outputs = outputs.collect::<crate::Result<Vec<*mut u8>>>()?;
-        // SAFETY: tensors of the shapes that were bound; results are distinct and fresh.
-        unsafe { self.call_raw(&bound, &inputs, prepared, &outputs, pool, profile) }?;
-        Ok(results)
+        // SAFETY: tensors of the shapes that were bound; what can be written to has no other owner.
+        unsafe { self.call_raw(bound, &inputs, prepared, &outputs, pool, profile) }
     }
 
     /// Runs the function on memory of the caller's.

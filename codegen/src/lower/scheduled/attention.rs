@@ -299,23 +299,49 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// The dividend and the divisor of a row, where it is divided by a number and nothing in it is above 1: then
-    /// sums of the dividends are no larger than sums of what they are multiplied with.
+    /// The dividend and the divisor of a row, where it is divided by a number, or multiplied with its inverse, and
+    /// nothing in it is above 1: then sums of the dividends are no larger than sums of what they are multiplied with.
     fn row_quotient(&self, value: Value, shape: &[Dim]) -> Option<(Value, Value)> {
+        let node = self.nodes.get(&value)?;
+        let Op::Binary { kind } = node.op else {
+            return None;
+        };
+        let [x, y] = *node.operands.as_slice() else {
+            return None;
+        };
+        let number_of = |repeated: Value| {
+            let node = self.nodes.get(&repeated)?;
+            let is_number =
+                matches!(node.op, Op::Broadcast { .. }) && self.shape(node.operands[0]) != shape;
+            is_number.then(|| node.operands[0])
+        };
+        let found = match kind {
+            BinaryKind::Div => Some((x, number_of(y)?)),
+            BinaryKind::Mul => [(x, y), (y, x)]
+                .into_iter()
+                .find_map(|(row, factor)| Some((row, self.inverse_of(number_of(factor)?)?))),
+            _ => None,
+        };
+        let float = matches!(self.dtype(value), aiai_ir::DType::F32 | aiai_ir::DType::F64);
+        found.filter(|&(row, _)| float && self.is_below_one(row))
+    }
+
+    /// What 1 is divided by.
+    fn inverse_of(&self, value: Value) -> Option<Value> {
         let node = self.nodes.get(&value)?;
         let divides = node.op
             == Op::Binary {
                 kind: BinaryKind::Div,
             };
-        let [x, y] = *node.operands.as_slice() else {
+        let mut one = self.nodes.get(node.operands.first()?)?;
+        while let Op::Broadcast { .. } = one.op {
+            one = self.nodes.get(one.operands.first()?)?;
+        }
+        let Op::Constant { value } = &one.op else {
             return None;
         };
-        let repeated = self.nodes.get(&y)?;
-        let is_number = matches!(repeated.op, Op::Broadcast { .. })
-            && self.shape(repeated.operands[0]) != shape;
-        let float = matches!(self.dtype(value), aiai_ir::DType::F32 | aiai_ir::DType::F64);
-        let fits = divides && is_number && float && self.is_below_one(x);
-        fits.then(|| (x, repeated.operands[0]))
+        let is_one = value.splat().is_some_and(|s| s.as_f64() == 1.0);
+        (divides && is_one).then(|| node.operands[1])
     }
 
     /// Whether a value is `exp(y - max(y))` over its rows.
