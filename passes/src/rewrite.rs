@@ -170,10 +170,12 @@ impl Rules {
     pub fn shared(instances: Vec<Arc<Rule>>) -> Rules {
         let mut rules = Rules::default();
         for (number, rule) in instances.iter().enumerate() {
-            match Pattern::new(number, rule, &mut rules.keys) {
-                Ok(pattern) => {
-                    rules.tree.insert(rules.patterns.len(), &pattern);
-                    rules.patterns.push(pattern);
+            match Pattern::all(number, rule, &mut rules.keys) {
+                Ok(patterns) => {
+                    for pattern in patterns {
+                        rules.tree.insert(rules.patterns.len(), &pattern);
+                        rules.patterns.push(pattern);
+                    }
                 }
                 Err(why) => rules.skipped.push(Skipped {
                     rule: rule.name,

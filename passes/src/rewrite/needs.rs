@@ -151,6 +151,10 @@ impl<'a> Reader<'a> {
             }
             return;
         }
+        // Where the program knows the size it is a number.
+        if matches!(node.op, Op::DimValue { .. }) && !self.broadcasts {
+            return;
+        }
         let through = looked_through(&node.op);
         if through == Some(true) && !self.broadcasts {
             self.pass(node, None);

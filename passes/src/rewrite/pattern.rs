@@ -23,6 +23,8 @@ pub enum Kind {
     Splat(usize),
     /// A value whose elements are all this one, by its bits.
     Literal(u64),
+    /// A value whose elements are all this size: what `T(N)` is where the program knows `N`.
+    Size(Dim),
     /// A result of an op.
     Op(PatternOp),
     /// An argument of a region of the pattern.
@@ -95,12 +97,28 @@ pub fn bits(value: Scalar) -> u64 {
 }
 
 impl Pattern {
-    /// The pattern of a prepared rule, or why it has none.
-    pub fn new(number: usize, rule: &Rule, keys: &mut Keys) -> Result<Pattern, String> {
+    /// The patterns of a prepared rule, or why it has none. Where the left side counts with a size there are two: in
+    /// programs that know the size it is a number.
+    pub fn all(number: usize, rule: &Rule, keys: &mut Keys) -> Result<Vec<Pattern>, String> {
+        let mut all = vec![Pattern::new(number, rule, keys, false)?];
+        let is_size = |node: &OpNode| matches!(node.op, Op::DimValue { .. });
+        if rule.lhs.body.ops.iter().any(is_size) {
+            all.extend(Pattern::new(number, rule, keys, true));
+        }
+        Ok(all)
+    }
+
+    fn new(
+        number: usize,
+        rule: &Rule,
+        keys: &mut Keys,
+        sizes_known: bool,
+    ) -> Result<Pattern, String> {
         let lhs = &rule.lhs;
         let mut reader = Reader {
             rule,
             keys,
+            sizes_known,
             nodes: Vec::new(),
             known: HashMap::new(),
         };
@@ -143,7 +161,9 @@ impl Pattern {
     pub fn root_key(&self) -> u32 {
         match &self.nodes[self.root].kind {
             Kind::Op(op) => op.key,
-            Kind::Param(_) | Kind::Splat(_) | Kind::Literal(_) | Kind::Argument => UNKNOWN,
+            Kind::Param(_) | Kind::Splat(_) | Kind::Literal(_) | Kind::Size(_) | Kind::Argument => {
+                UNKNOWN
+            }
         }
     }
 
@@ -160,7 +180,7 @@ impl Pattern {
         match node.kind {
             Kind::Param(_) | Kind::Argument => self.preorder.push((Test::Any(dtype, rank), id)),
             // Two shapes of one constant are two values; that they are equal is seen when all is bound.
-            Kind::Splat(_) => self.preorder.push((Test::Splat(dtype, rank), id)),
+            Kind::Splat(_) | Kind::Size(_) => self.preorder.push((Test::Splat(dtype, rank), id)),
             Kind::Literal(bits) => self.preorder.push((Test::Literal(dtype, rank, bits), id)),
             Kind::Op(op) => {
                 self.preorder.push((Test::Key(op.key), id));
@@ -192,6 +212,8 @@ fn legal(body: &Region) -> Result<(), String> {
 struct Reader<'r> {
     rule: &'r Rule,
     keys: &'r mut Keys,
+    /// Whether sizes are numbers.
+    sizes_known: bool,
     nodes: Vec<PatternNode>,
     known: HashMap<Value, NodeId>,
 }
@@ -272,9 +294,17 @@ impl Reader<'_> {
             Op::Broadcast { .. } => {
                 let operand = &self.nodes[self.known[&node.operands[0]]].kind;
                 Ok(match operand {
-                    Kind::Splat(_) | Kind::Literal(_) => Some(operand.clone()),
+                    Kind::Splat(_) | Kind::Literal(_) | Kind::Size(_) => Some(operand.clone()),
                     Kind::Param(_) | Kind::Op(_) | Kind::Argument => None,
                 })
+            }
+            Op::DimValue { dim } if self.sizes_known => Ok(Some(Kind::Size(*dim))),
+            // The size itself, converted once.
+            Op::Cast { .. } => {
+                let operand = &self.nodes[self.known[&node.operands[0]]];
+                let of_size = matches!(operand.kind, Kind::Size(_));
+                let once = of_size && operand.ty.dtype() == DType::I64;
+                Ok(once.then(|| operand.kind.clone()))
             }
             _ => Ok(None),
         }

@@ -173,20 +173,21 @@ impl<'a, G: Graph<Id = Value>> Single<'a, G> {
 
     fn leaf(&self, state: &mut State, kind: &Kind, value: Value) -> Result<(), Failure> {
         let splat = match kind {
-            Kind::Splat(_) | Kind::Literal(_) => self.splat(value),
+            Kind::Splat(_) | Kind::Literal(_) | Kind::Size(_) => self.splat(value),
             Kind::Param(_) | Kind::Op(_) | Kind::Argument => None,
         };
         match kind {
             Kind::Param(_) if self.inside.contains(&value) => return Err(Failure::Inside),
-            Kind::Splat(_) if splat.is_none() => return Err(Failure::Constant),
+            Kind::Splat(_) | Kind::Size(_) if splat.is_none() => return Err(Failure::Constant),
             Kind::Literal(wanted) if splat.map(bits) != Some(*wanted) => {
                 return Err(Failure::Constant);
             }
             // Arguments are bound when their region is entered.
             Kind::Argument => return Err(Failure::Same),
-            Kind::Param(_) | Kind::Splat(_) | Kind::Literal(_) | Kind::Op(_) => {}
+            Kind::Param(_) | Kind::Splat(_) | Kind::Literal(_) | Kind::Size(_) | Kind::Op(_) => {}
         }
-        let bound = state.bindings.leaf(self.rule, kind, value, splat);
+        let dtype = self.graph.ty(value).dtype();
+        let bound = state.bindings.leaf(self.rule, kind, value, (dtype, splat));
         bound.map_err(Failure::Miss)
     }
 

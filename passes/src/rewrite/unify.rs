@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use aiai_ir::{Dim, Facts, Relation, Rule, Scalar, Sym, Truth, Type};
+use aiai_ir::{DType, Dim, Facts, Literal, Relation, Rule, Scalar, Sym, Truth, Type};
 
 use rustc_hash::FxHashMap;
 
@@ -90,6 +90,8 @@ pub enum Miss {
     Domain { param: Sym, value: f64 },
     /// One constant parameter would be two numbers.
     Constants { param: Sym },
+    /// A number that is not the size it stands for, which here is this.
+    Size { dim: Dim, here: Dim, found: Scalar },
 }
 
 /// Bindings in the making.
@@ -101,6 +103,8 @@ pub struct Bindings<Id> {
     suspect: Vec<Sym>,
     /// Compound expressions and what they must equal.
     compound: Vec<(Dim, Dim)>,
+    /// Numbers that must be sizes.
+    sizes: Vec<(Dim, DType, Scalar)>,
 }
 
 impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
@@ -124,7 +128,8 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
                     bindings.dims(facts, &op.dims, &found)?;
                 }
             } else {
-                bindings.leaf(rule, &node.kind, value, graph.splat(value))?;
+                let found = (graph.ty(value).dtype(), graph.splat(value));
+                bindings.leaf(rule, &node.kind, value, found)?;
             }
         }
         bindings.finish(facts, number, rule)
@@ -136,6 +141,7 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
             dims: BTreeMap::new(),
             suspect: Vec::new(),
             compound: Vec::new(),
+            sizes: Vec::new(),
         }
     }
 
@@ -182,9 +188,10 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
         rule: &Rule,
         kind: &Kind,
         id: Id,
-        splat: Option<Scalar>,
+        (dtype, splat): (DType, Option<Scalar>),
     ) -> Result<(), Miss> {
         match (kind, splat) {
+            (Kind::Size(dim), Some(value)) => self.sizes.push((*dim, dtype, value)),
             (Kind::Param(number), _) => self.params[*number] = Some(Bound::Value(id)),
             (Kind::Splat(number), Some(value)) => {
                 let param = &rule.params[*number];
@@ -204,7 +211,10 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
                     return Err(Miss::Constants { param: param.name });
                 }
             }
-            (Kind::Splat(_) | Kind::Literal(_) | Kind::Op(_) | Kind::Argument, _) => {}
+            (
+                Kind::Splat(_) | Kind::Literal(_) | Kind::Size(_) | Kind::Op(_) | Kind::Argument,
+                _,
+            ) => {}
         }
         Ok(())
     }
@@ -214,6 +224,14 @@ impl<Id: Copy + Eq + std::fmt::Debug> Bindings<Id> {
         self.solve()?;
         for &(pattern, found) in &self.compound {
             equal(facts, pattern, self.bound(pattern)?, found)?;
+        }
+        for &(dim, dtype, found) in &self.sizes {
+            let here = self.bound(dim)?;
+            let size = here.as_const();
+            let wanted = size.and_then(|n| Literal::i64(dtype, n).splat());
+            if wanted.map(bits) != Some(bits(found)) {
+                return Err(Miss::Size { dim, here, found });
+            }
         }
         for &name in &self.suspect {
             let found = self.dims[&name];

@@ -186,6 +186,9 @@ fn sentence(failure: &Failure) -> String {
             }
             Miss::Domain { param, value } => format!("`{param}` is {value:?}, outside its domain"),
             Miss::Constants { param } => format!("`{param}` would be two numbers"),
+            Miss::Size { dim, here, found } => {
+                format!("{:?} is not `{dim}`, here `{here}`", found.as_f64())
+            }
         },
     }
 }
@@ -201,6 +204,7 @@ fn term(rule: &Rule, pattern: &Pattern, id: NodeId, depth: usize) -> String {
         Kind::Param(number) | Kind::Splat(number) => param(*number),
         Kind::Literal(bits) if node.ty.dtype().is_float() => format!("{:?}", f64::from_bits(*bits)),
         Kind::Literal(bits) => (*bits as i64).to_string(),
+        Kind::Size(dim) => dim.to_string(),
         Kind::Argument => "an argument of the loop".into(),
         Kind::Op(_) if depth == 0 => "...".into(),
         Kind::Op(op) => {

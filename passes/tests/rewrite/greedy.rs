@@ -233,3 +233,21 @@ rule out(x: f32[..S, M, N]) exact { exp(transpose(x)) => transpose(exp(x)) }";
     assert_eq!(names(&trace), ["out"]);
     assert_eq!(ops(&f), ["add", "add", "exp", "permute"]);
 }
+
+#[test]
+fn a_size_that_the_program_knows_is_a_number() {
+    let rules = "rule sum_of_repeated(x: f32[..S]) real {
+  sum(broadcast(x, (N, ..S)), axis = 0) / f32(N) => x
+}";
+    let rules = rules.replace("rule sum_of_repeated(", "rule sum_of_repeated<N>(");
+    for (size, fires) in [("M", 1), ("5", 1)] {
+        let text = format!(
+            "fn f(x: f32[A], y: f32[M]) -> f32[A] {{ sum(broadcast(x, ({size}, A)), axis = 0) / f32({size}) }}"
+        );
+        let (f, trace) = rewritten(&rules, &text);
+        assert_eq!(trace.firings.len(), fires, "{f}");
+        assert!(!ops(&f).contains(&"div"), "{f}");
+    }
+    let other = "fn f(x: f32[A]) -> f32[A] { sum(broadcast(x, (5, A)), axis = 0) / 6.0 }";
+    assert!(rewritten(&rules, other).1.firings.is_empty());
+}
