@@ -13,6 +13,8 @@ use super::{Kernel, Shared};
 
 /// Multiplications to a task, about.
 const TASK: i64 = 1 << 16;
+/// Rows of a block whose ends are worth code of their own.
+const LEAST_HALVED: i64 = 6;
 /// What a size is taken for that is known at run time only.
 const TYPICAL: i64 = 64;
 
@@ -50,6 +52,8 @@ pub struct Nest<'k> {
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
+    /// The rows of a block at the end, where there may be so few.
+    pub few_rows: Option<i64>,
 }
 
 impl<'k> Nest<'k> {
@@ -76,7 +80,16 @@ impl<'k> Nest<'k> {
             out_shift: None,
             left_shift: None,
             divisors: None,
+            few_rows: None,
         }
+    }
+
+    /// Ends of half a block or less get a block of half the rows.
+    fn halve_ends(&mut self) {
+        let (rows, few) = (self.plan.rows, self.plan.rows / 2);
+        let rest = self.problem.last(Axis::Rows).as_const().map(|n| n % rows);
+        let may_be_few = rest.is_none_or(|rest| (1..=few).contains(&rest));
+        self.few_rows = (rows >= LEAST_HALVED && may_be_few).then_some(few);
     }
 
     /// The last index of an axis in whole register blocks.
@@ -140,6 +153,7 @@ impl<'a> Lowerer<'a> {
         let leaves = leaves.into_iter().map(|buffer| self.flat(buffer)).collect();
         let mut nest = Nest::new(kernel, problem, plan, left, right);
         nest.leaves = leaves;
+        nest.halve_ends();
         self.tasks_of(&nest);
     }
 

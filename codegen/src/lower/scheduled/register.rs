@@ -28,9 +28,28 @@ struct Bases {
 }
 
 impl<'a> Lowerer<'a> {
-    /// Computes and stores a block.
+    /// Computes and stores a block; one of half the rows where no more are left.
     pub(super) fn register_block(&mut self, nest: &Nest, at: &At) {
-        let block = self.block(nest, at);
+        let rows = nest.plan.rows;
+        let Some(few) = nest.few_rows else {
+            return self.block_of_rows(nest, at, rows);
+        };
+        let size = self.dim(nest.problem.last(Axis::Rows));
+        let left = self.b.binary(BinaryKind::Sub, size, at.rows.low);
+        let most = self.int(few);
+        let is_few = self.b.compare(CompareKind::Le, left, most);
+        let branches = [few, rows].map(|rows| {
+            self.b.begin_region(&[]);
+            let memo = std::mem::take(&mut self.memo);
+            self.block_of_rows(nest, at, rows);
+            self.memo = memo;
+            self.b.end_region(&[])
+        });
+        self.b.op(Op::If, &[is_few], branches.into());
+    }
+
+    fn block_of_rows(&mut self, nest: &Nest, at: &At, rows: i64) {
+        let block = self.block(nest, at, rows);
         let vectors = block.columns.len();
         let lanes = nest.plan.lanes;
         let mut sums = Vec::new();
@@ -71,14 +90,14 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn block(&mut self, nest: &Nest, at: &At) -> Block {
+    fn block(&mut self, nest: &Nest, at: &At, count: i64) -> Block {
         let lanes = nest.plan.lanes;
         let last = |this: &mut Self, axis| {
             let size = nest.problem.last(axis) - Dim::from(1);
             this.dim(size)
         };
         let mut rows = Vec::new();
-        for i in 0..nest.plan.rows {
+        for i in 0..count {
             let step = self.int(i);
             let mut row = self.add(at.rows.low, step);
             if !nest.even_rows && i > 0 {
@@ -148,7 +167,7 @@ impl<'a> Lowerer<'a> {
                     let i = self.int(i);
                     self.add(base, i)
                 };
-                (0..nest.plan.rows).map(step).collect()
+                (0..block.rows.len() as i64).map(step).collect()
             }
         };
         let right = match nest.right {
@@ -251,8 +270,7 @@ impl<'a> Lowerer<'a> {
     ) -> Vec<Value> {
         let (problem, plan) = (&nest.problem, &nest.plan);
         let vectors = block.columns.len();
-        let rows = block.rows.len() as i64;
-        let left_step = self.step(nest, index, &nest.left, &problem.left.strides, rows);
+        let left_step = self.step(nest, index, &nest.left, &problem.left.strides, plan.rows);
         let right_step = self.step(
             nest,
             index,
