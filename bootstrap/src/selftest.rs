@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::{Options, Purpose, Report, SCHEMA, Setup, Step, Task};
 use crate::random::{Random, derive};
+use crate::worker::PANICKED;
 use crate::worker::{Launch, WorkerError, judge_all, mutants_of};
 
 mod wrong;
@@ -154,14 +155,18 @@ fn exploits(
         let stopped = reports.iter().find(|r| !r.accepted());
         let step = stopped.and_then(|r| r.stopped_at);
         let in_time = step.is_some_and(|step| wanted.is_none_or(|wanted| step <= wanted));
-        // What ends the worker is rejected, too.
-        if in_time || (stopped.is_some() && step.is_none()) {
+        // What ends the worker is rejected, too, but not by a mistake of the gate.
+        let ended = stopped.filter(|r| r.stopped_at.is_none());
+        let ended = ended.and_then(|r| r.why.as_deref());
+        if in_time || ended.is_some_and(|why| !why.contains(PANICKED)) {
             report.exploits.rejected += 1;
         } else {
             let wanted = wanted.map_or("anywhere", Step::name);
-            let how = step.map_or("accepted".to_owned(), |s| {
-                format!("stopped at {}", s.name())
-            });
+            let how = match (step, ended) {
+                (Some(step), _) => format!("stopped at {}", step.name()),
+                (None, Some(why)) => why.to_owned(),
+                (None, None) => "accepted".to_owned(),
+            };
             report
                 .exploits_passed
                 .push(format!("{file}: {how}, should be at {wanted}"));

@@ -18,8 +18,8 @@ mod serve;
 mod solver;
 
 pub use confine::{Bounds, ConfineError, Role, confine};
-pub use frame::{Proved, Reply, Request, receive, send};
-pub use serve::{become_solver, serve};
+pub use frame::{Listed, Proved, Reply, Request, receive, send};
+pub use serve::{PANICKED, become_solver, serve};
 pub use solver::{Answered, version as solver_version};
 
 use crate::gate::{AlgebraKind, Options, Report, Setup, Task};
@@ -133,7 +133,7 @@ impl Worker {
         &mut self,
         file: &str,
         text: &str,
-    ) -> Result<Result<Vec<String>, Box<Report>>, WorkerError> {
+    ) -> Result<Result<Vec<Listed>, Box<Report>>, WorkerError> {
         let request = Request::List {
             file: file.to_owned(),
             text: text.to_owned(),
@@ -354,6 +354,29 @@ pub fn tasks_of(
     files: &[(String, String)],
     options: &Options,
 ) -> Result<Vec<Task>, WorkerError> {
+    tasks(launch, setup, files, options, false)
+}
+
+/// The same, each about a text that holds its rule alone: what is admitted is what was judged, and nothing beside it.
+///
+/// # Errors
+/// Where no worker can be had on this machine.
+pub fn tasks_apart(
+    launch: &Launch,
+    setup: &Setup,
+    files: &[(String, String)],
+    options: &Options,
+) -> Result<Vec<Task>, WorkerError> {
+    tasks(launch, setup, files, options, true)
+}
+
+fn tasks(
+    launch: &Launch,
+    setup: &Setup,
+    files: &[(String, String)],
+    options: &Options,
+    apart: bool,
+) -> Result<Vec<Task>, WorkerError> {
     let mut worker: Option<Worker> = None;
     let mut tasks = Vec::new();
     for (file, text) in files {
@@ -368,7 +391,18 @@ pub fn tasks_of(
             options: options.clone(),
         };
         match running.list(file, text) {
-            Ok(Ok(names)) => tasks.extend(names.into_iter().map(|name| task(Some(vec![name])))),
+            Ok(Ok(rules)) => {
+                tasks.extend(rules.into_iter().map(|rule| {
+                    let named = task(Some(vec![rule.name]));
+                    match apart {
+                        false => named,
+                        true => Task {
+                            text: rule.alone,
+                            ..named
+                        },
+                    }
+                }));
+            }
             Ok(Err(_)) => tasks.push(task(None)),
             Err(e) if e.is_environment() => return Err(e),
             Err(_) => {

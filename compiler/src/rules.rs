@@ -30,16 +30,20 @@ impl Source for OfProgram {
 
 /// What the command line asks the passes to do.
 pub fn options(global: &Global) -> Result<aiai_passes::Options, Failure> {
-    let float = match global.fp {
-        FloatChoice::Strict => Float::Strict,
-        FloatChoice::Real => Float::Real,
-    };
-    let library = library(global.rules, float, global)?;
+    let library = library(global.rules, float_of(global), global)?;
     Ok(aiai_passes::Options {
         rules: library.map(|library| Arc::new(library) as Arc<dyn Rewriter>),
         saturate: global.saturate,
         ..Default::default()
     })
+}
+
+/// The classes of rules that the command line admits.
+pub fn float_of(global: &Global) -> Float {
+    match global.fp {
+        FloatChoice::Strict => Float::Strict,
+        FloatChoice::Real => Float::Real,
+    }
 }
 
 /// The rules of the files that are given, then those of a set; none where there are none.
@@ -51,6 +55,10 @@ pub fn library(
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for path in &global.with_rules {
         let program = driver::load(path, global)?;
+        if program.rule_infos().is_empty() {
+            let path = path.display();
+            return Err(Failure::input(format!("{path}: there is no rule in it")));
+        }
         sources.push(Box::new(OfProgram(program)));
     }
     if choice == RuleChoice::Stdlib && !RULES.is_empty() {

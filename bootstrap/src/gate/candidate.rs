@@ -10,6 +10,7 @@ use aiai_ir::{
 };
 
 use crate::random::Random;
+use crate::worker::Listed;
 
 /// Bytes of a file of rules, at most.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -167,6 +168,25 @@ impl File {
         let functions = items.iter().filter(|item| matches!(item, ast::Item::Fn(_)));
         let texts = functions.filter_map(|item| self.text.get(item.span().range()));
         texts.map(|text| format!("{text}\n\n")).collect()
+    }
+
+    /// Every rule, with a file of its own.
+    pub fn listed(&self) -> Vec<Listed> {
+        let helpers = self.helpers();
+        let rules = self.syntax().into_iter().map(|rule| {
+            let docs: String = rule
+                .doc
+                .text()
+                .lines()
+                .map(|line| format!("/// {line}\n"))
+                .collect();
+            let text = self.text.get(rule.span.range()).unwrap_or_default();
+            Listed {
+                name: rule.name.name.to_string(),
+                alone: format!("{helpers}{docs}{text}\n"),
+            }
+        });
+        rules.collect()
     }
 
     /// A rule with its instances.

@@ -92,7 +92,7 @@ pub fn profit(bench: &Bench) -> (Outcome, u64) {
                         slower.push(note.clone());
                     }
                 }
-                Ok(None) => {}
+                Ok(None) => note.push_str(", not timed: it does not run at the model's sizes"),
                 Err(why) => {
                     let why = format!("{}: {why}", model.name);
                     return (Outcome::failed(&why).seeded(seed), firings);
@@ -106,8 +106,8 @@ pub fn profit(bench: &Bench) -> (Outcome, u64) {
             "no profit: it fires on none of {} models",
             models.len()
         ))
-    } else if saved == 0 && !slower.is_empty() {
-        Outcome::refused(&format!("no profit: {}", slower.join("; ")))
+    } else if !slower.is_empty() {
+        Outcome::refused(&format!("no profit: slower: {}", slower.join("; ")))
     } else if saved == 0 {
         Outcome::refused(&format!("no profit: no cost falls ({})", notes.join("; ")))
     } else {
@@ -304,7 +304,7 @@ pub fn regression(bench: &Bench) -> Outcome {
     }
     let models = bench.models.len();
     Outcome::passed(
-        &format!("{models} models, {held_out} of them held out: no limit reached, no cost and no code size rises"),
+        &format!("{models} models, {held_out} of them held out: no limit reached, no cost rises, code grows by a tenth at most"),
         firings,
     )
     .seeded(seed)

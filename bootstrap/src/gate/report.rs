@@ -235,7 +235,9 @@ impl Report {
             (Verdict::Rejected, Some(step)) => {
                 format!("REJECTED at step {} ({})", step.number(), step.name())
             }
-            (Verdict::Rejected, None) => "REJECTED".to_owned(),
+            (Verdict::Rejected, None) => {
+                format!("REJECTED: {}", self.why.as_deref().unwrap_or_default())
+            }
         };
         let _ = writeln!(out, "{name}: {verdict}   {}:{}", self.file, self.line);
         if !self.class.is_empty() {
@@ -273,15 +275,16 @@ impl Report {
         };
         let algebra = format!("{:?}", self.algebra).to_lowercase();
         let float = format!("{:?}", self.float).to_lowercase();
+        let why = self.why.as_deref().unwrap_or_default();
+        let first = why.lines().next().unwrap_or_default();
         match self.stopped_at {
+            None if !self.accepted() => format!("REJECTED {name}: {first}"),
             None if self.refusals.is_empty() => format!("ok       {name} ({algebra}, {float})"),
             None => format!(
                 "ok       {name} ({algebra}, {float}); {}",
                 self.refusals.join("; ")
             ),
             Some(step) => {
-                let why = self.why.as_deref().unwrap_or_default();
-                let first = why.lines().next().unwrap_or_default();
                 format!(
                     "REJECTED {name} at step {} ({}): {first}",
                     step.number(),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, setrlimit};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -43,8 +43,10 @@ pub fn confine(role: Role, bounds: Bounds) -> Result<(), ConfineError> {
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)?;
     limit(Resource::Memlock, 0)?;
+    // Behind the filter nobody can ask.
+    let parent = rustix::process::getppid();
     filter(role)?;
-    holds(role)
+    holds(role, parent)
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), ConfineError> {
@@ -77,6 +79,15 @@ fn filter(role: Role) -> Result<(), ConfineError> {
         libc::CLONE_THREAD as u64,
     );
     let threads = SeccompRule::new(vec![thread.map_err(failed)?]).map_err(failed)?;
+    // Ending itself, and no other process.
+    let own = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        u64::from(std::process::id()),
+    );
+    let ends_itself = SeccompRule::new(vec![own.map_err(failed)?]).map_err(failed)?;
+    rules.insert(libc::SYS_tgkill, vec![ends_itself]);
     match role {
         Role::Judge => {
             rules.insert(libc::SYS_clone, vec![threads]);
@@ -149,7 +160,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
-    libc::SYS_tgkill,
     libc::SYS_gettid,
     libc::SYS_getpid,
     libc::SYS_sched_yield,
@@ -200,7 +210,7 @@ const SOLVER: &[i64] = &[
 ];
 
 /// Whether the confinement does what it says: tried, not believed.
-fn holds(role: Role) -> Result<(), ConfineError> {
+fn holds(role: Role, parent: Option<Pid>) -> Result<(), ConfineError> {
     let broken = |what: &str| Err(ConfineError(format!("{what} is still possible")));
     if std::net::UdpSocket::bind(("127.0.0.1", 0)).is_ok() {
         return broken("using the network");
@@ -212,6 +222,9 @@ fn holds(role: Role) -> Result<(), ConfineError> {
     }
     if role == Role::Judge && std::fs::File::open("/").is_ok() {
         return broken("opening a file");
+    }
+    if parent.is_some_and(|parent| rustix::process::test_kill_process(parent).is_ok()) {
+        return broken("sending a signal");
     }
     Ok(())
 }

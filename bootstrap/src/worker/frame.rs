@@ -41,12 +41,20 @@ pub enum Reply {
     Solve {
         script: String,
     },
-    Listed(Result<Vec<String>, Report>),
+    Listed(Result<Vec<Listed>, Report>),
     Judged(Vec<Report>),
     Mutated(Vec<Found>),
     Proved(Vec<Proved>),
     /// The task could not be done.
     Failed(String),
+}
+
+/// A rule of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub name: String,
+    /// A file with this rule alone, and the functions beside it.
+    pub alone: String,
 }
 
 /// The proof of one rule.

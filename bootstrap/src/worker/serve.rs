@@ -29,6 +29,9 @@ const SOLVER: Bounds = Bounds {
 /// Bytes of the stack that candidates are judged on.
 const STACK: usize = 256 << 20;
 
+/// How a report begins on what made the gate panic.
+pub const PANICKED: &str = "the gate panicked";
+
 /// Confines this process and judges what comes in on standard input, until it ends.
 pub fn serve() -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout());
@@ -76,10 +79,7 @@ impl Session {
             let reply = reply.unwrap_or_else(|panic| {
                 let why = panic.downcast_ref::<String>().map(String::as_str);
                 let why = why.or_else(|| panic.downcast_ref::<&str>().copied());
-                Reply::Failed(format!(
-                    "the gate panicked: {}",
-                    why.unwrap_or("no reason given")
-                ))
+                Reply::Failed(format!("{PANICKED}: {}", why.unwrap_or("no reason given")))
             });
             send(&mut self.output, &reply)?;
         }
@@ -88,7 +88,7 @@ impl Session {
     fn answer(&mut self, request: Request, setup: &Setup, library: &Library) -> Reply {
         match request {
             Request::List { file, text } => Reply::Listed(match File::read(&file, &text) {
-                Ok(read) => Ok(read.infos.iter().map(|i| i.name.to_string()).collect()),
+                Ok(read) => Ok(read.listed()),
                 Err(why) => Err(Report::rejected(&file, "", 0, Step::Form, &why)),
             }),
             Request::Judge(task) => {

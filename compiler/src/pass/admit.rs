@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use aiai_bootstrap::gate::{Purpose, Report, Setup, Task};
-use aiai_bootstrap::stages::{Evidence, SCHEMA, Stage, StageError, Versions, digest, digest_of};
-use aiai_bootstrap::worker::{judge_all, solver_version, tasks_of};
+use aiai_bootstrap::stages::{
+    Evidence, SCHEMA, Stage, StageError, Versions, digest, digest_of, files_before,
+};
+use aiai_bootstrap::worker::{judge_all, solver_version, tasks_apart};
 use serde_json::json;
 
 use super::cli::Effort;
@@ -23,7 +25,7 @@ pub fn run(file: &Path, anchor: bool, folder: &Path, effort: &Effort, global: &G
     let solver = solver_version(&launch);
     let seed = seed_of(effort);
     let options = options(Purpose::Admit { anchor }, seed, effort);
-    let tasks = tasks_of(&launch, &base, &[(name.clone(), text)], &options).map_err(broken)?;
+    let tasks = tasks_apart(&launch, &base, &[(name.clone(), text)], &options).map_err(broken)?;
     let mut reports: Vec<Report> = Vec::new();
     let mut outcome = Outcome::Success;
     for task in tasks {
@@ -94,15 +96,8 @@ pub fn setup_before(evidence: &Path, rule: &str) -> Result<Setup, Failure> {
     let Some(folder) = evidence.parent().and_then(Path::parent) else {
         return Ok(setup);
     };
-    let stage = Stage::open(folder, &|| {}).map_err(failure)?;
-    let files = stage.files().map_err(failure)?;
-    let before = stage
-        .manifest()
-        .rules
-        .iter()
-        .position(|known| known.rule == rule);
     setup
         .admitted
-        .extend(files.into_iter().take(before.unwrap_or(0)));
+        .extend(files_before(folder, rule).map_err(failure)?);
     Ok(setup)
 }

@@ -48,6 +48,11 @@ fn judge(files: &[PathBuf], args: &CheckArgs, global: &Global) -> Ended {
                 .flatten()
                 .any(|name| name.contains(filter.as_str()))
         });
+        if tasks.is_empty() {
+            return Err(Failure::input(format!(
+                "no rule has `{filter}` in its name"
+            )));
+        }
     }
     let bar = progress::bar(tasks.len());
     let said = |reports: &[Report]| {
@@ -139,15 +144,12 @@ fn replay(path: &PathBuf, args: &CheckArgs, global: &Global) -> Ended {
     let again = judged.into_iter().flatten().next();
     let differs = match &again {
         None => Some("it was not judged again".to_owned()),
-        // Against other admitted rules some steps say other things; the verdict must stand.
-        Some(again) if !same_rules => {
-            (!again.accepted()).then(|| again.why.clone().unwrap_or_default())
-        }
-        Some(again) => stages::replay_differs(&evidence.report, again),
+        Some(again) => stages::replay_differs(&evidence.report, again, same_rules),
     };
     if global.json {
         let found = json!({
             "schema": SCHEMA, "evidence": path, "rule": evidence.rule, "sound": differs.is_none(), "why": differs,
+            "same_admitted_rules": same_rules,
         });
         output::print(&found.to_string());
     }
@@ -158,8 +160,12 @@ fn replay(path: &PathBuf, args: &CheckArgs, global: &Global) -> Ended {
         }),
         None => {
             if !global.json {
+                let beside = match same_rules {
+                    true => "",
+                    false => ", beside other admitted rules than were recorded",
+                };
                 output::print(&format!(
-                    "{}: sound; judged again with the same verdict",
+                    "{}: sound; judged again with the same verdict{beside}",
                     path.display()
                 ));
             }

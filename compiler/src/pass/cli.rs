@@ -42,7 +42,7 @@ Exit codes: 0 all rules are right, 1 one is not, 2 wrong usage, 3 the machine ca
     },
     /// Say where a rule comes nearest to firing on a function, and what is in the way.
     #[command(
-        after_help = "Examples:\n  aiai pass why double_transpose examples/minilm\n  \
+        after_help = "Examples:\n  aiai pass why divide_by_scalar examples/minilm\n  \
 aiai pass why my_rule model.aiai:apply --with my_rules.aiai"
     )]
     Why {

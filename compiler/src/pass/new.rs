@@ -18,6 +18,11 @@ pub fn run(name: &str) -> Ended {
     }
     let path = PathBuf::from(format!("{name}.aiai"));
     let text = TEMPLATE.replace("my_rule", name);
+    if aiai_frontend::fmt::format(&text, aiai_frontend::span::FileId(0)).is_err() {
+        return Err(Failure::input(format!(
+            "`{name}` is a word of the language and names no rule"
+        )));
+    }
     let made = File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     match made {
         Ok(()) => {

@@ -1,7 +1,7 @@
 //! `aiai pass why`
 
 use aiai_frontend::suggest::nearest;
-use aiai_ir::{Instance, Loc, Sym};
+use aiai_ir::{FloatClass, Instance, Loc, Sym};
 use aiai_passes::rewrite::{Float, Nearest, why};
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ pub fn run(rule: &str, target: &str, dims: &[String], global: &Global) -> Ended 
         false => global.rules,
     };
     let library = rules::library(choice, Float::All, global)?;
+    let admitted = rules::float_of(global);
     let Some(library) = library else {
         return Err(Failure::input(
             "there are no rules; name a file: `--with FILE`",
@@ -28,6 +29,16 @@ pub fn run(rule: &str, target: &str, dims: &[String], global: &Global) -> Ended 
             None => format!("there are {}", names.len()),
         };
         return Err(Failure::input(format!("there is no rule `{rule}`; {help}")));
+    }
+    let class = library.infos().find(|info| info.name.as_str() == rule);
+    if let Some(info) = class.filter(|info| !admitted.admits(info.class)) {
+        let why = match info.class {
+            FloatClass::Approx { .. } => "of class `approx`, which is never applied",
+            FloatClass::Real { .. } | FloatClass::Exact => {
+                "of class `real`; `--fp strict` admits `exact` rules alone"
+            }
+        };
+        return Err(Failure::input(format!("`{rule}` is {why}")));
     }
     let (file, function) = driver::split_target(target);
     let project = Project::open(&file, global)?;

@@ -78,6 +78,11 @@ impl Elaborator<'_> {
                 }
                 Some(cx.b.literal(literal))
             }
+            None if dim.is_overflow() => {
+                let message = "a size that does not fit in 64 bits";
+                self.report(Diagnostic::new("E0802", span, message));
+                None
+            }
             None => {
                 let value = cx.b.dim(cx.facts.normalize(dim));
                 Some(cx.b.cast(value, dtype))
