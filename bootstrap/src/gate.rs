@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aiai_prove::solver::Solver;
 use serde::{Deserialize, Serialize};
 
+mod axes;
 mod backends;
 pub mod candidate;
 pub mod context;

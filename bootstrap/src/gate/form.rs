@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aiai_ir::{DType, Dim, FloatClass, Function, Op, Relation, Rule, Sym, Truth};
 
-use super::Outcome;
 use super::candidate::{Candidate, each_op, never_float, ops};
+use super::{Outcome, axes};
 use crate::random::Random;
 
 /// Ops of a side, at most.
@@ -30,6 +30,13 @@ pub fn form(candidate: &Candidate) -> Outcome {
     }
     if ops(&first.lhs) == 0 {
         return Outcome::failed("the left side computes nothing: it would match everywhere");
+    }
+    if let Some(what) = axes::misplaced(candidate.text(), &candidate.file.helpers(), candidate.info)
+    {
+        return Outcome::failed(&format!(
+            "`{what}` stands where it is another number at every rank: a rank or an axis stands in `axis = ...` or \
+             `axes = ...`, with + and - alone"
+        ));
     }
     if let Some(name) = unused(first) {
         return Outcome::failed(&format!(
