@@ -17,6 +17,7 @@ pub mod evidence;
 mod fingerprint;
 mod form;
 mod growth;
+mod idle;
 mod library;
 mod metamorphic;
 mod mutants;

@@ -5,17 +5,25 @@
 
 use std::collections::BTreeSet;
 
+use aiai_ir::dim::Atom;
 use aiai_ir::eval;
-use aiai_ir::{DType, Function, Op, Rule, Value};
+use aiai_ir::{DType, Dim, Function, Op, Rule, Value};
 use aiai_passes::dce;
 
 use super::candidate::each_op;
-use super::{Bench, fingerprint};
+use super::{Bench, fingerprint, idle};
 use crate::random::{Random, derive};
 use crate::witness;
 
 const INSTANCES: usize = 6;
 const DRAWS: usize = 60;
+
+/// Numbers in sizes, at most: those that are drawn because a rule names them.
+const FARTHEST: u64 = 1 << 14;
+/// Divisors of sizes, at most: sizes up to twice as many are drawn.
+const LONGEST_STEP: i64 = 64;
+/// Powers of a size.
+const MOST_POWER: u32 = 4;
 
 /// What is not covered, in words; `None` where everything is.
 pub fn missing(bench: &Bench) -> Option<String> {
@@ -23,9 +31,20 @@ pub fn missing(bench: &Bench) -> Option<String> {
     // Instances where it is seen both ways speak for the others: the text is the same.
     let mut open: Option<String> = None;
     for rule in bench.candidate.spread(INSTANCES) {
-        if let Some(why) = narrowing(rule) {
+        if let Some(why) = narrowing(rule).or_else(|| far_sizes(rule)) {
             return Some(why);
         }
+    }
+    // Where a part matters in one instance it is no hiding place in the others.
+    let mut idle = bench.candidate.spread(INSTANCES).into_iter();
+    let idle: Option<Vec<String>> = idle
+        .by_ref()
+        .map(|rule| idle::part(rule, &mut random))
+        .collect();
+    if let Some(why) = idle.and_then(|all| all.into_iter().next()) {
+        return Some(why);
+    }
+    for rule in bench.candidate.spread(INSTANCES) {
         let decisions = decisions(rule);
         if decisions.is_empty() {
             return None;
@@ -96,6 +115,46 @@ fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option
         "the right side makes a decision that the left one does not, and it came out {way} in every draw: what stands \
          behind the other way is not tested, and nothing is proved"
     ))
+}
+
+/// A size on the right side that differs from what it is for small sizes only where no tensor is drawn.
+fn far_sizes(rule: &Rule) -> Option<String> {
+    let dims = |function: &Function| -> BTreeSet<Dim> {
+        let mut found = BTreeSet::new();
+        each_op(function, &mut |node| {
+            node.op.clone().map_dims(&mut |dim| {
+                found.insert(dim);
+                dim
+            });
+        });
+        found
+    };
+    let known = dims(&rule.lhs);
+    let mut new = dims(&rule.rhs)
+        .into_iter()
+        .filter(|dim| !known.contains(dim));
+    let far = new.find(|dim| is_far(*dim, 1))?;
+    Some(format!(
+        "the right side has the size `{far}`, which stays the same up to sizes that cannot be drawn, and nothing is proved"
+    ))
+}
+
+/// Whether a size has numbers, or steps that are this many times as long, beyond the sizes that are drawn.
+fn is_far(dim: Dim, times: i64) -> bool {
+    dim.terms().iter().any(|(factors, coefficient)| {
+        coefficient.unsigned_abs() > FARTHEST
+            || factors.iter().any(|(atom, power)| match *atom {
+                Atom::Sym(_) => *power > MOST_POWER,
+                Atom::Div(a, b) => {
+                    let step = b.as_const().map(|b| b.saturating_mul(times));
+                    let stays = match step {
+                        Some(step) => step > LONGEST_STEP,
+                        None => a.as_const().is_some(),
+                    };
+                    stays || is_far(a, step.unwrap_or(times)) || is_far(b, times)
+                }
+            })
+    })
 }
 
 /// An integer dtype of the right side, narrower than all of the left side: what wraps in it only for sizes or
