@@ -49,7 +49,8 @@ pub struct Evaluator<'a> {
     uniform: Vec<bool>,
     pub bound: HashMap<Value, Bound>,
     pub depth: u32,
-    memo: HashMap<(Value, Vec<Dim>), Element>,
+    /// Elements found so far, with the facts that they rest on.
+    memo: HashMap<(Value, Vec<Dim>), (Element, (usize, u64))>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -90,12 +91,15 @@ impl<'a> Evaluator<'a> {
     pub fn element(&mut self, value: Value, index: &[Dim]) -> Outcome<Element> {
         let index: Vec<Dim> = index.iter().map(|d| self.terms.known.normal(*d)).collect();
         let key = (value, index);
-        if let Some(known) = self.memo.get(&key) {
+        if let Some((known, facts)) = self.memo.get(&key)
+            && self.terms.known.stands(*facts)
+        {
             return Ok(known.clone());
         }
         self.terms.spend()?;
+        let facts = self.terms.known.standing();
         let element = self.fresh_element(value, &key.1)?;
-        self.memo.insert(key, element.clone());
+        self.memo.insert(key, (element.clone(), facts));
         Ok(element)
     }
 

@@ -10,6 +10,9 @@ impl Terms {
     /// The product of `body` over `0 <= j < n`; that much of j is assumed.
     pub fn prod(&mut self, j: Sym, n: Dim, body: &Poly) -> Outcome<Poly> {
         let n = self.known.normal(n);
+        if self.extent(j, n)? == Some(false) {
+            return Ok(Poly::one(body.ring));
+        }
         if let Some(product) = self.written_out(j, n, body, BigOp::Prod)? {
             return Ok(product);
         }
@@ -321,11 +324,15 @@ impl Terms {
         if body.is_one() {
             return Ok(body.clone());
         }
+        let some = self.extent(j, n)?;
+        if some == Some(false) {
+            return Ok(Poly::one(Ring::Real));
+        }
         if !self.mentions(body, j) {
-            let some = self.size_at_least(n - Dim::from(1))?;
-            let fails = self.not(body)?;
-            let fails = self.mul(&some, &fails)?;
-            return self.not(&fails);
+            return match some {
+                Some(_) => Ok(body.clone()),
+                None => self.bind(BigOp::All, vec![(j, n)], body.clone()),
+            };
         }
         if let Some(value) = self.written_out(j, n, body, BigOp::All)? {
             return Ok(value);
@@ -386,7 +393,7 @@ impl Terms {
             return Ok(None);
         };
         let zero = Dim::from(0);
-        if !self.known.proves(cut) || !self.known.proves(n - cut) {
+        if !self.known.proves_without(j, cut) || !self.known.proves_without(j, n - cut) {
             return Ok(None);
         }
         let (yes, no) = (self.assign(body, id, true)?, self.assign(body, id, false)?);

@@ -31,7 +31,7 @@ impl Terms {
                 }
                 return Ok(total);
             }
-        } else if self.known.proves(-n) {
+        } else if self.extent(j, n)? == Some(false) {
             return Ok(Poly::zero(body.ring));
         }
         let mut total = Poly::zero(body.ring);
@@ -85,7 +85,9 @@ impl Terms {
                 return self.pick(ring, j, (low, high), rest, edge);
             }
             let cut = if sign > 0 { edge } else { edge + Dim::from(1) };
-            if !self.known.proves(cut - low) || !self.known.proves(high - cut) {
+            // Whatever the range: that the index exists says nothing of where it ends.
+            let within = [cut - low, high - cut];
+            if !within.iter().all(|d| self.known.proves_without(j, *d)) {
                 continue;
             }
             let range = if sign > 0 { (cut, high) } else { (low, cut) };
@@ -121,9 +123,11 @@ impl Terms {
         rest: Mono,
         edge: Dim,
     ) -> Outcome<Poly> {
-        let above = self.size_at_least(edge - low)?;
-        let below = self.size_at_least(high - Dim::from(1) - edge)?;
-        let within = self.mul(&above, &below)?;
+        self.known.exclude(j);
+        let above = self.size_at_least(edge - low);
+        let below = self.size_at_least(high - Dim::from(1) - edge);
+        self.known.include();
+        let within = self.mul(&above?, &below?)?;
         let within = self.in_ring(&within, ring)?;
         let rest = Poly {
             ring,
