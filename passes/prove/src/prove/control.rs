@@ -404,6 +404,24 @@ impl<'a> Evaluator<'a> {
         some: bool,
     ) -> Outcome<Option<Poly>> {
         let depth = self.depth;
+        if let Some(atom) = own.as_atom()
+            && self.terms.info(atom).boolean
+        {
+            // A truth value that stays once it is true, or once it is false.
+            let yes = self.terms.assign(next, atom, true)?;
+            let no = self.terms.assign(next, atom, false)?;
+            if yes.is_one() && !self.reads_carry(&no, depth) {
+                let none = self.terms.not(&no)?;
+                let none = self.terms.big(BigOp::All, vars, none)?;
+                let fails = self.terms.not(start)?;
+                let fails = self.terms.mul(&fails, &none)?;
+                return self.terms.not(&fails).map(Some);
+            }
+            if no.is_zero() && !self.reads_carry(&yes, depth) {
+                let all = self.terms.big(BigOp::All, vars, yes)?;
+                return self.terms.mul(start, &all).map(Some);
+            }
+        }
         if self.terms.mode == Mode::Free && next.ring == Ring::Real {
             return Ok(None);
         }

@@ -9,6 +9,31 @@ use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
 use super::{Outcome, Stop};
 
+/// Ops that no element of a rule is computed by: calls, checks, and those of the loop level.
+macro_rules! of_no_value {
+    () => {
+        Op::Call { .. }
+            | Op::Grad { .. }
+            | Op::Assert { .. }
+            | Op::AssertClose { .. }
+            | Op::Alloc { .. }
+            | Op::Free
+            | Op::Data { .. }
+            | Op::View { .. }
+            | Op::Load
+            | Op::Store
+            | Op::LoadVector { .. }
+            | Op::StoreVector
+            | Op::Fma
+            | Op::Interleave { .. }
+            | Op::Prefetch
+            | Op::For { .. }
+            | Op::Parallel { .. }
+            | Op::Kernel { .. }
+    };
+}
+pub(super) use of_no_value;
+
 /// An element: its term, the conditions under which it is defined, and the narrowest dtype that holds it.
 #[derive(Clone, Debug)]
 pub struct Element {
@@ -200,24 +225,7 @@ impl<'a> Evaluator<'a> {
             Op::While { max } => self.while_loop(node, place, *max, index),
             Op::Scan { from, to, step } => self.scan(node, place, (*from, *to, *step), index),
             Op::Fused { kind: _ } => self.element(node.regions[0].yields[place], index),
-            Op::Call { .. }
-            | Op::Grad { .. }
-            | Op::Assert { .. }
-            | Op::AssertClose { .. }
-            | Op::Alloc { .. }
-            | Op::Free
-            | Op::Data { .. }
-            | Op::View { .. }
-            | Op::Load
-            | Op::Store
-            | Op::LoadVector { .. }
-            | Op::StoreVector
-            | Op::Fma
-            | Op::Interleave { .. }
-            | Op::Prefetch
-            | Op::For { .. }
-            | Op::Parallel { .. }
-            | Op::Kernel { .. } => Err(Stop::unsupported(format!(
+            of_no_value!() => Err(Stop::unsupported(format!(
                 "`{}` is not handled",
                 node.op.name()
             ))),

@@ -113,6 +113,7 @@ impl Evaluator<'_> {
             }
             (UnaryKind::Exp | UnaryKind::Sqrt | UnaryKind::Abs, Some(true)) => Ok(x.clone()),
             (UnaryKind::Abs, Some(false)) => terms.neg(x),
+            (UnaryKind::Floor | UnaryKind::Ceil | UnaryKind::Round, Some(_)) => Ok(x.clone()),
             _ => terms.free1(kind, DType::F64, x),
         }
     }
@@ -131,6 +132,17 @@ impl Evaluator<'_> {
         let terms = &mut *self.terms;
         let (a, b) = (terms.infinite(x), terms.infinite(y));
         let tame = |t: &Terms, p: &Poly| !t.wild(p);
+        for (infinity, up, other) in [(x, a, y), (y, b, x)] {
+            if kind == BinaryKind::Mul && up.is_some() && tame(terms, other) {
+                let sign = terms.sign(other);
+                if sign.positive() {
+                    return Ok(infinity.clone());
+                }
+                if sign.negative() {
+                    return terms.neg(infinity);
+                }
+            }
+        }
         match (kind, a, b) {
             (BinaryKind::Add, Some(up), Some(other)) if up == other => return Ok(x.clone()),
             (BinaryKind::Add | BinaryKind::Sub, Some(_), None) if tame(terms, y) => {
@@ -507,6 +519,12 @@ impl Terms {
                 return self.free(WIDEN, to, args);
             }
         }
+        if from == DType::F32
+            && matches!(to, DType::F16 | DType::BF16)
+            && let Some(term) = self.narrowed(x, to)?
+        {
+            return Ok(term);
+        }
         let name = match (from.is_float(), to.is_float()) {
             (true, true) => "narrow",
             (true, false) => "to_int",
@@ -517,6 +535,11 @@ impl Terms {
             return self.free_compare(CompareKind::Ne, from, x, &Poly::atom(Ring::Real, zero));
         }
         if name == "to_int" {
+            if let Some(args) = self.parts(x, WIDEN)
+                && let Some(held) = args[0].as_atom().and_then(|id| self.float_of(id))
+            {
+                return self.apply(Fun::IntOfReal { from: held, to }, args);
+            }
             let fun = Fun::IntOfReal { from, to };
             return self.apply(fun, vec![x.clone()]);
         }
@@ -550,6 +573,54 @@ impl Terms {
             (name, _) => name,
         };
         self.free(name, to, vec![x.clone()])
+    }
+
+    /// An operation in f32 on widened numbers, rounded back: that is what the narrow operation is.
+    fn narrowed(&mut self, x: &Poly, to: DType) -> Outcome<Option<Poly>> {
+        if let Some(args) = self.parts(x, NEG) {
+            let Some(inner) = self.narrowed(&args[0].clone(), to)? else {
+                return Ok(None);
+            };
+            return self.free_neg(to, &inner).map(Some);
+        }
+        let Some(id) = x.as_atom() else {
+            return Ok(None);
+        };
+        let Atom::Apply(Fun::Free(name, DType::F32), args) = (*self.atom(id)).clone() else {
+            return Ok(None);
+        };
+        let mut narrow = Vec::new();
+        for arg in &args {
+            match self.unwidened(arg, to)? {
+                Some(arg) => narrow.push(arg),
+                None => return Ok(None),
+            }
+        }
+        let unary = [
+            "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf",
+        ];
+        match (name, narrow.as_slice()) {
+            (ADD, [a, b]) => self.free_add(to, a, b).map(Some),
+            (MUL, [a, b]) => self.free_mul(to, a, b).map(Some),
+            (DIV, [a, b]) => self.free_div(to, a, b).map(Some),
+            (name, [_]) if unary.contains(&name) => self.free(name, to, narrow).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The narrow float that a term is, if it was widened from one.
+    fn unwidened(&mut self, x: &Poly, to: DType) -> Outcome<Option<Poly>> {
+        if let Some(args) = self.parts(x, NEG) {
+            let Some(inner) = self.unwidened(&args[0].clone(), to)? else {
+                return Ok(None);
+            };
+            return self.free_neg(to, &inner).map(Some);
+        }
+        if let Some(args) = self.parts(x, WIDEN) {
+            let held = args[0].as_atom().and_then(|id| self.float_of(id));
+            return Ok((held == Some(to)).then(|| args[0].clone()));
+        }
+        Ok(None)
     }
 
     /// The dtype of an atom that is a float.

@@ -385,6 +385,10 @@ impl<'a> Evaluator<'a> {
                 name = "argmax".into();
             }
             term = self.stripped(vars[0].0, &term)?;
+        } else if dtype.is_integer() && kind == ArgKind::Min {
+            // Of integers the complement turns the order round, and does not wrap.
+            term = self.terms.order_reversed(&term)?;
+            name = "argmax".into();
         }
         let term =
             self.terms
