@@ -331,6 +331,7 @@ impl<'a> Evaluator<'a> {
         let dtype = self.function.ty(node.operands[place]).dtype();
         // Asked before there is a time of an iteration: that there is one would be the answer.
         let some = self.terms.known.proves(ends - Dim::from(1));
+        let start = self.element(node.operands[place], index)?;
         let mark = self.terms.known.mark();
         let time = self.terms.fresh();
         self.terms.assume_index(time, ends);
@@ -346,7 +347,6 @@ impl<'a> Evaluator<'a> {
             dtype,
         });
         let own = Poly::atom(Ring::of(dtype), own);
-        let start = self.element(node.operands[place], index)?;
         let added = self.terms.sub(&element.term, &own)?;
         if !self.reads_carry(&element.term, depth)
             && !element.clauses.iter().any(|c| self.reads_carry(c, depth))
