@@ -4,7 +4,7 @@ use aiai_ir::{Dim, Function, Relation, Rule, Sym};
 
 use super::decide::{Decider, Usage};
 use super::eval::{Element, Evaluator};
-use super::structure::{accesses, demands, shown};
+use super::structure::{accesses, demands, in_range_for_certain, shown};
 use super::term::{Mode, Poly, Terms};
 use super::{InstanceProof, Outcome, Proof, SolverUse, Stop, claims_bits, dims_of};
 use crate::solver::Solver;
@@ -279,7 +279,9 @@ fn sides(
             })
             .collect();
         let left = one_side(terms, rule, &rule.lhs, place, &dims)?;
-        let right = one_side(terms, rule, &rule.rhs, place, &dims)?;
+        let (right, right_checks) = one_side(terms, rule, &rule.rhs, place, &dims)?;
+        let right = in_range_for_certain(terms, decider, right, &left.1)?;
+        let right = (right, right_checks);
         compared += 1;
         if left.1.iter().any(Poly::is_zero) {
             terms.known.release(mark);

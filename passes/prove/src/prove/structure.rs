@@ -3,9 +3,10 @@
 use aiai_ir::{AffineMap, DType, Dim, Function, Op, OpNode, Region, Relation};
 
 use super::Outcome;
-use super::eval::{Evaluator, add_clause};
+use super::decide::Decider;
+use super::eval::{Element, Evaluator, add_clause};
 use super::known::Known;
-use super::term::Poly;
+use super::term::{Atom, Fun, Poly, Ring, Terms};
 
 /// Conditions on sizes: of slices, paddings, reshapes, accesses and of every shape; with those of branches
 /// and loops, or of what runs for certain alone.
@@ -146,6 +147,24 @@ fn access(map: &AffineMap, sizes: &[Dim], space: &[Dim]) -> Vec<(Relation, Dim)>
         }
     }
     demands
+}
+
+/// The element without the conditions that a position lies in range, where the checks say that it does.
+pub fn in_range_for_certain(
+    terms: &mut Terms,
+    decider: &mut Decider,
+    mut element: Element,
+    checks: &[Poly],
+) -> Outcome<Element> {
+    let atoms: Vec<_> = element.term.atoms().collect();
+    for id in atoms {
+        if matches!(&*terms.atom(id), Atom::Apply(Fun::InRange(_), _))
+            && decider.follows(terms, &Poly::atom(Ring::Real, id), checks)?
+        {
+            element.term = terms.assign(&element.term, id, true)?;
+        }
+    }
+    Ok(element)
 }
 
 /// Whether the condition is shown.

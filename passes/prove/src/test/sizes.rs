@@ -175,6 +175,7 @@ impl SizeSource {
             (Wish::Single, 0) => vec![1],
             (Wish::Distinct, _) => vec![2, 3, 4, 5, 7],
             (Wish::Edge, 0) if self.bytes && random.one_in(2) => WRAPS.to_vec(),
+            (Wish::Medium, 0) if self.bytes && random.one_in(3) => vec![128, 256],
             (Wish::Edge, 0) => EDGES.to_vec(),
             (Wish::Mentioned, 0) if !self.mentioned.is_empty() => self.mentioned.clone(),
             (Wish::Huge, 0) => huge(random),

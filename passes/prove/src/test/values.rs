@@ -212,9 +212,15 @@ impl ValueSource {
         }
         if !dtype.is_float() {
             // One value everywhere, or nearly: all of a condition, sums that wrap.
-            let same = random.one_in(6).then(|| self.integer(random, dtype, theme));
-            if let (Some(value), false) = (same, param.index) {
-                let odd = random.one_in(2).then(|| random.below(count));
+            let truths = dtype == DType::Bool;
+            let often = if truths && count >= 100 { 2 } else { 6 };
+            if random.one_in(often) && !param.index {
+                let most = truths && !random.one_in(3);
+                let value = match most {
+                    true => 1,
+                    false => self.integer(random, dtype, theme),
+                };
+                let odd = random.one_in(3).then(|| random.below(count));
                 let values = (0..count).map(|k| match Some(k) == odd {
                     true => self.integer(random, dtype, theme),
                     false => value,
