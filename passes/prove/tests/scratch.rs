@@ -238,7 +238,7 @@ fn step(tree: &Tree, numbers: &mut Numbers, forms: &[Form]) -> Option<Tree> {
             [Tree::Node(inner, one)] if one.len() == 1 && inner.2[0] == form.1 => {
                 let within = Tree::Node(*form, one.clone());
                 (form.2[0] == one[0].kind() && inner.1 == kind)
-                    .then(|| Tree::Node(*inner, vec![within]))
+                    .then_some(Tree::Node(*inner, vec![within]))
             }
             _ => None,
         },

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use aiai_ir::{CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value};
 
+use super::known::Standing;
 use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
 use super::{Outcome, Stop};
@@ -75,7 +76,7 @@ pub struct Evaluator<'a> {
     pub bound: HashMap<Value, Bound>,
     pub depth: u32,
     /// Elements found so far, with the facts that they rest on.
-    memo: HashMap<(Value, Vec<Dim>), (Element, (usize, u64))>,
+    memo: HashMap<(Value, Vec<Dim>), (Element, Standing)>,
 }
 
 impl<'a> Evaluator<'a> {

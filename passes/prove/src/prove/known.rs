@@ -17,6 +17,9 @@ const MOST_EFFORT: u64 = 300_000;
 /// Facts combined in one derivation, at most.
 const DEPTH: u32 = 5;
 
+/// The facts that hold at a time: how many there are, and the stamp of the last.
+pub type Standing = (usize, u64);
+
 #[derive(Default)]
 pub struct Known {
     equalities: Facts,
@@ -124,12 +127,12 @@ impl Known {
     }
 
     /// The facts that hold now: how many, and the last one by its stamp.
-    pub fn standing(&self) -> (usize, u64) {
+    pub fn standing(&self) -> Standing {
         (self.stamps.len(), self.stamps.last().copied().unwrap_or(0))
     }
 
     /// Whether what held then still holds.
-    pub fn stands(&self, (count, last): (usize, u64)) -> bool {
+    pub fn stands(&self, (count, last): Standing) -> bool {
         count == 0 || self.stamps.get(count - 1) == Some(&last)
     }
 
