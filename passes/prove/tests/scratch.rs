@@ -229,7 +229,7 @@ fn step(tree: &Tree, numbers: &mut Numbers, forms: &[Form]) -> Option<Tree> {
                 });
                 let each: Vec<Tree> = each.collect();
                 let fits = each.iter().zip(outer.2).all(|(t, k)| t.kind() == *k);
-                fits.then(|| Tree::Node(*outer, each))
+                fits.then_some(Tree::Node(*outer, each))
             }
             _ => None,
         },
