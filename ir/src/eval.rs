@@ -167,7 +167,7 @@ impl<'a> Machine<'a> {
         outer: &HashMap<Sym, i64>,
     ) -> Result<Vec<Array>> {
         let mut dims = outer.clone();
-        dims.extend(bind(function, &args).map_err(bad_input)?);
+        dims.extend(bind_within(function, &args, outer).map_err(bad_input)?);
         let count = function.value_count();
         let mut frame = Frame {
             function,
@@ -435,6 +435,15 @@ impl Frame<'_> {
 /// # Errors
 /// Where types, ranks or sizes do not fit the parameters.
 pub fn bind(function: &Function, args: &[Array]) -> Result<HashMap<Sym, i64>> {
+    bind_within(function, args, &HashMap::new())
+}
+
+/// The same, where dimensions that no argument binds are known.
+fn bind_within(
+    function: &Function,
+    args: &[Array],
+    outer: &HashMap<Sym, i64>,
+) -> Result<HashMap<Sym, i64>> {
     let params = function.param_types();
     if params.len() < args.len() || params.len() > args.len() {
         return error(format!(
@@ -460,7 +469,7 @@ pub fn bind(function: &Function, args: &[Array]) -> Result<HashMap<Sym, i64>> {
     }
     for ((ty, arg), name) in params.iter().zip(args).zip(&function.param_names) {
         for (dim, &size) in ty.shape().iter().zip(&arg.shape) {
-            let expected = dim.eval(&|sym| dims.get(&sym).copied());
+            let expected = dim.eval(&|sym| dims.get(&sym).or(outer.get(&sym)).copied());
             if expected != Some(size as i64) {
                 let expected = expected.map_or("unknown".into(), |e| e.to_string());
                 return error(format!("`{name}`: `{dim}` is {expected}, got {size}"));

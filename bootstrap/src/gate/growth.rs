@@ -312,7 +312,7 @@ impl Matcher<'_> {
         let Some(other) = self.subject.get(&value) else {
             return false;
         };
-        if !node.regions.is_empty() || sizeless(&node.op) != sizeless(&other.op) {
+        if !node.regions.is_empty() || !alike(&node.op, &other.op) {
             return false;
         }
         if node.operands.len() != other.operands.len() {
@@ -327,8 +327,19 @@ impl Matcher<'_> {
     }
 }
 
-fn sizeless(op: &Op) -> Op {
-    let mut op = op.clone();
-    op.map_dims(&mut |_| Dim::from(1));
-    op
+/// Whether the ops differ in sizes alone: a number in the pattern, such as a stride, stands for itself.
+fn alike(pattern: &Op, subject: &Op) -> bool {
+    let (mut pattern, mut subject) = (pattern.clone(), subject.clone());
+    let (mut wanted, mut found) = (Vec::new(), Vec::new());
+    for (op, dims) in [(&mut pattern, &mut wanted), (&mut subject, &mut found)] {
+        op.map_dims(&mut |dim| {
+            dims.push(dim);
+            Dim::from(1)
+        });
+    }
+    let pairs = wanted.iter().zip(&found);
+    pattern == subject && {
+        let mut pairs = pairs;
+        pairs.all(|(a, b)| a.as_const().is_none() || a == b)
+    }
 }

@@ -11,6 +11,7 @@ use crate::solver::Solver;
 
 mod binders;
 mod bits;
+mod casts;
 mod conditions;
 mod control;
 mod decide;

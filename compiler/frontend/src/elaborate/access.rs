@@ -221,6 +221,9 @@ impl Elaborator<'_> {
                 val: Val::Tensor(value),
             });
         }
+        if let Some(val) = self.view(cx, factor.value, &map, &extents, span) {
+            return (!val.is_poison()).then_some(Indexed { axes, val });
+        }
         let dtype = cx.b.ty(factor.value).dtype();
         if dtype == DType::Bool {
             // Contractions do not move truth values.
@@ -255,6 +258,75 @@ impl Elaborator<'_> {
         };
         let val = self.apply(cx, op, &[factor.value], span);
         (!val.is_poison()).then_some(Indexed { axes, val })
+    }
+
+    /// Part of a tensor, where every index counts the places of one axis up or down: elements move, and stay what
+    /// they are. A contraction would add them to 0, which takes the sign of a zero.
+    fn view(
+        &mut self,
+        cx: &mut Cx,
+        x: Value,
+        map: &AffineMap,
+        extents: &[Dim],
+        span: Span,
+    ) -> Option<Val> {
+        if extents.iter().any(|n| n.is_const(0)) {
+            return None;
+        }
+        let one = Dim::from(1);
+        let (mut starts, mut limits) = (Vec::new(), Vec::new());
+        let (mut turned, mut order) = (Vec::new(), Vec::new());
+        for (axis, coord) in map.coords.iter().enumerate() {
+            let (start, count) = match coord.terms.as_slice() {
+                [] => (coord.offset, one),
+                [(i, by)] if order.contains(i) || !(by.is_const(1) || by.is_const(-1)) => {
+                    return None;
+                }
+                [(i, by)] => {
+                    order.push(*i);
+                    if by.is_const(1) {
+                        (coord.offset, extents[*i])
+                    } else {
+                        turned.push(axis);
+                        (coord.offset - (extents[*i] - one), extents[*i])
+                    }
+                }
+                _ => return None,
+            };
+            starts.push(start);
+            limits.push(start + count);
+        }
+        let mut ends = limits.iter().zip(cx.shape(x));
+        let whole = starts.iter().all(|s| s.is_const(0)) && ends.all(|(a, b)| cx.equal(*a, b));
+        let strides = vec![one; starts.len()];
+        let slice = Op::Slice {
+            starts,
+            limits,
+            strides,
+        };
+        let mut steps = Vec::new();
+        if !whole {
+            steps.push(slice);
+        }
+        if !turned.is_empty() {
+            steps.push(Op::Reverse { axes: turned });
+        }
+        if order.len() < map.coords.len() {
+            let shape = order.iter().map(|i| extents[*i]).collect();
+            steps.push(Op::Reshape { shape });
+        }
+        let axes: Vec<usize> = (0..order.len())
+            .filter_map(|i| order.iter().position(|o| *o == i))
+            .collect();
+        if !axes.iter().copied().eq(0..axes.len()) {
+            steps.push(Op::Permute { axes });
+        }
+        let mut val = Val::Tensor(x);
+        for op in steps {
+            let Val::Tensor(value) = val else { break };
+            val = self.apply(cx, op, &[value], span);
+        }
+        Some(val)
     }
 
     /// Places that are values: the axes that they address are gathered; the others follow as they are.

@@ -331,16 +331,44 @@ impl Terms {
 
     /// The operator over several indices, outermost first, whose facts are assumed.
     pub fn big(&mut self, op: BigOp, vars: &[(Sym, Dim)], body: Poly) -> Outcome<Poly> {
-        let mut total = body;
+        let mut total = Ok(body);
+        let mut gone = 0;
         for (sym, range) in vars.iter().rev() {
+            let Ok(body) = &total else { break };
             total = match op {
-                BigOp::Sum => self.sum(*sym, *range, &total)?,
-                BigOp::Prod => self.prod(*sym, *range, &total)?,
-                BigOp::Max => self.greatest(*sym, *range, &total)?,
-                BigOp::All => self.all(*sym, *range, &total)?,
+                BigOp::Sum => self.sum(*sym, *range, body),
+                BigOp::Prod => self.prod(*sym, *range, body),
+                BigOp::Max => self.greatest(*sym, *range, body),
+                BigOp::All => self.all(*sym, *range, body),
             };
+            // Nothing is left of the index, and nothing may follow from its being there.
+            self.known.exclude(*sym);
+            gone += 1;
         }
-        Ok(total)
+        (0..gone).for_each(|_| self.known.include());
+        total
+    }
+
+    /// Whether the range of an index has elements, apart from what follows from the index being there; `None`
+    /// where that depends on another index. What depends on sizes is decided by cases.
+    pub fn extent(&self, j: Sym, n: Dim) -> Outcome<Option<bool>> {
+        let n = self.known.normal(n);
+        if let Some(count) = n.as_const() {
+            return Ok(Some(count >= 1));
+        }
+        let more = n - Dim::from(1);
+        if self.known.lasting(|| self.known.proves(more)) || self.known.proves_without(j, more) {
+            return Ok(Some(true));
+        }
+        if self.known.proves_without(j, -n) {
+            return Ok(Some(false));
+        }
+        let mut syms = std::collections::BTreeSet::new();
+        self.dim_syms(n, &mut syms);
+        if syms.iter().any(|s| super::conditions::is_index(s.as_str())) {
+            return Ok(None);
+        }
+        Err(super::Stop::undecided(n))
     }
 
     fn substitute_lambda(&mut self, lambda: &Lambda, map: Replacements) -> Outcome<Poly> {

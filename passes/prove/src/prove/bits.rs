@@ -128,7 +128,17 @@ impl<'t> Bits<'t> {
         }
         match &*self.terms.atom(id) {
             Atom::Apply(Fun::Integer(name, of), args) if *of == dtype => {
+                let power = args[1].as_constant().and_then(|c| c.as_whole());
+                let power =
+                    power.filter(|c| *c > 0 && c & (c - 1) == 0 && *c < 1i128 << (bits - 1));
                 let (a, b) = (self.integer(&args[0]), self.integer(&args[1]));
+                if *name == "div"
+                    && let Some(power) = power
+                {
+                    // Rounding down, a shift for both signs: far less for the solver than a division.
+                    let shift = if signed(dtype) { "bvashr" } else { "bvlshr" };
+                    return format!("({shift} {a} (_ bv{} {bits}))", power.trailing_zeros());
+                }
                 match operation(name, dtype, &a, &b) {
                     Some(text) => text,
                     None => self.unknown(id, bits),

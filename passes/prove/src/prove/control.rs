@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use aiai_ir::ops::trip_count;
-use aiai_ir::{DType, Dim, OpNode, Region, Sym, Value};
+use aiai_ir::{DType, Dim, OpNode, Region, Relation, Sym, Value};
 
 use super::eval::{Bound, Element, Evaluator, add_clause};
 use super::term::{Atom, BigOp, Mode, Poly, Ring, Source};
@@ -329,6 +329,9 @@ impl<'a> Evaluator<'a> {
         let body = &node.regions[0];
         let depth = self.depth;
         let dtype = self.function.ty(node.operands[place]).dtype();
+        // Asked before there is a time of an iteration: that there is one would be the answer.
+        let some = self.terms.known.proves(ends - Dim::from(1));
+        let start = self.element(node.operands[place], index)?;
         let mark = self.terms.known.mark();
         let time = self.terms.fresh();
         self.terms.assume_index(time, ends);
@@ -344,17 +347,24 @@ impl<'a> Evaluator<'a> {
             dtype,
         });
         let own = Poly::atom(Ring::of(dtype), own);
-        let start = self.element(node.operands[place], index)?;
         let added = self.terms.sub(&element.term, &own)?;
         if !self.reads_carry(&element.term, depth)
             && !element.clauses.iter().any(|c| self.reads_carry(c, depth))
-            && self.terms.known.proves(ends - Dim::from(1))
         {
-            // Every step replaces the carry: the last one counts.
+            // Every step replaces the carry: the last one counts, if there is one.
             self.terms.known.release(mark);
-            let last = from + step * (ends - Dim::from(1));
-            let element = self.iteration(body, last, |this| this.element(next, index))?;
-            return Ok(Some(element));
+            let one = Dim::from(1);
+            let mark = self.terms.known.mark();
+            self.terms.known.assume(Relation::NonNegative, ends - one);
+            let last = from + step * (ends - one);
+            let element = self.iteration(body, last, |this| this.element(next, index));
+            self.terms.known.release(mark);
+            if some {
+                return element.map(Some);
+            }
+            let never = self.terms.size_at_least(-ends)?;
+            let never = Element::plain(never, DType::Bool);
+            return self.select(&never, &start, &element?).map(Some);
         }
         let free = dtype.is_float() && self.terms.mode == Mode::Free;
         let plain = !self.reads_carry(&added, depth)
@@ -377,7 +387,6 @@ impl<'a> Evaluator<'a> {
             });
         }
         if result.is_none() && !wild && element.clauses.is_empty() && start.clauses.is_empty() {
-            let some = self.terms.known.proves(ends - Dim::from(1));
             let term = self.other_closed_form(&element.term, &own, &start.term, &vars, some)?;
             result = term.map(|term| Element::plain(term, dtype));
         }
@@ -395,6 +404,24 @@ impl<'a> Evaluator<'a> {
         some: bool,
     ) -> Outcome<Option<Poly>> {
         let depth = self.depth;
+        if let Some(atom) = own.as_atom()
+            && self.terms.info(atom).boolean
+        {
+            // A truth value that stays once it is true, or once it is false.
+            let yes = self.terms.assign(next, atom, true)?;
+            let no = self.terms.assign(next, atom, false)?;
+            if yes.is_one() && !self.reads_carry(&no, depth) {
+                let none = self.terms.not(&no)?;
+                let none = self.terms.big(BigOp::All, vars, none)?;
+                let fails = self.terms.not(start)?;
+                let fails = self.terms.mul(&fails, &none)?;
+                return self.terms.not(&fails).map(Some);
+            }
+            if no.is_zero() && !self.reads_carry(&yes, depth) {
+                let all = self.terms.big(BigOp::All, vars, yes)?;
+                return self.terms.mul(start, &all).map(Some);
+            }
+        }
         if self.terms.mode == Mode::Free && next.ring == Ring::Real {
             return Ok(None);
         }

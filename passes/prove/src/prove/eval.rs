@@ -5,9 +5,35 @@ use std::rc::Rc;
 
 use aiai_ir::{CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value};
 
+use super::known::Standing;
 use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
 use super::{Outcome, Stop};
+
+/// Ops that no element of a rule is computed by: calls, checks, and those of the loop level.
+macro_rules! of_no_value {
+    () => {
+        Op::Call { .. }
+            | Op::Grad { .. }
+            | Op::Assert { .. }
+            | Op::AssertClose { .. }
+            | Op::Alloc { .. }
+            | Op::Free
+            | Op::Data { .. }
+            | Op::View { .. }
+            | Op::Load
+            | Op::Store
+            | Op::LoadVector { .. }
+            | Op::StoreVector
+            | Op::Fma
+            | Op::Interleave { .. }
+            | Op::Prefetch
+            | Op::For { .. }
+            | Op::Parallel { .. }
+            | Op::Kernel { .. }
+    };
+}
+pub(super) use of_no_value;
 
 /// An element: its term, the conditions under which it is defined, and the narrowest dtype that holds it.
 #[derive(Clone, Debug)]
@@ -49,7 +75,8 @@ pub struct Evaluator<'a> {
     uniform: Vec<bool>,
     pub bound: HashMap<Value, Bound>,
     pub depth: u32,
-    memo: HashMap<(Value, Vec<Dim>), Element>,
+    /// Elements found so far, with the facts that they rest on.
+    memo: HashMap<(Value, Vec<Dim>), (Element, Standing)>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -90,12 +117,15 @@ impl<'a> Evaluator<'a> {
     pub fn element(&mut self, value: Value, index: &[Dim]) -> Outcome<Element> {
         let index: Vec<Dim> = index.iter().map(|d| self.terms.known.normal(*d)).collect();
         let key = (value, index);
-        if let Some(known) = self.memo.get(&key) {
+        if let Some((known, facts)) = self.memo.get(&key)
+            && self.terms.known.stands(*facts)
+        {
             return Ok(known.clone());
         }
         self.terms.spend()?;
+        let facts = self.terms.known.standing();
         let element = self.fresh_element(value, &key.1)?;
-        self.memo.insert(key, element.clone());
+        self.memo.insert(key, (element.clone(), facts));
         Ok(element)
     }
 
@@ -196,24 +226,7 @@ impl<'a> Evaluator<'a> {
             Op::While { max } => self.while_loop(node, place, *max, index),
             Op::Scan { from, to, step } => self.scan(node, place, (*from, *to, *step), index),
             Op::Fused { kind: _ } => self.element(node.regions[0].yields[place], index),
-            Op::Call { .. }
-            | Op::Grad { .. }
-            | Op::Assert { .. }
-            | Op::AssertClose { .. }
-            | Op::Alloc { .. }
-            | Op::Free
-            | Op::Data { .. }
-            | Op::View { .. }
-            | Op::Load
-            | Op::Store
-            | Op::LoadVector { .. }
-            | Op::StoreVector
-            | Op::Fma
-            | Op::Interleave { .. }
-            | Op::Prefetch
-            | Op::For { .. }
-            | Op::Parallel { .. }
-            | Op::Kernel { .. } => Err(Stop::unsupported(format!(
+            of_no_value!() => Err(Stop::unsupported(format!(
                 "`{}` is not handled",
                 node.op.name()
             ))),

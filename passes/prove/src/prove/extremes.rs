@@ -10,6 +10,9 @@ impl Terms {
     /// The product of `body` over `0 <= j < n`; that much of j is assumed.
     pub fn prod(&mut self, j: Sym, n: Dim, body: &Poly) -> Outcome<Poly> {
         let n = self.known.normal(n);
+        if self.extent(j, n)? == Some(false) {
+            return Ok(Poly::one(body.ring));
+        }
         if let Some(product) = self.written_out(j, n, body, BigOp::Prod)? {
             return Ok(product);
         }
@@ -22,7 +25,17 @@ impl Terms {
             return self.in_ring(&all, body.ring);
         }
         if body.ring != Ring::Real {
-            return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
+            if *value != Rational::ONE || mono.iter().map(|f| f.1.unsigned_abs()).sum::<u32>() < 2 {
+                return self.bind(BigOp::Prod, vec![(j, n)], body.clone());
+            }
+            // In any ring the product of products is the product of all.
+            let mut product = Poly::one(body.ring);
+            for (id, power) in mono.clone() {
+                let over = self.prod(j, n, &Poly::atom(body.ring, id))?;
+                let over = self.power(&over, power.unsigned_abs())?;
+                product = self.mul(&product, &over)?;
+            }
+            return Ok(product);
         }
         let mut product = Poly::one(Ring::Real);
         if *value != Rational::ONE {
@@ -124,7 +137,7 @@ impl Terms {
         } else if real {
             self.greatest_plain(j, n, body)
         } else {
-            self.bind_greatest(j, n, body.clone())
+            self.bind_flat(BigOp::Max, (j, n), body.clone())
         }
     }
 
@@ -244,32 +257,36 @@ impl Terms {
                         _ => return Err(Stop::limit("a function that is none")),
                     }
                 }
-                _ => self.bind_greatest(j, n, bound)?,
+                _ if scale.is_one() => self.bind_flat(BigOp::Max, (j, n), bound)?,
+                // A choice may show once the factor is out.
+                _ => self.greatest(j, n, &bound)?,
             },
-            None => self.bind_greatest(j, n, bound)?,
+            None if scale.is_one() => self.bind_flat(BigOp::Max, (j, n), bound)?,
+            None => self.greatest(j, n, &bound)?,
         };
         scale = self.mul(&scale, &value)?;
         self.add(&free, &scale)
     }
 
-    /// Extremes within become further indices.
-    fn bind_greatest(&mut self, j: Sym, n: Dim, body: Poly) -> Outcome<Poly> {
+    /// The operator as an atom. The same operator within becomes further indices; counting down is counting up
+    /// from the other end.
+    fn bind_flat(&mut self, op: BigOp, (j, n): (Sym, Dim), body: Poly) -> Outcome<Poly> {
         let mut vars = vec![(j, n)];
         let mut body = body;
         let mark = self.known.mark();
         if let Some(id) = body.as_atom()
             && let Atom::Big {
-                op: BigOp::Max,
+                op: within,
                 ranges,
                 base,
                 body: inner,
             } = &*self.atom(id)
+            && *within == op
         {
             let (more, map) = self.open(*base, ranges, &[])?;
             vars.extend(more);
             body = self.substitute(inner, &map)?;
         }
-        // Counting down is counting up from the other end.
         for (sym, range) in vars.clone() {
             let turned = range - Dim::from(1) - Dim::sym(sym);
             let other = self.substitute(&body, &[(sym, turned)])?;
@@ -277,7 +294,7 @@ impl Terms {
                 body = other;
             }
         }
-        let result = self.bind(BigOp::Max, vars, body);
+        let result = self.bind(op, vars, body);
         self.known.release(mark);
         result
     }
@@ -321,11 +338,15 @@ impl Terms {
         if body.is_one() {
             return Ok(body.clone());
         }
+        let some = self.extent(j, n)?;
+        if some == Some(false) {
+            return Ok(Poly::one(Ring::Real));
+        }
         if !self.mentions(body, j) {
-            let some = self.size_at_least(n - Dim::from(1))?;
-            let fails = self.not(body)?;
-            let fails = self.mul(&some, &fails)?;
-            return self.not(&fails);
+            return match some {
+                Some(_) => Ok(body.clone()),
+                None => self.bind(BigOp::All, vec![(j, n)], body.clone()),
+            };
         }
         if let Some(value) = self.written_out(j, n, body, BigOp::All)? {
             return Ok(value);
@@ -361,7 +382,7 @@ impl Terms {
             for (id, _) in mono.clone() {
                 let factor = Poly::atom(Ring::Real, id);
                 let part = if mono.len() == 1 {
-                    self.bind_all(j, n, factor)?
+                    self.bind_flat(BigOp::All, (j, n), factor)?
                 } else {
                     self.all(j, n, &factor)?
                 };
@@ -369,7 +390,7 @@ impl Terms {
             }
             return Ok(product);
         }
-        self.bind_all(j, n, body.clone())
+        self.bind_flat(BigOp::All, (j, n), body.clone())
     }
 
     fn all_of_parts(&mut self, j: Sym, n: Dim, body: &Poly, id: AtomId) -> Outcome<Option<Poly>> {
@@ -386,7 +407,7 @@ impl Terms {
             return Ok(None);
         };
         let zero = Dim::from(0);
-        if !self.known.proves(cut) || !self.known.proves(n - cut) {
+        if !self.known.proves_without(j, cut) || !self.known.proves_without(j, n - cut) {
             return Ok(None);
         }
         let (yes, no) = (self.assign(body, id, true)?, self.assign(body, id, false)?);
@@ -405,34 +426,5 @@ impl Terms {
         let value = self.all(t, high - low, &body);
         self.known.release(mark);
         value
-    }
-
-    /// Conditions within become further indices.
-    fn bind_all(&mut self, j: Sym, n: Dim, body: Poly) -> Outcome<Poly> {
-        let mut vars = vec![(j, n)];
-        let mut body = body;
-        let mark = self.known.mark();
-        if let Some(id) = body.as_atom()
-            && let Atom::Big {
-                op: BigOp::All,
-                ranges,
-                base,
-                body: inner,
-            } = &*self.atom(id)
-        {
-            let (more, map) = self.open(*base, ranges, &[])?;
-            vars.extend(more);
-            body = self.substitute(inner, &map)?;
-        }
-        for (sym, range) in vars.clone() {
-            let turned = range - Dim::from(1) - Dim::sym(sym);
-            let other = self.substitute(&body, &[(sym, turned)])?;
-            if self.downward(&body, sym) > self.downward(&other, sym) {
-                body = other;
-            }
-        }
-        let result = self.bind(BigOp::All, vars, body);
-        self.known.release(mark);
-        result
     }
 }

@@ -6,19 +6,19 @@
 use aiai_ir::{BinaryKind, CompareKind, DType, UnaryKind};
 
 use super::Outcome;
-use super::eval::{Element, Evaluator, contains};
+use super::eval::{Element, Evaluator};
 use super::rational::Rational;
 use super::term::{Atom, Fun, Mode, Poly, Ring, Terms};
 
 /// Names of functions of no laws.
-const NEG: &str = "neg";
+pub(super) const NEG: &str = "neg";
 const ABS: &str = "abs";
-const ADD: &str = "add";
-const MUL: &str = "mul";
-const DIV: &str = "div";
+pub(super) const ADD: &str = "add";
+pub(super) const MUL: &str = "mul";
+pub(super) const DIV: &str = "div";
 const MAX: &str = "max";
 const MIN: &str = "min";
-const WIDEN: &str = "widen";
+pub(super) const WIDEN: &str = "widen";
 
 impl Evaluator<'_> {
     pub fn free_unary(&mut self, kind: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
@@ -113,6 +113,7 @@ impl Evaluator<'_> {
             }
             (UnaryKind::Exp | UnaryKind::Sqrt | UnaryKind::Abs, Some(true)) => Ok(x.clone()),
             (UnaryKind::Abs, Some(false)) => terms.neg(x),
+            (UnaryKind::Floor | UnaryKind::Ceil | UnaryKind::Round, Some(_)) => Ok(x.clone()),
             _ => terms.free1(kind, DType::F64, x),
         }
     }
@@ -131,6 +132,17 @@ impl Evaluator<'_> {
         let terms = &mut *self.terms;
         let (a, b) = (terms.infinite(x), terms.infinite(y));
         let tame = |t: &Terms, p: &Poly| !t.wild(p);
+        for (infinity, up, other) in [(x, a, y), (y, b, x)] {
+            if kind == BinaryKind::Mul && up.is_some() && tame(terms, other) {
+                let sign = terms.sign(other);
+                if sign.positive() {
+                    return Ok(infinity.clone());
+                }
+                if sign.negative() {
+                    return terms.neg(infinity);
+                }
+            }
+        }
         match (kind, a, b) {
             (BinaryKind::Add, Some(up), Some(other)) if up == other => return Ok(x.clone()),
             (BinaryKind::Add | BinaryKind::Sub, Some(_), None) if tame(terms, y) => {
@@ -185,12 +197,17 @@ impl Terms {
         })
     }
 
-    fn free(&mut self, name: &'static str, dtype: DType, args: Vec<Poly>) -> Outcome<Poly> {
+    pub(super) fn free(
+        &mut self,
+        name: &'static str,
+        dtype: DType,
+        args: Vec<Poly>,
+    ) -> Outcome<Poly> {
         self.apply(Fun::Free(name, dtype), args)
     }
 
     /// The arguments, where the term is the named function of them.
-    fn parts(&self, p: &Poly, wanted: &str) -> Option<Vec<Poly>> {
+    pub(super) fn parts(&self, p: &Poly, wanted: &str) -> Option<Vec<Poly>> {
         match &*self.atom(p.as_atom()?) {
             Atom::Apply(Fun::Free(name, dtype), args)
                 if *name == wanted && *dtype != DType::Bool =>
@@ -202,14 +219,14 @@ impl Terms {
     }
 
     /// The value of a finite constant and whether it is a negative zero.
-    fn literal(&self, p: &Poly) -> Option<f64> {
+    pub(super) fn literal(&self, p: &Poly) -> Option<f64> {
         match *self.atom(p.as_atom()?) {
             Atom::Literal(bits, _) => Some(f64::from_bits(bits)),
             _ => None,
         }
     }
 
-    fn free_neg(&mut self, dtype: DType, x: &Poly) -> Outcome<Poly> {
+    pub(super) fn free_neg(&mut self, dtype: DType, x: &Poly) -> Outcome<Poly> {
         if self.mode == Mode::Real {
             return self.neg(x);
         }
@@ -284,7 +301,7 @@ impl Terms {
         }
     }
 
-    fn free_add(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+    pub(super) fn free_add(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
         if self.mode == Mode::Free {
             // x + -0 is x for every x; x + 0 is not, for x = -0.
             for (a, b) in [(x, y), (y, x)] {
@@ -309,7 +326,7 @@ impl Terms {
         }
     }
 
-    fn free_mul(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+    pub(super) fn free_mul(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
         let ((a, first), (b, second)) = (self.unsigned(x), self.unsigned(y));
         let negative = first != second;
         let mut product = None;
@@ -346,7 +363,7 @@ impl Terms {
         }
     }
 
-    fn free_div(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+    pub(super) fn free_div(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
         let ((a, first), (b, second)) = (self.unsigned(x), self.unsigned(y));
         let quotient = match self.literal(&b) {
             // Powers of two have exact reciprocals, where those are normal numbers of the dtype.
@@ -429,7 +446,7 @@ impl Terms {
     }
 
     /// a > b is b < a; NaN makes every order false, so `not` of one is not another.
-    fn free_compare(
+    pub(super) fn free_compare(
         &mut self,
         kind: CompareKind,
         dtype: DType,
@@ -479,87 +496,6 @@ impl Terms {
             self.not(&holds)
         } else {
             Ok(holds)
-        }
-    }
-
-    fn free_cast_of(&mut self, x: &Poly, from: DType, to: DType) -> Outcome<Poly> {
-        if from.is_float() && to.is_float() && contains(to, from) {
-            if let Some(value) = self.literal(x) {
-                let atom = self.intern(Atom::Literal(value.to_bits(), to));
-                return Ok(Poly::atom(Ring::Real, atom));
-            }
-            if let Some(args) = self.parts(x, WIDEN) {
-                return self.free(WIDEN, to, args);
-            }
-            return self.free(WIDEN, to, vec![x.clone()]);
-        }
-        if from.is_float()
-            && to.is_float()
-            && let Some(args) = self.parts(x, WIDEN)
-            && let Some(inner) = args[0].as_atom()
-            && let Some(held) = self.float_of(inner)
-        {
-            // Narrowing what was widened from as few bits.
-            if held == to {
-                return Ok(args[0].clone());
-            }
-            if contains(to, held) {
-                return self.free(WIDEN, to, args);
-            }
-        }
-        let name = match (from.is_float(), to.is_float()) {
-            (true, true) => "narrow",
-            (true, false) => "to_int",
-            _ => "from_int",
-        };
-        if to == DType::Bool {
-            let zero = self.intern(Atom::Literal(0f64.to_bits(), from));
-            return self.free_compare(CompareKind::Ne, from, x, &Poly::atom(Ring::Real, zero));
-        }
-        if name == "to_int" {
-            let fun = Fun::IntOfReal { from, to };
-            return self.apply(fun, vec![x.clone()]);
-        }
-        if name == "from_int"
-            && from == DType::Bool
-            && let Some(value) = x.as_constant()
-        {
-            let value = if value.is_zero() { 0f64 } else { 1f64 };
-            let atom = self.intern(Atom::Literal(value.to_bits(), to));
-            return Ok(Poly::atom(Ring::Real, atom));
-        }
-        if name == "from_int"
-            && let Some(value) = x.as_constant().and_then(|c| c.as_whole())
-            && (0..=256).contains(&value)
-        {
-            let atom = self.intern(Atom::Literal((value as f64).to_bits(), to));
-            return Ok(Poly::atom(Ring::Real, atom));
-        }
-        let name = match (name, from) {
-            ("from_int", from) => match from.name() {
-                "i8" => "from_i8",
-                "i16" => "from_i16",
-                "i32" => "from_i32",
-                "i64" => "from_i64",
-                "u8" => "from_u8",
-                "u16" => "from_u16",
-                "u32" => "from_u32",
-                "u64" => "from_u64",
-                _ => "from_bool",
-            },
-            (name, _) => name,
-        };
-        self.free(name, to, vec![x.clone()])
-    }
-
-    /// The dtype of an atom that is a float.
-    pub fn float_of(&self, atom: super::term::AtomId) -> Option<DType> {
-        match &*self.atom(atom) {
-            Atom::Read { dtype, .. } => Some(*dtype),
-            Atom::Literal(_, dtype) => Some(*dtype),
-            Atom::Apply(Fun::Free(_, dtype), _) => Some(*dtype),
-            Atom::Opaque(lambda) => Some(lambda.dtype),
-            _ => None,
         }
     }
 }

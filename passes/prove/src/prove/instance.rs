@@ -4,7 +4,7 @@ use aiai_ir::{Dim, Function, Relation, Rule, Sym};
 
 use super::decide::{Decider, Usage};
 use super::eval::{Element, Evaluator};
-use super::structure::{accesses, demands, shown};
+use super::structure::{accesses, demands, in_range_for_certain, shown};
 use super::term::{Mode, Poly, Terms};
 use super::{InstanceProof, Outcome, Proof, SolverUse, Stop, claims_bits, dims_of};
 use crate::solver::Solver;
@@ -158,11 +158,17 @@ fn compare(
             terms.known.assume(*relation, *dim);
         }
     }
+    // What is at least 0 and at most 0 is 0: an equality says it everywhere.
+    for (relation, dim) in &facts {
+        if *relation == Relation::NonNegative && terms.known.proves(-*dim) {
+            terms.known.assume(Relation::Zero, *dim);
+        }
+    }
     if let Some(false) = decided(&terms, &facts) {
         return Ok(Verdict::Nothing("no sizes are such".into()));
     }
     let one = Dim::from(1);
-    for (space, needs) in accesses(&rule.lhs) {
+    for (space, needs) in accesses(&rule.lhs, false) {
         if space.iter().all(|n| terms.known.proves(*n - one)) {
             for (relation, dim) in needs.iter().filter(|n| !n.1.is_overflow()) {
                 terms.known.assume(*relation, *dim);
@@ -211,7 +217,7 @@ fn unmet(terms: &mut Terms, rhs: &Function) -> Option<String> {
             ));
         }
     }
-    for (space, needs) in accesses(rhs) {
+    for (space, needs) in accesses(rhs, true) {
         let mark = terms.known.mark();
         for n in &space {
             terms.known.assume(Relation::NonNegative, *n - Dim::from(1));
@@ -273,7 +279,9 @@ fn sides(
             })
             .collect();
         let left = one_side(terms, rule, &rule.lhs, place, &dims)?;
-        let right = one_side(terms, rule, &rule.rhs, place, &dims)?;
+        let (right, right_checks) = one_side(terms, rule, &rule.rhs, place, &dims)?;
+        let right = in_range_for_certain(terms, decider, right, &left.1)?;
+        let right = (right, right_checks);
         compared += 1;
         if left.1.iter().any(Poly::is_zero) {
             terms.known.release(mark);

@@ -55,6 +55,11 @@ impl Terms {
             (BinaryKind::Shl, Some(by)) if by > 0 && by < i128::from(ring.bits().unwrap_or(64)) => {
                 self.scale(x, Rational::new(1i128 << by, 1)?).map(Some)
             }
+            (BinaryKind::And | BinaryKind::Or | BinaryKind::Xor, _)
+                if self.bits_within(kind, x).len() + self.bits_within(kind, y).len() > 2 =>
+            {
+                self.gathered(kind, dtype, x, y).map(Some)
+            }
             (BinaryKind::And | BinaryKind::Or, _) if x == y => Ok(Some(x.clone())),
             (BinaryKind::Xor, _) if x == y => Ok(Some(Poly::zero(ring))),
             (BinaryKind::Div | BinaryKind::Rem, _) => {
@@ -76,6 +81,52 @@ impl Terms {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What an operation on bits is taken of, where it is taken of itself.
+    fn bits_within(&self, kind: BinaryKind, x: &Poly) -> Vec<Poly> {
+        if let Some(id) = x.as_atom()
+            && let Atom::Apply(Fun::Integer(name, _), args) = &*self.atom(id)
+            && *name == kind.name()
+        {
+            return args
+                .iter()
+                .flat_map(|p| self.bits_within(kind, p))
+                .collect();
+        }
+        vec![x.clone()]
+    }
+
+    /// `and`, `or` and `xor` are associative and commutative: in one order, twice is once, or for `xor` never.
+    fn gathered(&mut self, kind: BinaryKind, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+        let mut parts = self.bits_within(kind, x);
+        parts.extend(self.bits_within(kind, y));
+        parts.sort();
+        let mut kept: Vec<Poly> = Vec::new();
+        for part in parts {
+            match kept.last() == Some(&part) {
+                true if kind == BinaryKind::Xor => drop(kept.pop()),
+                true => {}
+                false => kept.push(part),
+            }
+        }
+        let Some(mut total) = kept.pop() else {
+            return Ok(Poly::zero(x.ring));
+        };
+        while let Some(next) = kept.pop() {
+            let folded = match (
+                self.bits_within(kind, &next).len(),
+                self.bits_within(kind, &total).len(),
+            ) {
+                (1, 1) => self.integer_law(kind, dtype, &next, &total)?,
+                _ => None,
+            };
+            total = match folded {
+                Some(folded) => folded,
+                None => self.apply(Fun::Integer(kind.name(), dtype), vec![next, total])?,
+            };
+        }
+        Ok(total)
     }
 
     /// x - y * floor(x / y), and 0 where y is 0: so for MIN and -1 too, modulo 2^n.
@@ -162,8 +213,44 @@ impl Terms {
             {
                 return t.of_dim(Ring::Real, dim);
             }
+            if let Some(value) = t.unwrapped(x, from)? {
+                return Ok(value);
+            }
             t.apply(Fun::RealOfInt(from), vec![x.clone()])
         })
+    }
+
+    /// The real value of an integer made of narrower ones, where it cannot wrap.
+    fn unwrapped(&mut self, x: &Poly, dtype: DType) -> Outcome<Option<Poly>> {
+        let (mut least, mut most) = (0i128, 0i128);
+        let mut total = Poly::zero(Ring::Real);
+        for (mono, value) in x.terms.clone() {
+            let Some(value) = value.as_whole() else {
+                return Ok(None);
+            };
+            let (mut low, mut high) = (value, value);
+            let mut product = Poly::constant(Ring::Real, Rational::new(value, 1)?);
+            for (id, power) in mono {
+                let (from, inner) = match &*self.atom(id) {
+                    Atom::Apply(Fun::Extend { from, .. }, args) if power == 1 => {
+                        (*from, args[0].clone())
+                    }
+                    _ => return Ok(None),
+                };
+                let (first, last) = range_of(from);
+                let ends = [low, high].map(|a| [a.checked_mul(first), a.checked_mul(last)]);
+                let ends: Option<Vec<i128>> = ends.into_iter().flatten().collect();
+                let Some(ends) = ends else { return Ok(None) };
+                low = ends.iter().copied().min().unwrap_or(0);
+                high = ends.iter().copied().max().unwrap_or(0);
+                let factor = self.real_of_int(&inner, from)?;
+                product = self.mul(&product, &factor)?;
+            }
+            (least, most) = (least.saturating_add(low), most.saturating_add(high));
+            total = self.add(&total, &product)?;
+        }
+        let (first, last) = range_of(dtype);
+        Ok((least >= first && most <= last).then_some(total))
     }
 
     /// A float truncated to an integer; `through` is the narrowest float that its value came through.
@@ -186,6 +273,12 @@ impl Terms {
         {
             return Ok(args[0].clone());
         }
+        // A wider float that holds the value gives the same integer.
+        let from = if super::eval::contains(from, through) {
+            through
+        } else {
+            from
+        };
         self.apply(Fun::IntOfReal { from, to }, vec![x.clone()])
     }
 
@@ -252,6 +345,16 @@ impl Terms {
             total = self.add(&total, &product)?;
         }
         Ok(total)
+    }
+}
+
+/// The least and the greatest integer of a dtype.
+fn range_of(dtype: DType) -> (i128, i128) {
+    let bits = dtype.bytes() as u32 * 8;
+    match dtype {
+        DType::Bool => (0, 1),
+        _ if dtype.is_signed() => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
+        _ => (0, (1i128 << bits) - 1),
     }
 }
 

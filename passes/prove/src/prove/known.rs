@@ -3,11 +3,12 @@
 //! Every symbol stands for a whole number of at least 0. Answers are three-valued: a `false` from
 //! [`Known::proves`] means "not shown", never "wrong".
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use aiai_ir::dim::{Atom, Monomial};
-use aiai_ir::{Dim, Facts, Relation};
+use aiai_ir::{Dim, Facts, Relation, Sym};
 
 /// Steps of one search, at most.
 const MOST_STEPS: u32 = 100;
@@ -15,6 +16,9 @@ const MOST_STEPS: u32 = 100;
 const MOST_EFFORT: u64 = 300_000;
 /// Facts combined in one derivation, at most.
 const DEPTH: u32 = 5;
+
+/// The facts that hold at a time: how many there are, and the stamp of the last.
+pub type Standing = (usize, u64);
 
 #[derive(Default)]
 pub struct Known {
@@ -27,6 +31,11 @@ pub struct Known {
     settled: usize,
     lasting: RefCell<HashMap<Dim, (bool, usize)>>,
     only_lasting: Cell<bool>,
+    /// Facts that mention one of these are not used.
+    excluded: RefCell<Vec<Sym>>,
+    /// What each fact is called, to tell whether it is still the one that stood there.
+    stamps: Vec<u64>,
+    next_stamp: u64,
     /// Steps of all searches so far.
     effort: Cell<u64>,
 }
@@ -55,6 +64,8 @@ impl Known {
                 let rest = self.normal(dim);
                 if !rest.is_const(0) {
                     self.non_negative.extend([rest, -rest]);
+                    self.stamp();
+                    self.stamp();
                 }
             }
             Relation::NonNegative => {
@@ -63,6 +74,7 @@ impl Known {
                     && !self.non_negative.contains(&normal)
                 {
                     self.non_negative.push(normal);
+                    self.stamp();
                     // What was shown stays shown.
                     self.answers.borrow_mut().retain(|_, answer| answer.0);
                 }
@@ -88,6 +100,7 @@ impl Known {
     /// Forgets the inequalities assumed since the mark.
     pub fn release(&mut self, mark: usize) {
         self.non_negative.truncate(mark);
+        self.stamps.truncate(mark);
         // What was not shown with more facts is not shown with fewer.
         self.answers
             .borrow_mut()
@@ -108,12 +121,52 @@ impl Known {
         value
     }
 
-    fn usable(&self) -> &[Dim] {
-        if self.only_lasting.get() {
+    fn stamp(&mut self) {
+        self.next_stamp += 1;
+        self.stamps.push(self.next_stamp);
+    }
+
+    /// The facts that hold now: how many, and the last one by its stamp.
+    pub fn standing(&self) -> Standing {
+        (self.stamps.len(), self.stamps.last().copied().unwrap_or(0))
+    }
+
+    /// Whether what held then still holds.
+    pub fn stands(&self, (count, last): Standing) -> bool {
+        count == 0 || self.stamps.get(count - 1) == Some(&last)
+    }
+
+    /// Whether `dim >= 0` is shown without the facts about one index. That an index exists says that its range
+    /// is not empty: what is claimed of the range itself must not rest on that.
+    pub fn proves_without(&self, sym: Sym, dim: Dim) -> bool {
+        self.exclude(sym);
+        let shown = self.proves(dim);
+        self.include();
+        shown
+    }
+
+    /// From here on facts about the index are not used, until [`Known::include`].
+    pub fn exclude(&self, sym: Sym) {
+        self.excluded.borrow_mut().push(sym);
+    }
+
+    /// The index excluded last is used again.
+    pub fn include(&self) {
+        self.excluded.borrow_mut().pop();
+    }
+
+    fn usable(&self) -> Cow<'_, [Dim]> {
+        let facts = if self.only_lasting.get() {
             &self.non_negative[..self.settled.min(self.non_negative.len())]
         } else {
             &self.non_negative
+        };
+        let excluded = self.excluded.borrow();
+        let about = |dim: &Dim| excluded.iter().any(|sym| dim.mentions(*sym));
+        if facts.iter().any(about) {
+            return facts.iter().copied().filter(|dim| !about(dim)).collect();
         }
+        Cow::Borrowed(facts)
     }
 
     fn cache(&self) -> &RefCell<HashMap<Dim, (bool, usize)>> {
@@ -152,13 +205,16 @@ impl Known {
         {
             return value >= 0;
         }
-        if let Some(&(known, _)) = self.cache().borrow().get(&dim) {
+        let remembered = self.excluded.borrow().is_empty();
+        if remembered && let Some(&(known, _)) = self.cache().borrow().get(&dim) {
             return known;
         }
         // Short derivations first: a long wrong way would spend all the steps.
         let shown = (1..=DEPTH).any(|depth| self.search(dim, depth, &mut 0));
-        let facts = self.non_negative.len();
-        self.cache().borrow_mut().insert(dim, (shown, facts));
+        if remembered {
+            let facts = self.non_negative.len();
+            self.cache().borrow_mut().insert(dim, (shown, facts));
+        }
         shown
     }
 
@@ -187,7 +243,8 @@ impl Known {
             return false;
         }
         let divisions = self.division_facts(dim, depth - 1, steps);
-        let facts = self.usable().iter().chain(&divisions);
+        let usable = self.usable();
+        let facts = usable.iter().chain(&divisions);
         let mut candidates: Vec<(usize, Dim)> = Vec::new();
         for fact in facts {
             for (other, weight) in fact.terms() {

@@ -72,7 +72,9 @@ impl Terms {
             } else if op == BigOp::Sum {
                 let size = self.of_dim(body.ring, *range)?;
                 count = self.mul(&count, &size)?;
-            } else if op == BigOp::Prod {
+            } else if op == BigOp::Prod
+                || (op == BigOp::All && self.extent(*sym, *range)? != Some(true))
+            {
                 used.push((*sym, *range));
             }
         }

@@ -9,6 +9,7 @@ use aiai_ir::{AffineMap, Dim, Function, Op, OpNode, Rule, RuleInfo, Sym};
 
 use aiai_ir::RuleAttribute as Attribute;
 
+use super::eval::of_no_value;
 use super::{Algebra, InstanceProof, Ranks, RuleProof, prove};
 use crate::solver::Solver;
 
@@ -260,25 +261,7 @@ fn uniform_node(side: &Function, node: &OpNode, free: &BTreeSet<Sym>) -> bool {
         Op::DynamicSlice { .. } => whole_window(side, (node.operands[0], node.results[0]), free),
         Op::DynamicUpdate => whole_window(side, (node.operands[0], node.operands[1]), free),
         Op::While { max } => max.is_none_or(|m| !mentions(m, free)),
-        Op::RandomBits { .. }
-        | Op::Call { .. }
-        | Op::Grad { .. }
-        | Op::Assert { .. }
-        | Op::AssertClose { .. }
-        | Op::Alloc { .. }
-        | Op::Free
-        | Op::Data { .. }
-        | Op::View { .. }
-        | Op::Load
-        | Op::Store
-        | Op::LoadVector { .. }
-        | Op::StoreVector
-        | Op::Fma
-        | Op::Interleave { .. }
-        | Op::Prefetch
-        | Op::For { .. }
-        | Op::Parallel { .. }
-        | Op::Kernel { .. } => false,
+        Op::RandomBits { .. } | of_no_value!() => false,
     }
 }
 

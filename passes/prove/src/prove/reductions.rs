@@ -57,6 +57,13 @@ impl<'a> Evaluator<'a> {
         if ranges.iter().any(|n| n.is_const(0)) {
             return self.nothing(kind, dtype);
         }
+        let extreme = kind == ReduceKind::Max || kind == ReduceKind::Min;
+        // Asked before the indices exist: that they do would be the answer.
+        for range in ranges.iter().filter(|_| extreme) {
+            if !self.terms.known.proves(*range - Dim::from(1)) {
+                return Err(Stop::undecided(*range));
+            }
+        }
         let mark = self.terms.known.mark();
         let vars = self.fresh_indices(&ranges);
         let mut inner = Vec::new();
@@ -162,11 +169,6 @@ impl<'a> Evaluator<'a> {
             // The order does not matter, and NaN wins wherever it stands.
             return self.unordered(kind.name(), vars, body, dtype);
         }
-        for (_, range) in vars {
-            if !self.terms.known.proves(*range - Dim::from(1)) {
-                return Err(Stop::undecided(*range));
-            }
-        }
         if kind == ReduceKind::Max {
             return self.terms.big(BigOp::Max, vars, body.clone());
         }
@@ -176,7 +178,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A function of all elements in whatever order: names and order of indices are canonical, those that
-    /// nothing depends on are left out where the range is not empty.
+    /// nothing depends on are left out. No range is empty.
     fn unordered(
         &mut self,
         name: &str,
@@ -188,8 +190,6 @@ impl<'a> Evaluator<'a> {
         for (sym, range) in vars {
             if self.terms.mentions(body, *sym) {
                 used.push((*sym, *range));
-            } else if !self.terms.known.proves(*range - Dim::from(1)) {
-                return Err(Stop::undecided(*range));
             }
         }
         if used.is_empty() {
@@ -385,6 +385,10 @@ impl<'a> Evaluator<'a> {
                 name = "argmax".into();
             }
             term = self.stripped(vars[0].0, &term)?;
+        } else if dtype.is_integer() && kind == ArgKind::Min {
+            // Of integers the complement turns the order round, and does not wrap.
+            term = self.terms.order_reversed(&term)?;
+            name = "argmax".into();
         }
         let term =
             self.terms

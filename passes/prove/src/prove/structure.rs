@@ -3,9 +3,10 @@
 use aiai_ir::{AffineMap, DType, Dim, Function, Op, OpNode, Region, Relation};
 
 use super::Outcome;
-use super::eval::{Evaluator, add_clause};
+use super::decide::Decider;
+use super::eval::{Element, Evaluator, add_clause};
 use super::known::Known;
-use super::term::Poly;
+use super::term::{Atom, Fun, Poly, Ring, Terms};
 
 /// Conditions on sizes: of slices, paddings, reshapes, accesses and of every shape; with those of branches
 /// and loops, or of what runs for certain alone.
@@ -24,7 +25,9 @@ pub fn demands(function: &Function, within: bool) -> Vec<(Relation, Dim)> {
 fn in_region(function: &Function, region: &Region, within: bool, found: &mut Vec<(Relation, Dim)>) {
     for node in &region.ops {
         of_node(function, node, found);
-        if within || matches!(node.op, Op::Fused { .. }) {
+        // What a loop needs is needed where it has an iteration: see `in_loops`.
+        let looped = matches!(node.op, Op::Scan { .. });
+        if (within && !looped) || matches!(node.op, Op::Fused { .. }) {
             for inner in &node.regions {
                 in_region(function, inner, within, found);
             }
@@ -80,27 +83,55 @@ fn of_node(function: &Function, node: &OpNode, found: &mut Vec<(Relation, Dim)>)
 type Access = (Vec<Dim>, Vec<(Relation, Dim)>);
 
 /// Accesses of contractions by more than bare indices: the least and the greatest position, with the space
-/// in which they are taken.
-pub fn accesses(function: &Function) -> Vec<Access> {
+/// in which they are taken; and what iterations need of sizes, with how many there are. With those of branches,
+/// or of what runs for certain alone.
+pub fn accesses(function: &Function, within: bool) -> Vec<Access> {
     let mut found = Vec::new();
-    function.body.walk(&mut |node| {
-        let Op::Contract {
-            space,
-            maps,
-            out,
-            shape,
-            ..
-        } = &node.op
-        else {
-            return;
-        };
-        let operands = node.operands.iter().map(|v| function.ty(*v).shape());
-        let all = maps.iter().zip(operands);
-        for (map, sizes) in all.chain(std::iter::once((out, shape.as_slice()))) {
-            found.push((space.clone(), access(map, sizes, space)));
-        }
-    });
+    let mut trips = Vec::new();
+    in_loops(function, &function.body, within, &mut trips, &mut found);
     found
+}
+
+fn in_loops(
+    function: &Function,
+    region: &Region,
+    within: bool,
+    trips: &mut Vec<Dim>,
+    found: &mut Vec<Access>,
+) {
+    for node in &region.ops {
+        let mut demands = Vec::new();
+        match &node.op {
+            Op::Contract {
+                space,
+                maps,
+                out,
+                shape,
+                ..
+            } => {
+                let operands = node.operands.iter().map(|v| function.ty(*v).shape());
+                let all = maps.iter().zip(operands);
+                for (map, sizes) in all.chain(std::iter::once((out, shape.as_slice()))) {
+                    let ranges = [trips.as_slice(), space].concat();
+                    found.push((ranges, access(map, sizes, space)));
+                }
+            }
+            Op::Scan { from, to, step } => {
+                let runs = aiai_ir::ops::trip_count(*from, *to, *step);
+                trips.push(runs);
+                in_region(function, &node.regions[0], within, &mut demands);
+                found.push((trips.clone(), demands));
+                in_loops(function, &node.regions[0], within, trips, found);
+                trips.pop();
+                continue;
+            }
+            _ => {}
+        }
+        let runs = within || matches!(node.op, Op::Fused { .. });
+        for inner in node.regions.iter().filter(|_| runs) {
+            in_loops(function, inner, within, trips, found);
+        }
+    }
 }
 
 fn access(map: &AffineMap, sizes: &[Dim], space: &[Dim]) -> Vec<(Relation, Dim)> {
@@ -116,6 +147,24 @@ fn access(map: &AffineMap, sizes: &[Dim], space: &[Dim]) -> Vec<(Relation, Dim)>
         }
     }
     demands
+}
+
+/// The element without the conditions that a position lies in range, where the checks say that it does.
+pub fn in_range_for_certain(
+    terms: &mut Terms,
+    decider: &mut Decider,
+    mut element: Element,
+    checks: &[Poly],
+) -> Outcome<Element> {
+    let atoms: Vec<_> = element.term.atoms().collect();
+    for id in atoms {
+        if matches!(&*terms.atom(id), Atom::Apply(Fun::InRange(_), _))
+            && decider.follows(terms, &Poly::atom(Ring::Real, id), checks)?
+        {
+            element.term = terms.assign(&element.term, id, true)?;
+        }
+    }
+    Ok(element)
 }
 
 /// Whether the condition is shown.

@@ -10,7 +10,7 @@ use super::Outcome;
 use super::known::quotient;
 use super::laws::without;
 use super::rational::Rational;
-use super::term::{Atom, BigOp, Mono, Poly, Ring, Source, Terms};
+use super::term::{Atom, BigOp, Fun, Mono, Poly, Ring, Source, Terms};
 
 /// An axis of what is read, and what is added to the index there.
 type Offset = ((Source, usize), Dim);
@@ -31,7 +31,7 @@ impl Terms {
                 }
                 return Ok(total);
             }
-        } else if self.known.proves(-n) {
+        } else if self.extent(j, n)? == Some(false) {
             return Ok(Poly::zero(body.ring));
         }
         let mut total = Poly::zero(body.ring);
@@ -71,10 +71,23 @@ impl Terms {
         mono: Mono,
     ) -> Outcome<Poly> {
         self.spend()?;
+        if let [(id, 1)] = mono.as_slice()
+            && matches!(*self.atom(*id), Atom::Size(dim) if dim == Dim::sym(j))
+        {
+            // Gauss: half the number of terms times the sum of the ends, which is even.
+            let twice = (high - low) * (high + low - Dim::from(1));
+            return self.of_dim(ring, twice.floor_div(Dim::from(2)));
+        }
         for at in 0..mono.len() {
             let (dim, equal) = match *self.atom(mono[at].0) {
                 Atom::SizeEqual(dim) => (dim, true),
                 Atom::SizeAtLeast(dim) => (dim, false),
+                Atom::Equal(_) if low.is_const(0) => {
+                    match self.pick_value(ring, j, high, &mono, at)? {
+                        Some(picked) => return Ok(picked),
+                        None => continue,
+                    }
+                }
                 _ => continue,
             };
             let Some((sign, edge)) = self.edge(dim, j) else {
@@ -85,7 +98,9 @@ impl Terms {
                 return self.pick(ring, j, (low, high), rest, edge);
             }
             let cut = if sign > 0 { edge } else { edge + Dim::from(1) };
-            if !self.known.proves(cut - low) || !self.known.proves(high - cut) {
+            // Whatever the range: that the index exists says nothing of where it ends.
+            let within = [cut - low, high - cut];
+            if !within.iter().all(|d| self.known.proves_without(j, *d)) {
                 continue;
             }
             let range = if sign > 0 { (cut, high) } else { (low, cut) };
@@ -121,9 +136,11 @@ impl Terms {
         rest: Mono,
         edge: Dim,
     ) -> Outcome<Poly> {
-        let above = self.size_at_least(edge - low)?;
-        let below = self.size_at_least(high - Dim::from(1) - edge)?;
-        let within = self.mul(&above, &below)?;
+        self.known.exclude(j);
+        let above = self.size_at_least(edge - low);
+        let below = self.size_at_least(high - Dim::from(1) - edge);
+        self.known.include();
+        let within = self.mul(&above?, &below?)?;
         let within = self.in_ring(&within, ring)?;
         let rest = Poly {
             ring,
@@ -131,6 +148,45 @@ impl Terms {
         };
         let value = self.substitute(&rest, &[(j, edge)])?;
         self.mul(&within, &value)
+    }
+
+    /// The same where an integer that is no index equals j: what a gather at it reads, if it lies in the range.
+    fn pick_value(
+        &mut self,
+        ring: Ring,
+        j: Sym,
+        high: Dim,
+        mono: &Mono,
+        at: usize,
+    ) -> Outcome<Option<Poly>> {
+        let Atom::Equal(p) = (*self.atom(mono[at].0)).clone() else {
+            return Ok(None);
+        };
+        let index = |(mono, _): &&(Mono, Rational)| match mono.as_slice() {
+            [(id, 1)] => matches!(*self.atom(*id), Atom::Size(dim) if dim == Dim::sym(j)),
+            _ => false,
+        };
+        let sign = p.terms.iter().find(index).map(|t| t.1);
+        let Some(sign) = sign.filter(|s| s.abs() == Rational::ONE && p.ring.bits() == Some(64))
+        else {
+            return Ok(None);
+        };
+        let own = self.of_dim(p.ring, Dim::sym(j))?;
+        let own = self.scale(&own, sign)?;
+        let rest = self.sub(&own, &p)?;
+        let value = self.scale(&rest, sign)?;
+        if self.mentions(&value, j) || value.as_atom().is_none() {
+            return Ok(None);
+        }
+        let within = self.apply(Fun::InRange(high), vec![value.clone()])?;
+        let within = self.in_ring(&within, ring)?;
+        let place = Dim::sym(self.index_symbol(&value));
+        let rest = Poly {
+            ring,
+            terms: vec![(without(mono, at), Rational::ONE)],
+        };
+        let read = self.substitute(&rest, &[(j, place)])?;
+        self.mul(&within, &read).map(Some)
     }
 
     // ---- blocks ----
@@ -296,12 +352,19 @@ impl Terms {
             terms: vec![(mono.clone(), Rational::ONE)],
         };
         let (_, up, down) = self.addressed(&mono, j);
-        let turned = low + high - Dim::from(1) - Dim::sym(j);
-        if down > up {
-            let body = self.substitute(&body, &[(j, turned)])?;
+        if down == 0 || down < up {
             return self.sum_placed(j, (low, high), body);
         }
-        self.sum_placed(j, (low, high), body)
+        let turned = low + high - Dim::from(1) - Dim::sym(j);
+        let other = self.substitute(&body, &[(j, turned)])?;
+        let other = self.sum_placed(j, (low, high), other)?;
+        if down > up {
+            return Ok(other);
+        }
+        // Neither direction is better: the same one whichever was written.
+        let own = self.sum_placed(j, (low, high), body)?;
+        let first = self.show(&own) <= self.show(&other);
+        Ok(if first { own } else { other })
     }
 
     fn sum_placed(&mut self, j: Sym, (low, high): (Dim, Dim), body: Poly) -> Outcome<Poly> {
@@ -340,6 +403,15 @@ impl Terms {
     /// The sum over `0 <= t < n` as atoms.
     fn closed(&mut self, t: Sym, n: Dim, body: &Poly) -> Outcome<Poly> {
         let mut total = Poly::zero(body.ring);
+        if let Some(count) = self.known.normal(n).as_const()
+            && count <= self.unroll.max(1)
+        {
+            for at in 0..count {
+                let part = self.substitute(body, &[(t, Dim::from(at))])?;
+                total = self.add(&total, &part)?;
+            }
+            return Ok(total);
+        }
         for (mono, value) in body.terms.clone() {
             let (bound, free): (Mono, Mono) = mono
                 .into_iter()

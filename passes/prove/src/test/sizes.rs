@@ -45,6 +45,8 @@ pub struct SizeSource {
     /// Numbers that the rule mentions, and their neighbours.
     mentioned: Vec<i64>,
     most_elements: i64,
+    /// Something is computed in 8 bits.
+    bytes: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,9 @@ struct Condition {
 const MOST_NODES: usize = 400;
 /// Assignments that the search for any sizes at all tries, at most.
 const MOST_NODES_OF_ANY: usize = 100_000;
+
+/// Where sums of 8-bit integers wrap.
+const WRAPS: [i64; 6] = [127, 128, 129, 255, 256, 257];
 
 const EDGES: [i64; 24] = [
     7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 29, 31, 32, 33, 37, 47, 63, 64, 65, 97, 101, 127, 128, 129,
@@ -125,6 +130,10 @@ impl SizeSource {
             shapes: shapes.into_iter().collect(),
             mentioned: mentioned.into_iter().filter(fits).collect(),
             most_elements: most_elements as i64,
+            bytes: [&rule.lhs, &rule.rhs].into_iter().any(|side| {
+                values_of(side)
+                    .any(|v| side.ty(v).dtype().bytes() == 1 && side.ty(v).dtype().is_integer())
+            }),
         }
     }
 
@@ -165,6 +174,8 @@ impl SizeSource {
             (Wish::Empty, 0) | (Wish::Huge, 1) => vec![0],
             (Wish::Single, 0) => vec![1],
             (Wish::Distinct, _) => vec![2, 3, 4, 5, 7],
+            (Wish::Edge, 0) if self.bytes && random.one_in(2) => WRAPS.to_vec(),
+            (Wish::Medium, 0) if self.bytes && random.one_in(3) => vec![128, 256],
             (Wish::Edge, 0) => EDGES.to_vec(),
             (Wish::Mentioned, 0) if !self.mentioned.is_empty() => self.mentioned.clone(),
             (Wish::Huge, 0) => huge(random),

@@ -87,6 +87,8 @@ pub struct ValueSource {
     pub params: Vec<ParamInfo>,
     /// Numbers that the sides mention.
     mentioned: Vec<f64>,
+    /// Floats that are computed on the way: where numbers lie between two of them, casts round.
+    floats: Vec<DType>,
     real: bool,
 }
 
@@ -103,6 +105,7 @@ impl ValueSource {
         ValueSource {
             params: types.iter().enumerate().map(param).collect(),
             mentioned: mentioned(rule),
+            floats: floats(rule),
             real: matches!(rule.class, FloatClass::Real { .. }),
         }
     }
@@ -208,6 +211,23 @@ impl ValueSource {
             return from_numbers(dtype, shape, values);
         }
         if !dtype.is_float() {
+            // One value everywhere, or nearly: all of a condition, sums that wrap.
+            let truths = dtype == DType::Bool;
+            let often = if truths && count >= 100 { 2 } else { 6 };
+            if random.one_in(often) && !param.index {
+                let most = truths && !random.one_in(3);
+                let value = match most {
+                    true => 1,
+                    false => self.integer(random, dtype, theme),
+                };
+                let odd = random.one_in(3).then(|| random.below(count));
+                let values = (0..count).map(|k| match Some(k) == odd {
+                    true => self.integer(random, dtype, theme),
+                    false => value,
+                });
+                let values: Vec<i64> = values.collect();
+                return Array::ints(dtype, shape, values);
+            }
             let values: Vec<i64> = (0..count)
                 .map(|_| match param.index {
                     true if !random.one_in(40) => random.below(bound) as i64,
@@ -235,8 +255,56 @@ impl ValueSource {
         Array::floats(dtype, shape, values)
     }
 
+    /// A number in the middle of two neighbours of a narrower float, or just beside: it is rounded twice where
+    /// there is a float between, and once where there is none.
+    fn between_floats(&self, random: &mut Random, dtype: DType) -> Option<f64> {
+        let own = unit(dtype);
+        let narrower: Vec<DType> = self
+            .floats
+            .iter()
+            .copied()
+            .filter(|f| unit(*f) > own)
+            .collect();
+        if narrower.is_empty() {
+            return None;
+        }
+        let half = unit(narrower[random.below(narrower.len())]);
+        let steps = (1.0 / (2.0 * half)) as usize;
+        let near = 1.0 + 2.0 * half * random.below(steps) as f64;
+        let beside = random.choose([0.0, 2.0 * own, -2.0 * own, 2f64.powi(-28), -2f64.powi(-28)]);
+        let scale = 2f64.powi(random.between(-4, 4) as i32);
+        let sign = if random.one_in(2) { 1.0 } else { -1.0 };
+        Some(sign * scale * (near + half + beside))
+    }
+
+    /// The same for a wide integer.
+    fn between_integers(&self, random: &mut Random, dtype: DType) -> Option<i64> {
+        let bits = dtype.bytes() as u32 * 8 - 1;
+        let digits = |f: &DType| (1.0 / unit(*f)).log2() as u32;
+        let fits = self.floats.iter().map(digits).filter(|d| d + 1 < bits);
+        let fits: Vec<u32> = fits.collect();
+        if fits.is_empty() {
+            return None;
+        }
+        let digits = fits[random.below(fits.len())];
+        let shift = 1 + random.below((bits - digits - 1) as usize) as u32;
+        let whole = (1i64 << (digits - 1)) + random.below(1 << (digits - 1).min(20)) as i64;
+        let value = (whole << shift) + (1i64 << (shift - 1)) + random.between(-1, 1);
+        Some(if dtype.is_signed() && random.one_in(2) {
+            -value
+        } else {
+            value
+        })
+    }
+
     /// A float of the dtype, not yet rounded to it.
     fn float(&self, random: &mut Random, dtype: DType, theme: Theme) -> f64 {
+        if matches!(theme, Theme::Ordinary | Theme::Range | Theme::Mentioned)
+            && random.one_in(6)
+            && let Some(between) = self.between_floats(random, dtype)
+        {
+            return between;
+        }
         let sign = if random.one_in(2) { 1.0 } else { -1.0 };
         let (low, high) = working_range(dtype);
         let inside = |x: f64| if self.real { into_range(dtype, x) } else { x };
@@ -295,6 +363,12 @@ impl ValueSource {
             (false, 64) => (0, -1),
             (false, bits) => (0, (1i64 << bits) - 1),
         };
+        if !matches!(theme, Theme::Whole | Theme::Zeros | Theme::Equal)
+            && random.one_in(6)
+            && let Some(between) = self.between_integers(random, dtype)
+        {
+            return between;
+        }
         match theme {
             Theme::Mentioned if !self.mentioned.is_empty() && !random.one_in(3) => {
                 let near = self.mentioned[random.below(self.mentioned.len())];
@@ -441,6 +515,22 @@ fn mentioned(rule: &Rule) -> Vec<f64> {
         });
     }
     found.sort_by(f64::total_cmp);
+    found
+}
+
+/// The dtypes of floats among the values of both sides.
+fn floats(rule: &Rule) -> Vec<DType> {
+    let sides = [&rule.lhs, &rule.rhs];
+    let all = sides.iter().flat_map(|side| {
+        let values = (0..side.value_count() as u32).map(Value);
+        values.map(|v| side.ty(v).dtype()).filter(|d| d.is_float())
+    });
+    let mut found: Vec<DType> = Vec::new();
+    for dtype in all {
+        if !found.contains(&dtype) {
+            found.push(dtype);
+        }
+    }
     found
 }
 
