@@ -23,6 +23,15 @@ pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Out
     let instances = candidate.for_proof();
     let proof = prove_all(candidate.info, &instances, solver);
     let steps = proof.steps.len() as u64;
+    if let Some(found) = proof.counterexample {
+        let text = found.with_source(&candidate.file.text);
+        report.algebra_detail = format!("refuted: {}", text.why);
+        return Outcome {
+            count: steps,
+            ..Outcome::failed(&format!("refuted: {}", text.why))
+        }
+        .shown(Some(text.to_aiai()));
+    }
     if proof.float_proved {
         report.float = FloatKind::Proved;
         report.float_detail = "both sides round the same numbers in the same way".to_owned();
@@ -32,9 +41,8 @@ pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Out
     report.algebra = kind;
     report.algebra_detail = detail.clone();
     match kind {
-        AlgebraKind::Proved | AlgebraKind::Bounded => {
-            Outcome::passed(&format!("proved {detail}"), steps)
-        }
+        AlgebraKind::Proved => Outcome::passed(&format!("proved {detail}"), steps),
+        AlgebraKind::Bounded => Outcome::passed(&detail, steps),
         AlgebraKind::None => Outcome::skipped(&format!("no proof: {detail}")),
     }
 }
@@ -83,7 +91,7 @@ fn shown(algebra: &Algebra) -> (AlgebraKind, String) {
             };
             format!("for all sizes, {ranks}")
         }),
-        Algebra::Bounded { sizes } => (AlgebraKind::Bounded, format!("bounded: {sizes}")),
+        Algebra::Bounded { sizes } => (AlgebraKind::Bounded, format!("bounded: {sizes}; no proof for all sizes")),
         Algebra::None { why } => (AlgebraKind::None, why.clone()),
     }
 }

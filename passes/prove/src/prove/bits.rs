@@ -19,7 +19,7 @@ pub struct Bits<'t> {
     refused: bool,
 }
 
-fn signed(dtype: DType) -> bool {
+pub fn signed(dtype: DType) -> bool {
     dtype.is_signed()
 }
 
@@ -226,18 +226,18 @@ impl<'t> Bits<'t> {
     }
 }
 
-fn width(dtype: DType) -> u32 {
+pub fn width(dtype: DType) -> u32 {
     dtype.bytes() as u32 * 8
 }
 
 /// A whole number modulo 2^bits.
-fn constant(value: Rational, bits: u32) -> Option<String> {
+pub fn constant(value: Rational, bits: u32) -> Option<String> {
     let value = value.as_whole()?.rem_euclid(1i128 << bits);
     Some(format!("(_ bv{value} {bits})"))
 }
 
 /// The op on bit vectors, with the corners as the op table settles them.
-fn operation(name: &str, dtype: DType, a: &str, b: &str) -> Option<String> {
+pub fn operation(name: &str, dtype: DType, a: &str, b: &str) -> Option<String> {
     let bits = width(dtype);
     let zero = constant(Rational::ZERO, bits)?;
     let size = constant(Rational::whole(i64::from(bits)), bits)?;

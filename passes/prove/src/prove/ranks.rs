@@ -9,26 +9,37 @@ use aiai_ir::{AffineMap, Dim, Function, Op, OpNode, Rule, RuleInfo, Sym};
 
 use aiai_ir::RuleAttribute as Attribute;
 
-use super::{Algebra, InstanceProof, Ranks, RuleProof, prove};
+use super::bounded::{Effort, Sizes};
+use super::{Algebra, InstanceProof, Ranks, RuleProof, instance};
 use crate::solver::Solver;
 
-pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -> RuleProof {
+pub fn prove_all(
+    info: &RuleInfo,
+    instances: &[Rule],
+    solver: &mut dyn Solver,
+    mut effort: Effort,
+) -> RuleProof {
     let mut steps = Vec::new();
     let mut float_proved = !instances.is_empty();
     let mut most = 0;
-    let mut bounded: Option<String> = None;
+    let mut bounded: Option<Sizes> = None;
+    let mut counterexample = None;
     let mut failed: Option<String> = None;
     let mut all_uniform = true;
     for rule in instances {
-        let proof = prove(rule, solver);
+        let proof = instance::prove(rule, solver, &mut effort);
+        counterexample = proof.counterexample;
         float_proved &= proof.float_proved;
-        steps.push(format!("{}: {:?}", describe(rule), proof.algebra));
+        steps.push(format!("{}: {}", describe(rule), proof.algebra));
         steps.extend(proof.steps);
         all_uniform &= proof.uniform_packs;
         most = most.max(rule.instance.ranks.values().copied().max().unwrap_or(0));
         match proof.algebra {
             InstanceProof::Proved => {}
-            InstanceProof::Bounded { sizes } => bounded = Some(sizes),
+            InstanceProof::Bounded { sizes } => {
+                let before = bounded.unwrap_or_default();
+                bounded = Some(before.joined(&sizes));
+            }
             InstanceProof::Unknown { why } | InstanceProof::Refuted { why } => {
                 failed = Some(format!("{}: {why}", describe(rule)));
                 break;
@@ -46,13 +57,19 @@ pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -
     };
     let algebra = match (failed, bounded) {
         (Some(why), _) => Algebra::None { why },
-        (None, Some(sizes)) => Algebra::Bounded { sizes },
+        (None, Some(sizes)) => Algebra::Bounded {
+            sizes: match info.packs.is_empty() {
+                true => sizes.to_string(),
+                false => format!("{sizes}, ranks of packs up to {most}"),
+            },
+        },
         (None, None) => Algebra::Proved { ranks },
     };
     RuleProof {
         float_proved: float_proved && !matches!(algebra, Algebra::None { .. }),
         algebra,
         steps,
+        counterexample,
     }
 }
 

@@ -1,0 +1,351 @@
+//! Proofs at stated small sizes, for rules that have none for all sizes, and counterexamples from models.
+//!
+//! At sizes that are numbers both sides are finite terms ([`super::unroll`]). Equal at every size of a range that the
+//! guard allows: bounded. A model of the solver that the reference evaluator confirms: refuted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aiai_ir::{Rule, Sym};
+
+use super::decide::Decider;
+use super::instance::{Checked, differs, domains, uniform_params};
+use super::term::{Mode, Poly, Terms};
+use super::unroll::{NoTerms, Ran, unroll};
+use super::witness::reproduced;
+use super::{InstanceProof, Outcome, claims_bits, dims_of};
+use crate::test::Counterexample;
+
+/// The greatest size of a range.
+const MOST_SIZE: i64 = 3;
+/// Combinations of sizes of one instance, at most.
+const MOST_COMBINATIONS: usize = 256;
+/// Elements that are not shown equal before an instance is given up.
+const MOST_OPEN: usize = 2;
+/// Questions about bits at stated sizes, of one instance.
+const MOST_BITS: usize = 3;
+
+/// How much is tried beyond the proof for all sizes; what is spent on one instance is not there for the next.
+pub struct Effort {
+    /// Whether stated sizes are tried.
+    pub bounded: bool,
+    /// Whether the solver is asked about bits of floats.
+    pub floats: bool,
+    /// Steps of normal forms at stated sizes, all instances together.
+    steps: u64,
+    /// Questions at stated sizes, the same.
+    questions: u64,
+}
+
+impl Effort {
+    pub fn full() -> Effort {
+        Effort {
+            bounded: true,
+            floats: true,
+            steps: 400_000,
+            questions: 120,
+        }
+    }
+
+    /// Proofs for all sizes alone.
+    pub fn plain() -> Effort {
+        Effort {
+            bounded: false,
+            ..Effort::full()
+        }
+    }
+}
+
+/// For which sizes: the greatest of every named dimension, from 0 on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sizes(pub BTreeMap<Sym, i64>);
+
+impl Sizes {
+    /// What both say of their dimensions, the lesser where both speak.
+    pub fn joined(mut self, other: &Sizes) -> Sizes {
+        for (sym, most) in &other.0 {
+            let own = self.0.entry(*sym).or_insert(*most);
+            *own = (*own).min(*most);
+        }
+        self
+    }
+}
+
+impl std::fmt::Display for Sizes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut named: Vec<(&str, i64)> = self.0.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        named.sort_unstable();
+        let ranges: Vec<String> = named
+            .iter()
+            .map(|(name, most)| format!("{name} in 0..={most}"))
+            .collect();
+        f.write_str(&ranges.join(", "))
+    }
+}
+
+/// What came of one combination of sizes.
+enum At {
+    /// So many elements are equal; `None`: nothing is claimed there.
+    Equal(Option<usize>),
+    Refuted(Box<Counterexample>),
+    Open(String),
+}
+
+/// What takes the place of a missing proof, and a counterexample if there is one.
+pub fn instead(
+    rule: &Rule,
+    (algebra, float_proved): (InstanceProof, bool),
+    decider: &mut Decider,
+    effort: &mut Effort,
+    steps: &mut Vec<String>,
+) -> (InstanceProof, Option<Box<Counterexample>>) {
+    if !effort.bounded {
+        return (algebra, None);
+    }
+    let refuted = |found: Box<Counterexample>, steps: &mut Vec<String>| {
+        let why = format!("refuted: {}", found.why);
+        steps.push(why.clone());
+        (InstanceProof::Refuted { why }, Some(found))
+    };
+    if claims_bits(rule)
+        && decider.floats
+        && !float_proved
+        && let Some(found) = other_bits(rule, decider)
+    {
+        return refuted(found, steps);
+    }
+    let InstanceProof::Unknown { why } = algebra else {
+        return (algebra, None);
+    };
+    let before = decider.floats;
+    decider.floats = false;
+    let outcome = small_sizes(rule, decider, effort);
+    decider.floats = before;
+    match outcome {
+        Ok(Ok((sizes, said))) => {
+            steps.push(format!("not for all sizes: {why}"));
+            steps.push(said);
+            (InstanceProof::Bounded { sizes }, None)
+        }
+        Ok(Err(found)) => refuted(found, steps),
+        Err(at_small) => {
+            if !at_small.is_empty() {
+                steps.push(at_small);
+            }
+            (InstanceProof::Unknown { why }, None)
+        }
+    }
+}
+
+type Sized = HashMap<Sym, i64>;
+
+/// The named dimensions of both sides and of the guard.
+fn named(rule: &Rule) -> Vec<Sym> {
+    let mut dims = dims_of(rule);
+    for (dim, _) in &rule.guard {
+        dim.for_each_sym(&mut |sym| {
+            if !dims.contains(&sym) {
+                dims.push(sym);
+            }
+        });
+    }
+    dims
+}
+
+/// All combinations of sizes up to `most` that the guard allows, small ones first.
+fn combinations(rule: &Rule, dims: &[Sym], most: i64) -> Vec<Sized> {
+    let mut all = vec![Sized::new()];
+    for sym in dims {
+        let longer = all.iter().flat_map(|sizes| {
+            (0..=most).map(|n| {
+                let mut next = sizes.clone();
+                next.insert(*sym, n);
+                next
+            })
+        });
+        all = longer.collect();
+    }
+    let allowed = |sizes: &Sized| {
+        rule.guard.iter().all(|(dim, relation)| {
+            let value = dim.eval(&|sym| sizes.get(&sym).copied());
+            value.is_some_and(|value| relation.holds(value))
+        })
+    };
+    all.retain(allowed);
+    all
+}
+
+/// The range of sizes for so many dimensions; `None` where none of use is small enough.
+fn range(dims: usize) -> Option<i64> {
+    let fits = |most: &i64| {
+        let count = (*most as usize + 1).checked_pow(dims as u32);
+        count.is_some_and(|count| count <= MOST_COMBINATIONS)
+    };
+    (2..=MOST_SIZE).rev().find(fits)
+}
+
+/// Every combination in turn: for which sizes both sides are equal with a line that says so, or where they differ.
+fn small_sizes(
+    rule: &Rule,
+    decider: &mut Decider,
+    effort: &mut Effort,
+) -> Result<Result<(Sizes, String), Box<Counterexample>>, String> {
+    let dims = named(rule);
+    let Some(most) = range(dims.len()) else {
+        return Err("too many dimensions for stated sizes".into());
+    };
+    let (mut open, mut equal, mut elements) = (Vec::new(), 0, 0);
+    for sizes in combinations(rule, &dims, most) {
+        let asked = decider.usage.asked;
+        let (found, spent) = at_sizes(rule, &sizes, decider);
+        effort.steps = effort.steps.saturating_sub(spent);
+        effort.questions = effort
+            .questions
+            .saturating_sub(decider.usage.asked - asked);
+        match found {
+            At::Refuted(found) => return Ok(Err(found)),
+            At::Equal(Some(count)) => {
+                equal += 1;
+                elements += count;
+            }
+            At::Equal(None) => {}
+            At::Open(why) => open.push(format!("at {}: {why}", shown(&sizes))),
+        }
+        if effort.steps == 0 || effort.questions == 0 {
+            return Err("stated sizes take too many steps".into());
+        }
+        if open.len() >= MOST_OPEN {
+            break;
+        }
+    }
+    if let Some(why) = open.into_iter().next() {
+        return Err(why);
+    }
+    // Without sizes there is no range to state, and a range in which nothing was compared says nothing.
+    if dims.is_empty() || elements == 0 {
+        return Err(String::new());
+    }
+    let sizes = Sizes(dims.iter().map(|sym| (*sym, most)).collect());
+    let said = format!("equal where {sizes}: {equal} combinations, {elements} elements");
+    Ok(Ok((sizes, said)))
+}
+
+fn shown(sizes: &Sized) -> String {
+    let mut named: Vec<String> = sizes.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+    named.sort();
+    named.join(", ")
+}
+
+/// Both sides at sizes that are numbers; the steps that it took.
+fn at_sizes(rule: &Rule, sizes: &Sized, decider: &mut Decider) -> (At, u64) {
+    let mut terms = Terms::new(Mode::Real);
+    domains(&mut terms, rule);
+    terms.known.settle();
+    decider.satisfied.clear();
+    let compared = compare(rule, sizes, &mut terms, decider);
+    let spent = terms.steps;
+    let why = match compared {
+        Ok(count) => return (At::Equal(count), spent),
+        Err(why) => why,
+    };
+    let models = std::mem::take(&mut decider.satisfied);
+    let tries = models.iter().map(Some).chain(std::iter::once(None));
+    for asked in tries {
+        if let Some(found) = reproduced(rule, &terms, sizes, asked, decider.solver) {
+            return (At::Refuted(Box::new(found)), spent);
+        }
+    }
+    (At::Open(why), spent)
+}
+
+/// How many elements are equal; `None` where the left side stops.
+fn compare(
+    rule: &Rule,
+    sizes: &Sized,
+    terms: &mut Terms,
+    decider: &mut Decider,
+) -> Result<Option<usize>, String> {
+    let left = match unroll(terms, &rule.lhs, sizes, &uniform_params(rule)) {
+        Ok(left) => left,
+        Err(NoTerms::Stops) => return Ok(None),
+        Err(NoTerms::Unknown(stop)) => return Err(stop.to_string()),
+    };
+    if left.checks.iter().any(Poly::is_zero) {
+        return Ok(None);
+    }
+    let right = match unroll(terms, &rule.rhs, sizes, &uniform_params(rule)) {
+        Ok(right) => right,
+        Err(NoTerms::Stops) => return Err("the right side stops".into()),
+        Err(NoTerms::Unknown(stop)) => return Err(stop.to_string()),
+    };
+    match results(terms, (left, right), decider) {
+        Ok(Ok(count)) => Ok(Some(count)),
+        Ok(Err(why)) => Err(why),
+        Err(stop) => Err(stop.to_string()),
+    }
+}
+
+fn results(
+    terms: &mut Terms,
+    (left, right): (Ran, Ran),
+    decider: &mut Decider,
+) -> Outcome<Result<usize, String>> {
+    for check in &right.checks {
+        if !decider.follows(terms, check, &left.checks)? {
+            let check = terms.show(check);
+            return Ok(Err(format!("the right side stops unless {check}")));
+        }
+    }
+    if left.results.len() != right.results.len() {
+        return Ok(Err("the sides have different results".into()));
+    }
+    let mut count = 0;
+    for (l, r) in left.results.iter().zip(&right.results) {
+        if l.shape != r.shape || l.elements.len() != r.elements.len() {
+            return Ok(Err("the sides have different shapes".into()));
+        }
+        for (a, b) in l.elements.iter().zip(&r.elements) {
+            let a: Checked = (a.clone(), left.checks.clone());
+            let b: Checked = (b.clone(), right.checks.clone());
+            if let Some(why) = differs(terms, (&a, &b), l.dtype, decider, &mut Vec::new())? {
+                return Ok(Err(why));
+            }
+            count += 1;
+        }
+    }
+    Ok(Ok(count))
+}
+
+/// A counterexample to equal bits: a model of the theory of floats that the evaluator confirms.
+fn other_bits(rule: &Rule, decider: &mut Decider) -> Option<Box<Counterexample>> {
+    let mut asked = 0;
+    let positive = |sizes: &Sized| sizes.values().all(|n| *n > 0);
+    let all = combinations(rule, &named(rule), range(named(rule).len())?);
+    for sizes in all.into_iter().filter(positive).take(MOST_BITS) {
+        let mut terms = Terms::new(Mode::Free);
+        domains(&mut terms, rule);
+        let uniform = uniform_params(rule);
+        let mut side = |side| unroll(&mut terms, side, &sizes, &uniform).ok();
+        let (Some(left), Some(right)) = (side(&rule.lhs), side(&rule.rhs)) else {
+            continue;
+        };
+        for (l, r) in left.results.iter().zip(&right.results) {
+            for (a, b) in l.elements.iter().zip(&r.elements) {
+                if a.term == b.term || asked == MOST_BITS {
+                    continue;
+                }
+                asked += 1;
+                decider.satisfied.clear();
+                let sides = (&a.term, &b.term);
+                let same = decider.same_bits(&terms, sides, l.dtype);
+                if same.is_ok_and(|same| !same)
+                    && let Some(model) = decider.satisfied.pop()
+                    && let Some(found) =
+                        reproduced(rule, &terms, &sizes, Some(&model), decider.solver)
+                {
+                    return Some(Box::new(found));
+                }
+            }
+        }
+    }
+    None
+}
