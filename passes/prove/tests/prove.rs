@@ -62,6 +62,15 @@ fn right_rules_are_proved() {
 fn most_rules_of_the_library_are_proved() {
     let verdicts = verdicts("../../stdlib/rules");
     let total = verdicts.len();
+    let count = |holds: fn(&RuleProof) -> bool| verdicts.iter().filter(|v| holds(&v.1)).count();
+    let bounded = count(|proof| matches!(proof.algebra, Algebra::Bounded { .. }));
+    let bits = count(|proof| proof.float_proved);
+    let refuted: Vec<&str> = verdicts
+        .iter()
+        .filter(|(_, proof)| proof.counterexample.is_some())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert!(refuted.is_empty(), "refuted: {}", refuted.join(", "));
     let failed: Vec<String> = verdicts
         .into_iter()
         .filter(|(_, proof)| !matches!(proof.algebra, Algebra::Proved { .. }))
@@ -69,7 +78,7 @@ fn most_rules_of_the_library_are_proved() {
         .collect();
     let proved = total - failed.len();
     println!(
-        "{proved} of {total} proved; not proved:\n{}",
+        "{proved} of {total} proved, {bounded} bounded, bits of {bits}; not proved:\n{}",
         failed.join("\n")
     );
     assert!(
@@ -81,7 +90,8 @@ fn most_rules_of_the_library_are_proved() {
 #[test]
 fn wrong_rules_are_not_proved() {
     let verdicts = verdicts("tests/wrong");
-    println!("{} wrong rules", verdicts.len());
+    let refuted = verdicts.iter().filter(|(_, proof)| proof.counterexample.is_some());
+    println!("{} wrong rules, {} refuted", verdicts.len(), refuted.count());
     let proved: Vec<String> = verdicts
         .into_iter()
         .filter(|(_, proof)| !matches!(proof.algebra, Algebra::None { .. }) || proof.float_proved)
