@@ -33,6 +33,7 @@ fn verdicts(folder: &str) -> Vec<(String, RuleProof)> {
             }
             if only.is_some() {
                 println!("{}", proof.steps.join("\n"));
+                println!("bits proved: {}", proof.float_proved);
             }
             found.push((format!("{file}: {}", info.name), proof));
         }

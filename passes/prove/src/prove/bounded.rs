@@ -3,20 +3,23 @@
 //! At sizes that are numbers both sides are finite terms ([`super::unroll`]). Equal at every size of a range that the
 //! guard allows: bounded. A model of the solver that the reference evaluator confirms: refuted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aiai_ir::{Rule, Sym};
+use aiai_ir::{Dim, Rule, Sym, Value};
 
 use super::decide::Decider;
 use super::instance::{Checked, differs, domains, uniform_params};
 use super::term::{Mode, Poly, Terms};
 use super::unroll::{NoTerms, Ran, unroll};
 use super::witness::reproduced;
-use super::{InstanceProof, Outcome, claims_bits, dims_of};
+use super::{InstanceProof, Outcome, claims_bits};
 use crate::test::Counterexample;
 
-/// The greatest size of a range.
+/// The greatest size of a range; a range of fewer is stated where there are many dimensions or elements.
 const MOST_SIZE: i64 = 3;
+/// Steps of normal forms, and questions, of one instance.
+const MOST_STEPS: u64 = 60_000;
+const MOST_QUESTIONS: u64 = 30;
 /// Combinations of sizes of one instance, at most.
 const MOST_COMBINATIONS: usize = 256;
 /// Elements that are not shown equal before an instance is given up.
@@ -41,8 +44,8 @@ impl Effort {
         Effort {
             bounded: true,
             floats: true,
-            steps: 400_000,
-            questions: 120,
+            steps: 600_000,
+            questions: 150,
         }
     }
 
@@ -138,20 +141,31 @@ pub fn instead(
 
 type Sized = HashMap<Sym, i64>;
 
-/// The named dimensions of both sides and of the guard.
+/// The named dimensions of both sides, whether they stand in types or in ops, and of the guard.
 fn named(rule: &Rule) -> Vec<Sym> {
-    let mut dims = dims_of(rule);
-    for (dim, _) in &rule.guard {
+    let mut found = BTreeSet::new();
+    let mut note = |dim: Dim| {
         dim.for_each_sym(&mut |sym| {
-            if !dims.contains(&sym) {
-                dims.push(sym);
-            }
+            found.insert(sym);
+        });
+    };
+    rule.guard.iter().for_each(|(dim, _)| note(*dim));
+    for side in [&rule.lhs, &rule.rhs] {
+        side.requires.iter().for_each(|r| note(r.dim));
+        for value in 0..side.value_count() as u32 {
+            side.ty(Value(value)).shape().iter().for_each(|n| note(*n));
+        }
+        side.body.walk(&mut |node| {
+            node.op.clone().map_dims(&mut |dim| {
+                note(dim);
+                dim
+            });
         });
     }
-    dims
+    found.into_iter().collect()
 }
 
-/// All combinations of sizes up to `most` that the guard allows, small ones first.
+/// All combinations of sizes up to `most` that the guard allows; those with a greater largest size come later.
 fn combinations(rule: &Rule, dims: &[Sym], most: i64) -> Vec<Sized> {
     let mut all = vec![Sized::new()];
     for sym in dims {
@@ -171,16 +185,22 @@ fn combinations(rule: &Rule, dims: &[Sym], most: i64) -> Vec<Sized> {
         })
     };
     all.retain(allowed);
+    all.sort_by_key(largest);
     all
 }
 
-/// The range of sizes for so many dimensions; `None` where none of use is small enough.
-fn range(dims: usize) -> Option<i64> {
+fn largest(sizes: &Sized) -> i64 {
+    sizes.values().copied().max().unwrap_or(0)
+}
+
+/// The greatest size of so many dimensions, and the least that is worth a claim; `None` where there are too many.
+fn range(dims: usize) -> Option<(i64, i64)> {
     let fits = |most: &i64| {
         let count = (*most as usize + 1).checked_pow(dims as u32);
         count.is_some_and(|count| count <= MOST_COMBINATIONS)
     };
-    (2..=MOST_SIZE).rev().find(fits)
+    let most = (1..=MOST_SIZE).rev().find(fits)?;
+    Some((most, if dims > 4 { 1 } else { 2 }))
 }
 
 /// Every combination in turn: for which sizes both sides are equal with a line that says so, or where they differ.
@@ -190,42 +210,52 @@ fn small_sizes(
     effort: &mut Effort,
 ) -> Result<Result<(Sizes, String), Box<Counterexample>>, String> {
     let dims = named(rule);
-    let Some(most) = range(dims.len()) else {
+    let Some((most, least)) = range(dims.len()) else {
         return Err("too many dimensions for stated sizes".into());
     };
-    let (mut open, mut equal, mut elements) = (Vec::new(), 0, 0);
-    for sizes in combinations(rule, &dims, most) {
+    let (mut steps, mut questions) = (
+        MOST_STEPS.min(effort.steps),
+        MOST_QUESTIONS.min(effort.questions),
+    );
+    let (mut open, mut tally, mut whole) = (Vec::new(), (0, 0), None);
+    // The largest size below which everything is equal.
+    let mut reached = -1;
+    let all = combinations(rule, &dims, most);
+    for (at, sizes) in all.iter().enumerate() {
         let asked = decider.usage.asked;
-        let (found, spent) = at_sizes(rule, &sizes, decider);
+        let (found, spent) = at_sizes(rule, sizes, decider);
+        let asked = decider.usage.asked - asked;
         effort.steps = effort.steps.saturating_sub(spent);
-        effort.questions = effort
-            .questions
-            .saturating_sub(decider.usage.asked - asked);
+        effort.questions = effort.questions.saturating_sub(asked);
+        (steps, questions) = (steps.saturating_sub(spent), questions.saturating_sub(asked));
         match found {
             At::Refuted(found) => return Ok(Err(found)),
             At::Equal(Some(count)) => {
-                equal += 1;
-                elements += count;
+                tally.0 += 1;
+                tally.1 += count;
             }
             At::Equal(None) => {}
-            At::Open(why) => open.push(format!("at {}: {why}", shown(&sizes))),
+            At::Open(why) => open.push(format!("at {}: {why}", shown(sizes))),
         }
-        if effort.steps == 0 || effort.questions == 0 {
-            return Err("stated sizes take too many steps".into());
+        let last = all.get(at + 1).is_none_or(|next| largest(next) > largest(sizes));
+        if open.is_empty() && last {
+            reached = all.get(at + 1).map_or(most, |next| largest(next) - 1);
+            whole = Some(tally);
         }
-        if open.len() >= MOST_OPEN {
+        if open.len() >= MOST_OPEN || steps == 0 || questions == 0 {
             break;
         }
     }
-    if let Some(why) = open.into_iter().next() {
-        return Err(why);
-    }
+    let (combinations, elements) = whole.unwrap_or_default();
     // Without sizes there is no range to state, and a range in which nothing was compared says nothing.
-    if dims.is_empty() || elements == 0 {
-        return Err(String::new());
+    if dims.is_empty() || elements == 0 || reached < least {
+        return Err(open
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "nothing is shown at stated sizes".into()));
     }
-    let sizes = Sizes(dims.iter().map(|sym| (*sym, most)).collect());
-    let said = format!("equal where {sizes}: {equal} combinations, {elements} elements");
+    let sizes = Sizes(dims.iter().map(|sym| (*sym, reached)).collect());
+    let said = format!("equal where {sizes}: {combinations} combinations, {elements} elements");
     Ok(Ok((sizes, said)))
 }
 
@@ -319,7 +349,7 @@ fn results(
 fn other_bits(rule: &Rule, decider: &mut Decider) -> Option<Box<Counterexample>> {
     let mut asked = 0;
     let positive = |sizes: &Sized| sizes.values().all(|n| *n > 0);
-    let all = combinations(rule, &named(rule), range(named(rule).len())?);
+    let all = combinations(rule, &named(rule), range(named(rule).len())?.0);
     for sizes in all.into_iter().filter(positive).take(MOST_BITS) {
         let mut terms = Terms::new(Mode::Free);
         domains(&mut terms, rule);

@@ -138,6 +138,9 @@ impl Evaluator<'_> {
             }
             (BinaryKind::Add, None, Some(_)) if tame(terms, x) => return Ok(y.clone()),
             (BinaryKind::Sub, None, Some(_)) if tame(terms, x) => return terms.neg(y),
+            // An infinity times a number of known sign.
+            (BinaryKind::Mul, Some(_), None) if terms.sign(y).positive() => return Ok(x.clone()),
+            (BinaryKind::Mul, None, Some(_)) if terms.sign(x).positive() => return Ok(y.clone()),
             (BinaryKind::Div, None, Some(_)) if tame(terms, x) => {
                 return Ok(Poly::zero(Ring::Real));
             }
