@@ -20,6 +20,7 @@ mod control;
 mod decide;
 mod eval;
 mod extremes;
+mod formats;
 mod free;
 mod functions;
 mod ieee;
@@ -41,6 +42,7 @@ mod sums;
 mod term;
 mod unroll;
 mod unroll_moves;
+mod wild;
 mod witness;
 
 /// Why a proof stops.

@@ -88,6 +88,58 @@ fn most_rules_of_the_library_are_proved() {
     );
 }
 
+/// Exact rules whose sides have the same bits for every input.
+#[test]
+fn bits_are_proved() {
+    let verdicts = verdicts("tests/bits");
+    let total = verdicts.len();
+    let failed: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(_, proof)| !proof.float_proved)
+        .map(|(name, proof)| format!("{name}: {}", proof.steps.join("\n")))
+        .collect();
+    println!("bits of {} of {total} proved", total - failed.len());
+    assert!(
+        failed.is_empty() || !solver_is_there(),
+        "bits not proved:\n{}",
+        failed.join("\n")
+    );
+}
+
+/// Rules that are right and have no proof for all sizes.
+#[test]
+fn rules_are_proved_at_stated_sizes() {
+    let verdicts = verdicts("tests/bounded");
+    let failed: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(_, proof)| match &proof.algebra {
+            Algebra::Bounded { sizes } => !sizes.contains("N in 0..="),
+            Algebra::Proved { .. } | Algebra::None { .. } => true,
+        })
+        .map(|(name, proof)| format!("{name}: {:?}", proof.algebra))
+        .collect();
+    assert!(
+        failed.is_empty() || !solver_is_there(),
+        "not bounded:\n{}",
+        failed.join("\n")
+    );
+}
+
+/// Wrong rules with arguments that show it.
+#[test]
+fn wrong_rules_are_refuted() {
+    let verdicts = verdicts("tests/refuted");
+    for (name, proof) in &verdicts {
+        let Some(found) = &proof.counterexample else {
+            assert!(!solver_is_there(), "{name}: {}", proof.steps.join("\n"));
+            continue;
+        };
+        assert!(matches!(proof.algebra, Algebra::None { .. }), "{name}");
+        assert!(!proof.float_proved, "{name}");
+        assert!(found.to_aiai().contains("test "), "{name}");
+    }
+}
+
 #[test]
 fn wrong_rules_are_not_proved() {
     let verdicts = verdicts("tests/wrong");

@@ -366,7 +366,7 @@ fn other_bits(rule: &Rule, decider: &mut Decider) -> Option<Box<Counterexample>>
                 asked += 1;
                 decider.satisfied.clear();
                 let sides = (&a.term, &b.term);
-                let same = decider.same_bits(&terms, sides, l.dtype);
+                let same = decider.same_bits(&mut terms, sides, l.dtype);
                 if same.is_ok_and(|same| !same)
                     && let Some(model) = decider.satisfied.pop()
                     && let Some(found) =

@@ -212,7 +212,7 @@ impl Decider<'_> {
     /// Whether the elements have the same bits for all values of their atoms, without algebra on floats.
     pub fn same_bits(
         &mut self,
-        terms: &Terms,
+        terms: &mut Terms,
         (left, right): (&Poly, &Poly),
         dtype: aiai_ir::DType,
     ) -> Outcome<bool> {
@@ -319,7 +319,7 @@ fn whole(terms: &Terms, poly: &Poly) -> bool {
 }
 
 /// Makes a condition on sizes a fact; whether it was one.
-fn assume_condition(terms: &mut Terms, atom: AtomId, holds: bool) -> bool {
+pub fn assume_condition(terms: &mut Terms, atom: AtomId, holds: bool) -> bool {
     match (*terms.atom(atom)).clone() {
         Atom::SizeAtLeast(dim) => {
             let fact = if holds {

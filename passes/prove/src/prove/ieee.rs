@@ -11,12 +11,16 @@ use std::fmt::Write;
 use aiai_ir::DType;
 
 use super::Outcome;
-use super::bits::{constant, operation, signed, width};
+use super::bits::{constant, operation, scaled, signed, width};
+use super::decide::assume_condition;
+use super::formats::{extreme, format_of, literal, truncated};
 use super::rational::Rational;
 use super::term::{Atom, AtomId, Fun, Poly, Ring, Source, Terms};
 
 /// Definitions of one question, at most.
 const MOST_LINES: usize = 160;
+/// Conditions on sizes that are held against each other, at most.
+const MOST_SIZES: usize = 8;
 /// Pairs of calls of one unknown function that are said to agree, at most.
 const MOST_PAIRS: usize = 24;
 
@@ -56,16 +60,6 @@ impl Sort {
     }
 }
 
-/// Bits of the exponent, and of the significand with its hidden one.
-fn format_of(dtype: DType) -> (u32, u32) {
-    match dtype {
-        DType::F16 => (5, 11),
-        DType::BF16 => (8, 8),
-        DType::F64 => (11, 53),
-        _ => (8, 24),
-    }
-}
-
 pub struct Ieee<'t> {
     terms: &'t Terms,
     lines: Vec<String>,
@@ -77,15 +71,78 @@ pub struct Ieee<'t> {
     calls: Vec<((&'static str, DType), Vec<String>, String)>,
     floats: usize,
     count: usize,
+    /// Conditions on sizes and indices that were met.
+    sizes: Vec<(AtomId, String)>,
+}
+
+/// A script without its question.
+struct Draft {
+    lines: Vec<String>,
+    facts: Vec<String>,
+    names: BTreeMap<String, AtomId>,
+}
+
+impl Draft {
+    fn asked(self, question: &str) -> Asked {
+        let mut text = String::from("(set-logic QF_BVFP)\n");
+        for line in self.lines.iter() {
+            let _ = writeln!(text, "{line}");
+        }
+        for fact in &self.facts {
+            let _ = writeln!(text, "(assert {fact})");
+        }
+        let _ = writeln!(text, "{question}\n(check-sat)");
+        Asked {
+            script: text,
+            names: self.names,
+        }
+    }
 }
 
 /// The script that asks for values at which the two have other bits; `None` where there is nothing to ask.
-pub fn differs(terms: &Terms, left: &Poly, right: &Poly, dtype: DType) -> Outcome<Option<Asked>> {
+pub fn differs(
+    terms: &mut Terms,
+    left: &Poly,
+    right: &Poly,
+    dtype: DType,
+) -> Outcome<Option<Asked>> {
     let mut ieee = Ieee::new(terms);
     let (a, b) = (ieee.value(left, dtype)?, ieee.value(right, dtype)?);
+    if ieee.floats == 0 {
+        return Ok(None);
+    }
     // NaN is equal to NaN and the zeros are different: `=` is not `fp.eq`.
-    let differs = format!("(assert (not (= {a} {b})))");
-    Ok((ieee.floats > 0).then(|| ieee.script(&differs)).flatten())
+    let mut question = String::new();
+    let sizes = std::mem::take(&mut ieee.sizes);
+    let draft = ieee.finish();
+    for fact in impossible(terms, &sizes) {
+        let _ = writeln!(question, "(assert {fact})");
+    }
+    let _ = write!(question, "(assert (not (= {a} {b})))");
+    Ok(draft.map(|draft| draft.asked(&question)))
+}
+
+/// Pairs of conditions on sizes and indices that never hold together, as facts.
+fn impossible(terms: &mut Terms, sizes: &[(AtomId, String)]) -> Vec<String> {
+    let mut facts = Vec::new();
+    let said = |name: &str, holds: bool| match holds {
+        true => name.to_owned(),
+        false => format!("(not {name})"),
+    };
+    for (at, (first, one)) in sizes.iter().enumerate().take(MOST_SIZES) {
+        for (second, other) in sizes[..at].iter() {
+            for (a, b) in [(true, true), (true, false), (false, true), (false, false)] {
+                let mark = terms.known.mark();
+                assume_condition(terms, *first, a);
+                assume_condition(terms, *second, b);
+                if terms.known.contradictory() {
+                    facts.push(format!("(not (and {} {}))", said(one, a), said(other, b)));
+                }
+                terms.known.release(mark);
+            }
+        }
+    }
+    facts
 }
 
 impl<'t> Ieee<'t> {
@@ -100,6 +157,7 @@ impl<'t> Ieee<'t> {
             calls: Vec::new(),
             floats: 0,
             count: 0,
+            sizes: Vec::new(),
         }
     }
 
@@ -112,21 +170,12 @@ impl<'t> Ieee<'t> {
         }
     }
 
-    pub fn script(mut self, question: &str) -> Option<Asked> {
-        if self.lines.len() > MOST_LINES {
-            return None;
-        }
+    /// The script so far; `None` where it is too long.
+    fn finish(mut self) -> Option<Draft> {
         self.agreements();
-        let mut text = String::from("(set-logic QF_BVFP)\n");
-        for line in self.lines.iter() {
-            let _ = writeln!(text, "{line}");
-        }
-        for fact in &self.facts {
-            let _ = writeln!(text, "(assert {fact})");
-        }
-        let _ = writeln!(text, "{question}\n(check-sat)");
-        Some(Asked {
-            script: text,
+        (self.lines.len() <= MOST_LINES).then_some(Draft {
+            lines: self.lines,
+            facts: self.facts,
             names: self.names,
         })
     }
@@ -182,6 +231,9 @@ impl<'t> Ieee<'t> {
         }
         let name = self.declare(sort);
         self.atoms.insert((id, sort), name.clone());
+        if matches!(&*self.terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_)) {
+            self.sizes.push((id, name.clone()));
+        }
         if let Atom::Read {
             source: Source::Param(param),
             dtype,
@@ -458,21 +510,32 @@ impl<'t> Ieee<'t> {
         if let Some(name) = self.known.get(&key) {
             return Ok(name.clone());
         }
+        if self.lines.len() > MOST_LINES {
+            return Ok("none".into());
+        }
+        if let Some(condition) = self.terms.condition(std::slice::from_ref(term)) {
+            let yes = self.terms.assign(term, condition, true)?;
+            let no = self.terms.assign(term, condition, false)?;
+            let holds = self.condition(condition)?;
+            let (yes, no) = (self.integer(&yes)?, self.integer(&no)?);
+            let name = self.define(Sort::Bits(bits), &format!("(ite {holds} {yes} {no})"));
+            self.known.insert(key, name.clone());
+            return Ok(name);
+        }
         let mut total = constant(Rational::ZERO, bits).unwrap_or_default();
         for (mono, value) in &term.terms {
-            let Some(mut product) = constant(*value, bits) else {
-                return Ok(self.unknown_term(term, Sort::Bits(bits)));
-            };
+            let mut factors = Vec::new();
             for (atom, power) in mono {
                 if !(1..=8).contains(power) {
                     return Ok(self.unknown_term(term, Sort::Bits(bits)));
                 }
                 let factor = self.integer_atom(*atom, dtype)?;
-                for _ in 0..*power {
-                    product = format!("(bvmul {product} {factor})");
-                }
+                factors.extend((0..*power).map(|_| factor.clone()));
             }
-            total = format!("(bvadd {total} {product})");
+            if constant(*value, bits).is_none() {
+                return Ok(self.unknown_term(term, Sort::Bits(bits)));
+            }
+            total = format!("(bvadd {total} {})", scaled(*value, factors, bits));
         }
         let name = self.define(Sort::Bits(bits), &total);
         self.known.insert(key, name.clone());
@@ -481,12 +544,6 @@ impl<'t> Ieee<'t> {
 
     fn integer_atom(&mut self, id: AtomId, dtype: DType) -> Outcome<String> {
         let bits = width(dtype);
-        if self.terms.info(id).boolean {
-            let holds = self.condition(id)?;
-            let one = constant(Rational::ONE, bits).unwrap_or_default();
-            let zero = constant(Rational::ZERO, bits).unwrap_or_default();
-            return Ok(format!("(ite {holds} {one} {zero})"));
-        }
         let atom = self.terms.atom(id);
         match &*atom {
             Atom::Apply(Fun::Integer(name, of), args) if *of == dtype => {
@@ -517,60 +574,6 @@ impl<'t> Ieee<'t> {
         }
         Ok(self.unknown(id, Sort::Bits(bits)))
     }
-}
-
-/// NaN wins, and +0 is above -0.
-fn extreme(max: bool, a: &str, b: &str, dtype: DType) -> String {
-    let (e, s) = format_of(dtype);
-    let (beyond, zero) = if max { ("fp.gt", b) } else { ("fp.lt", a) };
-    format!(
-        "(ite (or (fp.isNaN {a}) (fp.isNaN {b})) (_ NaN {e} {s}) \
-         (ite (or ({beyond} {a} {b}) (and (fp.eq {a} {b}) (fp.isNegative {zero}))) {a} {b}))"
-    )
-}
-
-/// A float as an integer: towards zero, saturating, NaN as 0.
-fn truncated(x: &str, from: DType, to: DType) -> String {
-    let bits = width(to);
-    let (most, least, convert) = if signed(to) {
-        let most = format!("(_ bv{} {bits})", (1u128 << (bits - 1)) - 1);
-        let least = format!("(_ bv{} {bits})", 1u128 << (bits - 1));
-        (most, least, "fp.to_sbv")
-    } else {
-        let most = format!("(_ bv{} {bits})", (1u128 << bits) - 1);
-        (most, format!("(_ bv0 {bits})"), "fp.to_ubv")
-    };
-    // The first number above the greatest is a power of two: a float, or beyond all of them.
-    let power = bits - u32::from(signed(to));
-    let above = literal(2f64.powi(power as i32), from, "RNE");
-    let below = if signed(to) {
-        literal(-(2f64.powi(power as i32)), from, "RNE")
-    } else {
-        literal(0.0, from, "RNE")
-    };
-    format!(
-        "(ite (fp.isNaN {x}) (_ bv0 {bits}) (ite (fp.geq {x} {above}) {most} \
-         (ite (fp.leq {x} {below}) {least} ((_ {convert} {bits}) RTZ {x}))))"
-    )
-}
-
-/// A number in a format; one that is not of it, rounded as said.
-fn literal(value: f64, dtype: DType, rounding: &str) -> String {
-    let (e, s) = format_of(dtype);
-    if value.is_nan() {
-        return format!("(_ NaN {e} {s})");
-    }
-    let bits = value.to_bits();
-    let exact = format!(
-        "(fp #b{:b} #b{:011b} #b{:052b})",
-        bits >> 63,
-        (bits >> 52) & 0x7ff,
-        bits & ((1 << 52) - 1)
-    );
-    if dtype == DType::F64 {
-        return exact;
-    }
-    format!("((_ to_fp {e} {s}) {rounding} {exact})")
 }
 
 #[cfg(test)]

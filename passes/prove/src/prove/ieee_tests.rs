@@ -116,7 +116,7 @@ fn questions(function: &Function, sets: &[Vec<Array>], text: &mut String) -> usi
     let dtype = ran.results[0].dtype;
     let mut ieee = Ieee::new(&terms);
     let value = ieee.value(term, dtype).expect("a value");
-    let asked = ieee.script("").expect("a script");
+    let asked = ieee.finish().expect("a script").asked("");
     let known = asked.script.replace("(check-sat)\n", "").replace("(set-logic QF_BVFP)\n", "");
     let _ = writeln!(text, "(push 1)\n{known}");
     for set in sets {
