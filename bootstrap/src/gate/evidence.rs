@@ -91,7 +91,10 @@ fn shown(algebra: &Algebra) -> (AlgebraKind, String) {
             };
             format!("for all sizes, {ranks}")
         }),
-        Algebra::Bounded { sizes } => (AlgebraKind::Bounded, format!("bounded: {sizes}; no proof for all sizes")),
+        Algebra::Bounded { sizes } => (
+            AlgebraKind::Bounded,
+            format!("bounded: {sizes}; no proof for all sizes"),
+        ),
         Algebra::None { why } => (AlgebraKind::None, why.clone()),
     }
 }

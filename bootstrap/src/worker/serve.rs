@@ -115,7 +115,9 @@ impl Session {
                 let mut solver = Remote { session: self };
                 Reply::Proved(evidence::proofs(&task, &mut solver))
             }
-            Request::Setup(_) | Request::Solved(_) | Request::Modelled(_) => Reply::Failed("out of order".to_owned()),
+            Request::Setup(_) | Request::Solved(_) | Request::Modelled(_) => {
+                Reply::Failed("out of order".to_owned())
+            }
         }
     }
 }

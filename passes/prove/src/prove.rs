@@ -161,11 +161,7 @@ pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -
 }
 
 /// The same for all sizes or not at all: neither stated sizes nor counterexamples are tried.
-pub fn prove_all_sizes(
-    info: &RuleInfo,
-    instances: &[Rule],
-    solver: &mut dyn Solver,
-) -> RuleProof {
+pub fn prove_all_sizes(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -> RuleProof {
     let mut solver = Remembering::new(solver);
     ranks::prove_all(info, instances, &mut solver, bounded::Effort::plain())
 }

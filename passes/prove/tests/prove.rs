@@ -143,8 +143,14 @@ fn wrong_rules_are_refuted() {
 #[test]
 fn wrong_rules_are_not_proved() {
     let verdicts = verdicts("tests/wrong");
-    let refuted = verdicts.iter().filter(|(_, proof)| proof.counterexample.is_some());
-    println!("{} wrong rules, {} refuted", verdicts.len(), refuted.count());
+    let refuted = verdicts
+        .iter()
+        .filter(|(_, proof)| proof.counterexample.is_some());
+    println!(
+        "{} wrong rules, {} refuted",
+        verdicts.len(),
+        refuted.count()
+    );
     let proved: Vec<String> = verdicts
         .into_iter()
         .filter(|(_, proof)| !matches!(proof.algebra, Algebra::None { .. }) || proof.float_proved)

@@ -237,7 +237,9 @@ fn small_sizes(
             At::Equal(None) => {}
             At::Open(why) => open.push(format!("at {}: {why}", shown(sizes))),
         }
-        let last = all.get(at + 1).is_none_or(|next| largest(next) > largest(sizes));
+        let last = all
+            .get(at + 1)
+            .is_none_or(|next| largest(next) > largest(sizes));
         if open.is_empty() && last {
             reached = all.get(at + 1).map_or(most, |next| largest(next) - 1);
             whole = Some(tally);

@@ -170,13 +170,7 @@ impl Terms {
     }
 
     /// A function of -p as minus another one of p: zeros keep their signs.
-    fn odd(
-        &mut self,
-        kind: UnaryKind,
-        turned: UnaryKind,
-        dtype: DType,
-        x: &Poly,
-    ) -> Outcome<Poly> {
+    fn odd(&mut self, kind: UnaryKind, turned: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
         match self.unsigned(x) {
             (p, true) => {
                 let inner = self.free(turned.name(), dtype, vec![p])?;
@@ -347,9 +341,9 @@ impl Terms {
             let narrow = inner[0].as_atom().and_then(|id| self.float_of(id));
             if let Some(narrow) = narrow {
                 let first = inner[0].clone();
-                let extreme = inner[1..].iter().try_fold(first, |total, p| {
-                    self.free_extreme(name, narrow, &total, p)
-                })?;
+                let extreme = inner[1..]
+                    .iter()
+                    .try_fold(first, |total, p| self.free_extreme(name, narrow, &total, p))?;
                 return self.free_cast_of(&extreme, narrow, dtype);
             }
         }
@@ -379,8 +373,7 @@ impl Terms {
         }
         let dtype = |p: &Poly| p.as_atom().and_then(|id| self.float_of(id));
         let first = dtype(inner.first()?)?;
-        (self.mode == Mode::Free && inner.iter().all(|p| dtype(p) == Some(first)))
-            .then_some(inner)
+        (self.mode == Mode::Free && inner.iter().all(|p| dtype(p) == Some(first))).then_some(inner)
     }
 
     /// Whether a float is NaN, or finite: its sign does not matter.
@@ -450,7 +443,12 @@ impl Terms {
             for (p, q) in [(one, other), (other, one)] {
                 if let (q, true) = self.unsigned(q) {
                     let difference = [q, p.clone()];
-                    return self.free_compare(CompareKind::Lt, dtype, &difference[0], &difference[1]);
+                    return self.free_compare(
+                        CompareKind::Lt,
+                        dtype,
+                        &difference[0],
+                        &difference[1],
+                    );
                 }
             }
         }

@@ -231,7 +231,10 @@ impl<'t> Ieee<'t> {
         }
         let name = self.declare(sort);
         self.atoms.insert((id, sort), name.clone());
-        if matches!(&*self.terms.atom(id), Atom::SizeAtLeast(_) | Atom::SizeEqual(_)) {
+        if matches!(
+            &*self.terms.atom(id),
+            Atom::SizeAtLeast(_) | Atom::SizeEqual(_)
+        ) {
             self.sizes.push((id, name.clone()));
         }
         if let Atom::Read {
@@ -242,9 +245,7 @@ impl<'t> Ieee<'t> {
             && Sort::of(*dtype) == sort
         {
             self.names.insert(name.clone(), id);
-            if let (Some((low, high)), Sort::Float(dtype)) =
-                (self.terms.domains.get(param), sort)
-            {
+            if let (Some((low, high)), Sort::Float(dtype)) = (self.terms.domains.get(param), sort) {
                 // Rounded outwards: the fact stays true.
                 let below = literal(*low, dtype, "RTN");
                 let above = literal(*high, dtype, "RTP");
@@ -385,12 +386,7 @@ impl<'t> Ieee<'t> {
     }
 
     /// An integer or a truth value as a float, rounded once.
-    fn from_integer(
-        &mut self,
-        from: &str,
-        dtype: DType,
-        args: &[Poly],
-    ) -> Outcome<Option<String>> {
+    fn from_integer(&mut self, from: &str, dtype: DType, args: &[Poly]) -> Outcome<Option<String>> {
         let (e, s) = format_of(dtype);
         if from == "bool" {
             let holds = self.truth(&args[0])?;
@@ -404,7 +400,11 @@ impl<'t> Ieee<'t> {
             return Ok(None);
         }
         let value = self.integer(&args[0])?;
-        let to = if signed(own) { "to_fp" } else { "to_fp_unsigned" };
+        let to = if signed(own) {
+            "to_fp"
+        } else {
+            "to_fp_unsigned"
+        };
         Ok(Some(format!("((_ {to} {e} {s}) RNE {value})")))
     }
 
@@ -455,7 +455,10 @@ impl<'t> Ieee<'t> {
             Atom::Apply(Fun::Free(name, DType::Bool), args) => self.comparison(name, args)?,
             Atom::Equal(p) if p.ring != Ring::Real => {
                 let value = self.integer(p)?;
-                let zero = p.ring.bits().and_then(|bits| constant(Rational::ZERO, bits));
+                let zero = p
+                    .ring
+                    .bits()
+                    .and_then(|bits| constant(Rational::ZERO, bits));
                 zero.map(|zero| format!("(= {value} {zero})"))
             }
             Atom::IntAtLeast(a, b) => match a.ring {

@@ -6,7 +6,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use aiai_ir::eval::{Array, Data, Options, run_function};
-use aiai_ir::{BinaryKind, CompareKind, DType, Function, Op, OpNode, Region, Type, UnaryKind, Value};
+use aiai_ir::{
+    BinaryKind, CompareKind, DType, Function, Op, OpNode, Region, Type, UnaryKind, Value,
+};
 
 use super::super::term::{Mode, Terms};
 use super::super::unroll::unroll;
@@ -76,7 +78,20 @@ fn numbers(dtype: DType) -> Vec<f64> {
 }
 
 fn integers(dtype: DType) -> Vec<i64> {
-    let all = [0, 1, -1, 7, 127, -128, 255, 16_777_217, 2049, i64::MAX, i64::MIN, 1 << 53 | 1];
+    let all = [
+        0,
+        1,
+        -1,
+        7,
+        127,
+        -128,
+        255,
+        16_777_217,
+        2049,
+        i64::MAX,
+        i64::MIN,
+        1 << 53 | 1,
+    ];
     Array::ints(dtype, vec![all.len()], all).as_ints().to_vec()
 }
 
@@ -117,19 +132,29 @@ fn questions(function: &Function, sets: &[Vec<Array>], text: &mut String) -> usi
     let mut ieee = Ieee::new(&terms);
     let value = ieee.value(term, dtype).expect("a value");
     let asked = ieee.finish().expect("a script").asked("");
-    let known = asked.script.replace("(check-sat)\n", "").replace("(set-logic QF_BVFP)\n", "");
+    let known = asked
+        .script
+        .replace("(check-sat)\n", "")
+        .replace("(set-logic QF_BVFP)\n", "");
     let _ = writeln!(text, "(push 1)\n{known}");
     for set in sets {
         let result = run_function(function, set, &sizes, &Options::default()).expect("runs");
         let _ = writeln!(text, "(push 1)");
         for (name, atom) in &asked.names {
-            let super::Atom::Read { source: super::Source::Param(at), .. } = *terms.atom(*atom)
+            let super::Atom::Read {
+                source: super::Source::Param(at),
+                ..
+            } = *terms.atom(*atom)
             else {
                 continue;
             };
             let _ = writeln!(text, "(assert (= {name} {}))", told(&set[at as usize]));
         }
-        let _ = writeln!(text, "(assert (not (= {value} {})))\n(check-sat)\n(pop 1)", told(&result[0]));
+        let _ = writeln!(
+            text,
+            "(assert (not (= {value} {})))\n(check-sat)\n(pop 1)",
+            told(&result[0])
+        );
     }
     let _ = writeln!(text, "(pop 1)");
     sets.len()
@@ -171,7 +196,11 @@ fn functions() -> Vec<(Function, Vec<DType>)> {
             UnaryKind::IsNan,
             UnaryKind::IsFinite,
         ] {
-            let result = if kind.is_predicate() { DType::Bool } else { dtype };
+            let result = if kind.is_predicate() {
+                DType::Bool
+            } else {
+                dtype
+            };
             all.push((single(Op::Unary { kind }, &[dtype], result), vec![dtype]));
         }
         for kind in [
@@ -190,7 +219,14 @@ fn functions() -> Vec<(Function, Vec<DType>)> {
             let op = Op::Compare { kind: *kind };
             all.push((single(op, &operands, DType::Bool), operands));
         }
-        let integers = [DType::I8, DType::U8, DType::I32, DType::U32, DType::I64, DType::U64];
+        let integers = [
+            DType::I8,
+            DType::U8,
+            DType::I32,
+            DType::U32,
+            DType::I64,
+            DType::U64,
+        ];
         for to in floats.into_iter().chain(integers).filter(|to| *to != dtype) {
             all.push((single(Op::Cast { dtype: to }, &[dtype], to), vec![dtype]));
         }
@@ -212,7 +248,9 @@ fn the_theory_computes_what_the_evaluator_does() {
         expected.extend((0..count).map(|k| (name.clone(), sets[k].clone())));
     }
     // That a wrong claim would be seen.
-    text.push_str("(declare-const w (_ FloatingPoint 8 24))\n(assert (not (= w (fp.neg w))))\n(check-sat)\n");
+    text.push_str(
+        "(declare-const w (_ FloatingPoint 8 24))\n(assert (not (= w (fp.neg w))))\n(check-sat)\n",
+    );
     let child = Command::new("z3")
         .args(["-in", "-smt2"])
         .stdin(Stdio::piped())
@@ -228,7 +266,12 @@ fn the_theory_computes_what_the_evaluator_does() {
     let _ = writer.join();
     let answers = String::from_utf8_lossy(&output.stdout);
     let answers: Vec<&str> = answers.lines().collect();
-    assert_eq!(answers.len(), expected.len() + 1, "{:?}", answers.iter().find(|a| a.len() > 7));
+    assert_eq!(
+        answers.len(),
+        expected.len() + 1,
+        "{:?}",
+        answers.iter().find(|a| a.len() > 7)
+    );
     assert_eq!(answers.last(), Some(&"sat"));
     println!("{} questions", expected.len());
     let wrong: Vec<String> = expected
@@ -240,5 +283,10 @@ fn the_theory_computes_what_the_evaluator_does() {
             format!("{name} at {set:?}: {answer}")
         })
         .collect();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
 }

@@ -43,8 +43,13 @@ pub fn prove(rule: &Rule, solver: &mut dyn Solver, effort: &mut Effort) -> Proof
         }
         Err(why) => InstanceProof::Unknown { why },
     };
-    let (algebra, counterexample) =
-        bounded::instead(rule, (algebra, float_proved), &mut decider, effort, &mut steps);
+    let (algebra, counterexample) = bounded::instead(
+        rule,
+        (algebra, float_proved),
+        &mut decider,
+        effort,
+        &mut steps,
+    );
     // Bits are proved of all instances or not at all.
     effort.floats &= float_proved;
     let solver = match (&decider.usage.not_attempted, decider.usage.asked) {

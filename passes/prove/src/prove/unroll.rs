@@ -12,10 +12,10 @@ use aiai_ir::{
     Value,
 };
 
+use super::Stop;
 use super::eval::{Element, Evaluator, add_clause, contains};
 use super::rational::Rational;
 use super::term::{Atom, Mode, Poly, Ring, Source, Terms};
-use super::Stop;
 
 /// Elements made in one run of a side, at most.
 const MOST_ELEMENTS: usize = 6_000;
@@ -162,11 +162,7 @@ impl<'a> Unroller<'a> {
         })
     }
 
-    pub fn region(
-        &mut self,
-        region: &'a Region,
-        args: Vec<Rc<Tensor>>,
-    ) -> Found<Vec<Rc<Tensor>>> {
+    pub fn region(&mut self, region: &'a Region, args: Vec<Rc<Tensor>>) -> Found<Vec<Rc<Tensor>>> {
         if region.args.len() == args.len() {
             for (value, arg) in region.args.iter().zip(args) {
                 self.values[value.0 as usize] = Some(arg);
@@ -282,9 +278,7 @@ impl<'a> Unroller<'a> {
             let operand = |k: usize| &x[k].elements[at];
             elements.push(match &node.op {
                 Op::Unary { kind } => self.eval.unary(*kind, from, operand(0))?,
-                Op::Binary { kind } => {
-                    self.eval.binary(*kind, dtype, operand(0), operand(1))?
-                }
+                Op::Binary { kind } => self.eval.binary(*kind, dtype, operand(0), operand(1))?,
                 Op::Compare { kind } => self.compare(*kind, from, operand(0), operand(1))?,
                 Op::Select => self.eval.select(operand(0), operand(1), operand(2))?,
                 _ => self.eval.cast(operand(0), from, dtype)?,
@@ -332,7 +326,11 @@ impl<'a> Unroller<'a> {
         let one = Poly::one(Ring::Real);
         for (checks, taken) in [(checks_yes, true), (checks_no, false)] {
             for check in checks {
-                let (a, b) = if taken { (&check, &one) } else { (&one, &check) };
+                let (a, b) = if taken {
+                    (&check, &one)
+                } else {
+                    (&one, &check)
+                };
                 let guarded = self.eval.terms.choose(&condition.term, a, b)?;
                 self.check(guarded);
             }
@@ -431,7 +429,11 @@ impl<'a> Unroller<'a> {
         let kept: Vec<usize> = (0..x.shape.len()).filter(|k| !axes.contains(k)).collect();
         let shape: Vec<usize> = kept.iter().map(|k| x.shape[*k]).collect();
         let sums = matches!(kind, ReduceKind::Sum | ReduceKind::Prod);
-        let inner = if sums { self.inner(x.dtype, acc)? } else { x.dtype };
+        let inner = if sums {
+            self.inner(x.dtype, acc)?
+        } else {
+            x.dtype
+        };
         let mut totals: Vec<Option<Element>> = vec![None; count(&shape)];
         let op = match kind {
             ReduceKind::Sum => BinaryKind::Add,
@@ -482,7 +484,9 @@ impl<'a> Unroller<'a> {
         match (wide, free && dtype.is_float()) {
             (true, false) => Ok(dtype),
             (true, true) => Ok(acc),
-            (false, _) => Err(Stop::unsupported("an accumulator narrower than what it sums").into()),
+            (false, _) => {
+                Err(Stop::unsupported("an accumulator narrower than what it sums").into())
+            }
         }
     }
 

@@ -68,7 +68,11 @@ impl<'a> Unroller<'a> {
             Op::Reverse { axes } => {
                 let turned = |k: usize| {
                     let there = axes.contains(&k);
-                    if there { shape[k] - 1 - index[k] } else { index[k] }
+                    if there {
+                        shape[k] - 1 - index[k]
+                    } else {
+                        index[k]
+                    }
                 };
                 Ok((0..index.len()).map(turned).collect())
             }
@@ -216,7 +220,9 @@ impl<'a> Unroller<'a> {
                     for (k, axis) in axes.iter().enumerate() {
                         let at = &positions[k].elements[point];
                         let one = self.is(at, index[*axis] as i64)?;
-                        here = self.eval.binary(BinaryKind::And, DType::Bool, &here, &one)?;
+                        here = self
+                            .eval
+                            .binary(BinaryKind::And, DType::Bool, &here, &one)?;
                     }
                     let (old, new) = (&elements[slot], &updates.elements[from]);
                     let value = match kind {
@@ -269,7 +275,9 @@ impl<'a> Unroller<'a> {
                 let mut here = Element::plain(self.truth(true), DType::Bool);
                 for (k, start) in x[2..].iter().enumerate() {
                     let one = self.is(&start.elements[0], index[k] as i64 - inner[k] as i64)?;
-                    here = self.eval.binary(BinaryKind::And, DType::Bool, &here, &one)?;
+                    here = self
+                        .eval
+                        .binary(BinaryKind::And, DType::Bool, &here, &one)?;
                 }
                 let value = &window.elements[from];
                 elements[slot] = self.eval.select(&here, value, &elements[slot])?;
@@ -329,8 +337,12 @@ impl<'a> Unroller<'a> {
         let nan = self.eval.unary(UnaryKind::IsNan, dtype, value)?;
         let had = self.eval.unary(UnaryKind::IsNan, dtype, best)?;
         let had = self.eval.unary(UnaryKind::Not, DType::Bool, &had)?;
-        let either = self.eval.binary(BinaryKind::Or, DType::Bool, &nan, &beyond)?;
-        Ok(self.eval.binary(BinaryKind::And, DType::Bool, &either, &had)?)
+        let either = self
+            .eval
+            .binary(BinaryKind::Or, DType::Bool, &nan, &beyond)?;
+        Ok(self
+            .eval
+            .binary(BinaryKind::And, DType::Bool, &either, &had)?)
     }
 
     /// The elements along an axis, at an index of the other axes.
@@ -457,7 +469,9 @@ impl<'a> Unroller<'a> {
             }
             let slot = self.access(out, &point, &shape)?;
             let product = product.ok_or_else(|| Stop::unsupported("a contraction of nothing"))?;
-            sums[slot] = self.eval.binary(BinaryKind::Add, inner, &sums[slot], &product)?;
+            sums[slot] = self
+                .eval
+                .binary(BinaryKind::Add, inner, &sums[slot], &product)?;
         }
         let mut elements = Vec::new();
         for sum in &sums {
@@ -470,12 +484,7 @@ impl<'a> Unroller<'a> {
         })
     }
 
-    fn access(
-        &self,
-        map: &aiai_ir::AffineMap,
-        point: &[usize],
-        shape: &[usize],
-    ) -> Found<usize> {
+    fn access(&self, map: &aiai_ir::AffineMap, point: &[usize], shape: &[usize]) -> Found<usize> {
         let mut index = Vec::new();
         for (coordinate, n) in map.coords.iter().zip(shape) {
             let mut at = self.dim(coordinate.offset)?;
@@ -488,7 +497,6 @@ impl<'a> Unroller<'a> {
         }
         Ok(flat(shape, &index))
     }
-
 }
 
 fn concat(parts: &[Rc<Tensor>], axis: usize, shape: &[usize]) -> Vec<Element> {

@@ -190,7 +190,12 @@ fn expression(rest: &mut &[String]) -> Option<f64> {
         "fp" => {
             let (parts, tail) = rest.split_at_checked(3)?;
             *rest = tail;
-            float(&parts.iter().map(|p| binary(p)).collect::<Option<Vec<_>>>()?)?
+            float(
+                &parts
+                    .iter()
+                    .map(|p| binary(p))
+                    .collect::<Option<Vec<_>>>()?,
+            )?
         }
         "_" => {
             let at = rest.iter().position(|t| t == ")")?;
@@ -275,8 +280,18 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_value() {
-        for text in ["", "((a1", "(error \"line 3\")", "((a1 (fp #b0)))", "((a1 inf))", "))) ((("] {
-            assert!(pairs(text).iter().all(|(_, v)| number(v).is_none()), "{text}");
+        for text in [
+            "",
+            "((a1",
+            "(error \"line 3\")",
+            "((a1 (fp #b0)))",
+            "((a1 inf))",
+            "))) (((",
+        ] {
+            assert!(
+                pairs(text).iter().all(|(_, v)| number(v).is_none()),
+                "{text}"
+            );
         }
     }
 }
