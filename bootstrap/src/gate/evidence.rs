@@ -72,10 +72,15 @@ pub fn proofs(task: &Task, solver: &mut dyn Solver) -> Vec<Proved> {
         };
         let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
         let (algebra, detail) = shown(&proof.algebra);
+        let mut steps = proof.steps;
+        if let Some(found) = proof.counterexample {
+            let text = found.with_source(&candidate.file.text).to_aiai();
+            steps.extend(text.lines().map(str::to_owned));
+        }
         proofs.push(Proved {
             algebra,
             float_proved: proof.float_proved,
-            steps: proof.steps,
+            steps,
             ..none(candidate.name(), detail)
         });
     }
