@@ -129,7 +129,10 @@ fn trusted_code_is_listed_and_counted() {
     for row in table.lines().filter(|l| l.starts_with("| `")) {
         let first = row.split('|').nth(1).unwrap_or_default();
         let mut folder = PathBuf::new();
-        for name in code_spans(first).into_iter().filter(|n| n.contains(['/', '.'])) {
+        for name in code_spans(first)
+            .into_iter()
+            .filter(|n| n.contains(['/', '.']))
+        {
             // A name alone stands for a file beside the one before it.
             let path = match name.contains('/') {
                 true => PathBuf::from(name),
@@ -146,9 +149,15 @@ fn trusted_code_is_listed_and_counted() {
         if trusted.iter().any(|t| file.starts_with(t)) {
             lines += read(&file).lines().count();
         } else if file.starts_with(PROVER) {
-            let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let name = file
+                .file_name()
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
             if !not_trusted.contains(&name) {
-                findings.push(format!("docs/trusted-base.md says nothing of {}", file.display()));
+                findings.push(format!(
+                    "docs/trusted-base.md says nothing of {}",
+                    file.display()
+                ));
             }
         }
     }

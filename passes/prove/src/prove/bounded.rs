@@ -222,9 +222,9 @@ fn small_sizes(
     let mut reached = -1;
     let all = combinations(rule, &dims, most);
     for (at, sizes) in all.iter().enumerate() {
-        let asked = decider.usage.asked;
+        let before = spent_on(decider);
         let (found, spent) = at_sizes(rule, sizes, decider);
-        let asked = decider.usage.asked - asked;
+        let asked = spent_on(decider) - before;
         effort.steps = effort.steps.saturating_sub(spent);
         effort.questions = effort.questions.saturating_sub(asked);
         (steps, questions) = (steps.saturating_sub(spent), questions.saturating_sub(asked));
@@ -259,6 +259,11 @@ fn small_sizes(
     let sizes = Sizes(dims.iter().map(|sym| (*sym, reached)).collect());
     let said = format!("equal where {sizes}: {combinations} combinations, {elements} elements");
     Ok(Ok((sizes, said)))
+}
+
+/// Questions so far; one that the solver gives up takes as long as many that it answers.
+fn spent_on(decider: &Decider) -> u64 {
+    decider.usage.asked + 14 * decider.usage.unknown
 }
 
 fn shown(sizes: &Sized) -> String {

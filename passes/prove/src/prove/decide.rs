@@ -17,6 +17,8 @@ const MOST_CONDITIONS: usize = 8;
 #[derive(Default)]
 pub struct Usage {
     pub asked: u64,
+    /// Questions that the solver gave up: those that take time.
+    pub unknown: u64,
     pub not_attempted: Option<String>,
 }
 
@@ -238,6 +240,7 @@ impl Decider<'_> {
             Answer::NotAttempted(why) => self.usage.not_attempted = Some(why.clone()),
             _ => self.usage.asked += 1,
         }
+        self.usage.unknown += u64::from(answer == Answer::Unknown);
         if answer == Answer::Satisfiable && self.satisfied.len() < MOST_KEPT {
             self.satisfied.push(asked);
         }
