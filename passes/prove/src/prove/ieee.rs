@@ -334,7 +334,7 @@ impl<'t> Ieee<'t> {
         args: &[Poly],
     ) -> Outcome<Option<String>> {
         if let Some(from) = name.strip_prefix("from_") {
-            return self.from_integer(from, dtype, args);
+            return self.converted(from, dtype, args);
         }
         let (e, s) = format_of(dtype);
         if name == "widen" || name == "narrow" {
@@ -386,7 +386,7 @@ impl<'t> Ieee<'t> {
     }
 
     /// An integer or a truth value as a float, rounded once.
-    fn from_integer(&mut self, from: &str, dtype: DType, args: &[Poly]) -> Outcome<Option<String>> {
+    fn converted(&mut self, from: &str, dtype: DType, args: &[Poly]) -> Outcome<Option<String>> {
         let (e, s) = format_of(dtype);
         if from == "bool" {
             let holds = self.truth(&args[0])?;
