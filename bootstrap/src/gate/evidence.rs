@@ -34,7 +34,7 @@ pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Out
     }
     if proof.float_proved {
         report.float = FloatKind::Proved;
-        report.float_detail = "both sides round the same numbers in the same way".to_owned();
+        report.float_detail = "both sides have the same bits for every input".to_owned();
     }
     let (kind, detail) = shown(&proof.algebra);
     let detail = format!("{detail} ({} instances)", instances.len());

@@ -38,7 +38,7 @@ pub fn prove(rule: &Rule, solver: &mut dyn Solver, effort: &mut Effort) -> Proof
     let algebra = match outcome {
         Ok(()) => InstanceProof::Proved,
         Err(_) if only_free => {
-            steps.push("the terms are equal without any algebra on floats".into());
+            steps.push("both sides have the same bits, without any algebra on floats".into());
             InstanceProof::Proved
         }
         Err(why) => InstanceProof::Unknown { why },

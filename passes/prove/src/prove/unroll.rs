@@ -273,6 +273,9 @@ impl<'a> Unroller<'a> {
         let result = node.results[0];
         let (dtype, shape) = (self.dtype_of(result), self.shape_of(result)?);
         let from = x[0].dtype;
+        if x.iter().any(|x| x.elements.len() != count(&shape)) {
+            return Err(Stop::unsupported("operands of different shapes").into());
+        }
         let mut elements = Vec::new();
         for at in 0..count(&shape) {
             let operand = |k: usize| &x[k].elements[at];

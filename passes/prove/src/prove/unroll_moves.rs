@@ -39,7 +39,8 @@ impl<'a> Unroller<'a> {
                 let mut elements = Vec::new();
                 for index in indices(&shape) {
                     let from = self.place(op, &index, &x[0].shape)?;
-                    elements.push(x[0].elements[flat(&x[0].shape, &from)].clone());
+                    let element = x[0].elements.get(flat(&x[0].shape, &from));
+                    elements.push(element.ok_or(NoTerms::Stops)?.clone());
                 }
                 elements
             }
@@ -452,12 +453,12 @@ impl<'a> Unroller<'a> {
         let dtype = x[0].dtype;
         let (space, shape) = (self.shape(space)?, self.shape(shape)?);
         let inner = self.inner(dtype, *acc)?;
+        self.spend(count(&space))?;
         let mut sums = Vec::new();
         for _ in 0..count(&shape) {
             sums.push(self.whole(inner, 0)?);
         }
         for point in indices(&space) {
-            self.spend(1)?;
             let mut product: Option<Element> = None;
             for (map, operand) in maps.iter().zip(x) {
                 let at = self.access(map, &point, &operand.shape)?;
