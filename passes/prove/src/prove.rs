@@ -22,6 +22,7 @@ mod eval;
 mod extremes;
 mod formats;
 mod free;
+mod free_laws;
 mod functions;
 mod ieee;
 mod instance;
@@ -42,7 +43,6 @@ mod sums;
 mod term;
 mod unroll;
 mod unroll_moves;
-mod wild;
 mod witness;
 
 /// Why a proof stops.

@@ -12,13 +12,13 @@ use super::term::{Atom, Fun, Mode, Poly, Ring, Terms};
 
 /// Names of functions of no laws.
 const NEG: &str = "neg";
-const ABS: &str = "abs";
-const ADD: &str = "add";
+pub(super) const ABS: &str = "abs";
+pub(super) const ADD: &str = "add";
 const MUL: &str = "mul";
 const DIV: &str = "div";
 const MAX: &str = "max";
 const MIN: &str = "min";
-const WIDEN: &str = "widen";
+pub(super) const WIDEN: &str = "widen";
 
 impl Evaluator<'_> {
     pub fn free_unary(&mut self, kind: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
@@ -82,15 +82,131 @@ impl Evaluator<'_> {
             held_by: to,
         })
     }
+
+    /// A function of what may be infinite, in real mode.
+    pub fn wild_unary(&mut self, kind: UnaryKind, x: &Poly) -> Outcome<Poly> {
+        let mut finite = None;
+        if self.terms.condition(std::slice::from_ref(x)).is_some() {
+            // Each case by itself: one may be finite.
+            let atom = self.terms.condition(std::slice::from_ref(x));
+            if let Some(atom) = atom {
+                let mut cases = Vec::new();
+                for holds in [true, false] {
+                    let case = self.terms.assign(x, atom, holds)?;
+                    let element = Element::plain(case, DType::F64);
+                    cases.push(self.unary(kind, DType::F64, &element)?);
+                }
+                let condition = Element::plain(Poly::atom(Ring::Real, atom), DType::Bool);
+                finite = Some(self.select(&condition, &cases[0], &cases[1])?.term);
+            }
+        }
+        if let Some(term) = finite {
+            return Ok(term);
+        }
+        let terms = &mut *self.terms;
+        match (kind, terms.infinite(x)) {
+            (UnaryKind::Neg, _) => terms.neg(x),
+            (UnaryKind::Exp, Some(false)) => Ok(Poly::zero(Ring::Real)),
+            (UnaryKind::Tanh | UnaryKind::Erf | UnaryKind::Sign, Some(up)) => {
+                let value = Rational::whole(if up { 1 } else { -1 });
+                Ok(Poly::constant(Ring::Real, value))
+            }
+            (UnaryKind::Exp | UnaryKind::Sqrt | UnaryKind::Abs, Some(true)) => Ok(x.clone()),
+            (UnaryKind::Abs, Some(false)) => terms.neg(x),
+            _ => terms.free1(kind, DType::F64, x),
+        }
+    }
+
+    pub fn wild_binary(&mut self, kind: BinaryKind, x: &Poly, y: &Poly) -> Outcome<Poly> {
+        if let Some(atom) = self.terms.condition(&[x.clone(), y.clone()]) {
+            let mut cases = Vec::new();
+            for holds in [true, false] {
+                let a = Element::plain(self.terms.assign(x, atom, holds)?, DType::F64);
+                let b = Element::plain(self.terms.assign(y, atom, holds)?, DType::F64);
+                cases.push(self.binary(kind, DType::F64, &a, &b)?);
+            }
+            let condition = Element::plain(Poly::atom(Ring::Real, atom), DType::Bool);
+            return Ok(self.select(&condition, &cases[0], &cases[1])?.term);
+        }
+        let terms = &mut *self.terms;
+        let (a, b) = (terms.infinite(x), terms.infinite(y));
+        let tame = |t: &Terms, p: &Poly| !t.wild(p);
+        for (infinity, up, other) in [(x, a, y), (y, b, x)] {
+            if kind == BinaryKind::Mul && up.is_some() && tame(terms, other) {
+                let sign = terms.sign(other);
+                if sign.positive() {
+                    return Ok(infinity.clone());
+                }
+                if sign.negative() {
+                    return terms.neg(infinity);
+                }
+            }
+        }
+        match (kind, a, b) {
+            (BinaryKind::Add, Some(up), Some(other)) if up == other => return Ok(x.clone()),
+            (BinaryKind::Add | BinaryKind::Sub, Some(_), None) if tame(terms, y) => {
+                return Ok(x.clone());
+            }
+            (BinaryKind::Add, None, Some(_)) if tame(terms, x) => return Ok(y.clone()),
+            (BinaryKind::Sub, None, Some(_)) if tame(terms, x) => return terms.neg(y),
+            (BinaryKind::Div, None, Some(_)) if tame(terms, x) => {
+                return Ok(Poly::zero(Ring::Real));
+            }
+            (BinaryKind::Max, Some(false), None) if tame(terms, y) => return Ok(y.clone()),
+            (BinaryKind::Max, None, Some(false)) if tame(terms, x) => return Ok(x.clone()),
+            (BinaryKind::Max, Some(true), None) if tame(terms, y) => return Ok(x.clone()),
+            (BinaryKind::Max, None, Some(true)) if tame(terms, x) => return Ok(y.clone()),
+            (BinaryKind::Min, Some(true), None) if tame(terms, y) => return Ok(y.clone()),
+            (BinaryKind::Min, None, Some(true)) if tame(terms, x) => return Ok(x.clone()),
+            (BinaryKind::Min, Some(false), None) if tame(terms, y) => return Ok(x.clone()),
+            (BinaryKind::Min, None, Some(false)) if tame(terms, x) => return Ok(y.clone()),
+            _ => {}
+        }
+        terms.free2(kind, DType::F64, x, y)
+    }
 }
 
 impl Terms {
-    fn free(&mut self, name: &'static str, dtype: DType, args: Vec<Poly>) -> Outcome<Poly> {
+    /// Whether the term is an infinity, and which.
+    pub fn infinite(&self, p: &Poly) -> Option<bool> {
+        let [(mono, value)] = p.terms.as_slice() else {
+            return None;
+        };
+        let [(atom, 1)] = mono.as_slice() else {
+            return None;
+        };
+        let is = matches!(&*self.atom(*atom), Atom::Infinity) && value.abs() == Rational::ONE;
+        is.then(|| !value.is_negative())
+    }
+
+    fn compare_infinite(&self, kind: CompareKind, x: &Poly, y: &Poly) -> Option<bool> {
+        let order = match (self.infinite(x), self.infinite(y)) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            (Some(up), None) if !self.wild(y) => up.cmp(&!up),
+            (None, Some(up)) if !self.wild(x) => (!up).cmp(&up),
+            _ => return None,
+        };
+        Some(match kind {
+            CompareKind::Eq => order.is_eq(),
+            CompareKind::Ne => order.is_ne(),
+            CompareKind::Lt => order.is_lt(),
+            CompareKind::Le => order.is_le(),
+            CompareKind::Gt => order.is_gt(),
+            CompareKind::Ge => order.is_ge(),
+        })
+    }
+
+    pub(super) fn free(
+        &mut self,
+        name: &'static str,
+        dtype: DType,
+        args: Vec<Poly>,
+    ) -> Outcome<Poly> {
         self.apply(Fun::Free(name, dtype), args)
     }
 
     /// The arguments, where the term is the named function of them.
-    fn parts(&self, p: &Poly, wanted: &str) -> Option<Vec<Poly>> {
+    pub(super) fn parts(&self, p: &Poly, wanted: &str) -> Option<Vec<Poly>> {
         match &*self.atom(p.as_atom()?) {
             Atom::Apply(Fun::Free(name, dtype), args)
                 if *name == wanted && *dtype != DType::Bool =>
@@ -102,14 +218,14 @@ impl Terms {
     }
 
     /// The value of a finite constant and whether it is a negative zero.
-    fn literal(&self, p: &Poly) -> Option<f64> {
+    pub(super) fn literal(&self, p: &Poly) -> Option<f64> {
         match *self.atom(p.as_atom()?) {
             Atom::Literal(bits, _) => Some(f64::from_bits(bits)),
             _ => None,
         }
     }
 
-    fn free_neg(&mut self, dtype: DType, x: &Poly) -> Outcome<Poly> {
+    pub(super) fn free_neg(&mut self, dtype: DType, x: &Poly) -> Outcome<Poly> {
         if self.mode == Mode::Real {
             return self.neg(x);
         }
@@ -123,7 +239,7 @@ impl Terms {
         self.free(NEG, dtype, vec![x.clone()])
     }
 
-    pub fn free1(&mut self, kind: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
+    pub(super) fn free1(&mut self, kind: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
         match kind {
             UnaryKind::Neg => self.free_neg(dtype, x),
             UnaryKind::Abs => {
@@ -141,18 +257,12 @@ impl Terms {
             UnaryKind::Floor | UnaryKind::Ceil | UnaryKind::Round => {
                 let whole = [UnaryKind::Floor, UnaryKind::Ceil, UnaryKind::Round];
                 let integral = whole.iter().any(|k| self.parts(x, k.name()).is_some());
-                // What comes from an integer is integral, or infinite.
                 if integral || self.of_integer(x) {
                     return Ok(x.clone());
                 }
-                let turned = match kind {
-                    UnaryKind::Floor => UnaryKind::Ceil,
-                    UnaryKind::Ceil => UnaryKind::Floor,
-                    _ => kind,
-                };
-                self.odd(kind, turned, dtype, x)
+                self.odd(kind, dtype, x)
             }
-            UnaryKind::Sign => self.odd(kind, kind, dtype, x),
+            UnaryKind::Sign => self.odd(kind, dtype, x),
             UnaryKind::Exp
             | UnaryKind::Expm1
             | UnaryKind::Log
@@ -169,26 +279,7 @@ impl Terms {
         }
     }
 
-    /// A function of -p as minus another one of p: zeros keep their signs.
-    fn odd(&mut self, kind: UnaryKind, turned: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
-        match self.unsigned(x) {
-            (p, true) => {
-                let inner = self.free(turned.name(), dtype, vec![p])?;
-                self.free_neg(dtype, &inner)
-            }
-            _ => self.free(kind.name(), dtype, vec![x.clone()]),
-        }
-    }
-
-    /// Whether the term is an integer as a float.
-    fn of_integer(&self, x: &Poly) -> bool {
-        let Some(id) = x.as_atom() else {
-            return false;
-        };
-        matches!(&*self.atom(id), Atom::Apply(Fun::Free(name, _), _) if name.starts_with("from_"))
-    }
-
-    pub fn free2(&mut self, kind: BinaryKind, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
+    fn free2(&mut self, kind: BinaryKind, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
         match kind {
             BinaryKind::Add => self.free_add(dtype, x, y),
             // a - b is a + (-b), bit for bit.
@@ -200,11 +291,7 @@ impl Terms {
             BinaryKind::Div => self.free_div(dtype, x, y),
             BinaryKind::Max => self.free_extreme(MAX, dtype, x, y),
             BinaryKind::Min => self.free_extreme(MIN, dtype, x, y),
-            // Of every number, NaN too.
-            BinaryKind::Pow if self.mode == Mode::Free && self.literal(y) == Some(0.0) => {
-                let atom = self.intern(Atom::Literal(1f64.to_bits(), dtype));
-                Ok(Poly::atom(Ring::Real, atom))
-            }
+            BinaryKind::Pow if self.to_the_zeroth(y) => self.one(dtype),
             BinaryKind::Rem
             | BinaryKind::Pow
             | BinaryKind::And
@@ -233,7 +320,7 @@ impl Terms {
     }
 
     /// The term without its sign, and whether it had one.
-    fn unsigned(&self, x: &Poly) -> (Poly, bool) {
+    pub(super) fn unsigned(&self, x: &Poly) -> (Poly, bool) {
         match self.parts(x, NEG) {
             Some(args) if self.mode == Mode::Free => (args[0].clone(), true),
             _ => (x.clone(), false),
@@ -280,25 +367,6 @@ impl Terms {
         }
     }
 
-    /// sign(p) * |p| is p and sign(p) * p is |p|, for zeros, infinities and NaN too.
-    fn signed_magnitude(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Option<Poly>> {
-        if self.mode != Mode::Free {
-            return Ok(None);
-        }
-        for (a, b) in [(x, y), (y, x)] {
-            let Some(sign) = self.parts(a, UnaryKind::Sign.name()) else {
-                continue;
-            };
-            if self.parts(b, ABS).is_some_and(|p| p == sign) {
-                return Ok(Some(sign[0].clone()));
-            }
-            if sign[0] == *b {
-                return self.free1(UnaryKind::Abs, dtype, b).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
     fn free_div(&mut self, dtype: DType, x: &Poly, y: &Poly) -> Outcome<Poly> {
         let ((a, first), (b, second)) = (self.unsigned(x), self.unsigned(y));
         let quotient = match self.literal(&b) {
@@ -317,7 +385,7 @@ impl Terms {
     }
 
     /// Extremes are associative, commutative and idempotent: NaN wins, +0 is above -0.
-    fn free_extreme(
+    pub(super) fn free_extreme(
         &mut self,
         name: &'static str,
         dtype: DType,
@@ -336,16 +404,8 @@ impl Terms {
         if let [only] = args.as_slice() {
             return Ok(only.clone());
         }
-        // Widening keeps the order, and the numbers apart.
-        if let Some(inner) = self.widened(&args) {
-            let narrow = inner[0].as_atom().and_then(|id| self.float_of(id));
-            if let Some(narrow) = narrow {
-                let first = inner[0].clone();
-                let extreme = inner[1..]
-                    .iter()
-                    .try_fold(first, |total, p| self.free_extreme(name, narrow, &total, p))?;
-                return self.free_cast_of(&extreme, narrow, dtype);
-            }
+        if let Some(extreme) = self.widened_extreme(name, dtype, &args)? {
+            return Ok(extreme);
         }
         // min(-a, -b) is -max(a, b).
         if self.mode == Mode::Free && args.iter().all(|p| self.parts(p, NEG).is_some()) {
@@ -363,17 +423,6 @@ impl Terms {
             }
         }
         self.free(name, dtype, args)
-    }
-
-    /// What all of the terms are widened from, where that is one dtype.
-    fn widened(&self, args: &[Poly]) -> Option<Vec<Poly>> {
-        let mut inner = Vec::new();
-        for p in args {
-            inner.push(self.parts(p, WIDEN)?.first()?.clone());
-        }
-        let dtype = |p: &Poly| p.as_atom().and_then(|id| self.float_of(id));
-        let first = dtype(inner.first()?)?;
-        (self.mode == Mode::Free && inner.iter().all(|p| dtype(p) == Some(first))).then_some(inner)
     }
 
     /// Whether a float is NaN, or finite: its sign does not matter.
@@ -433,24 +482,8 @@ impl Terms {
         {
             return self.predicate("is_finite", &inner[0].clone());
         }
-        // 0 < a - b is b < a, because a difference is 0 only where both are equal or infinite.
-        if name == "lt"
-            && self.mode == Mode::Free
-            && self.literal(&args[0]) == Some(0.0)
-            && let Some(terms) = self.parts(&args[1], ADD)
-        {
-            let (one, other) = (&terms[0], &terms[1]);
-            for (p, q) in [(one, other), (other, one)] {
-                if let (q, true) = self.unsigned(q) {
-                    let difference = [q, p.clone()];
-                    return self.free_compare(
-                        CompareKind::Lt,
-                        dtype,
-                        &difference[0],
-                        &difference[1],
-                    );
-                }
-            }
+        if let Some(sides) = self.positive_difference(name, &args) {
+            args = sides;
         }
         // -a < -b is b < a.
         if self.mode == Mode::Free && args.iter().all(|p| self.parts(p, NEG).is_some()) {
@@ -472,7 +505,7 @@ impl Terms {
         }
     }
 
-    fn free_cast_of(&mut self, x: &Poly, from: DType, to: DType) -> Outcome<Poly> {
+    pub(super) fn free_cast_of(&mut self, x: &Poly, from: DType, to: DType) -> Outcome<Poly> {
         if from.is_float() && to.is_float() && contains(to, from) {
             if let Some(value) = self.literal(x) {
                 let atom = self.intern(Atom::Literal(value.to_bits(), to));
