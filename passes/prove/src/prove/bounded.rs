@@ -263,7 +263,7 @@ fn small_sizes(
 
 /// Questions so far; one that the solver gives up takes as long as many that it answers.
 fn spent_on(decider: &Decider) -> u64 {
-    decider.usage.asked + 14 * decider.usage.unknown
+    decider.usage.asked + 29 * decider.usage.unknown
 }
 
 fn shown(sizes: &Sized) -> String {
