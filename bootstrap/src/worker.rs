@@ -118,6 +118,7 @@ impl Worker {
             Reply::Unconfined(why) => Err(WorkerError::Unconfined(why)),
             Reply::Failed(why) => Err(WorkerError::Start(why)),
             Reply::Solve { .. }
+            | Reply::Model { .. }
             | Reply::Judged(_)
             | Reply::Listed(_)
             | Reply::Mutated(_)
@@ -202,6 +203,10 @@ impl Worker {
                     let answer = solver::ask(&self.launch, &script, deadline);
                     to_send = Some(Request::Solved(answer));
                 }
+                Reply::Model { script } => {
+                    let model = solver::model(&self.launch, &script, deadline);
+                    to_send = Some(Request::Modelled(model));
+                }
                 Reply::Failed(why) => return Err(WorkerError::Failed(why)),
                 other => return Ok(other),
             }
@@ -255,7 +260,7 @@ fn unexpected(reply: &Reply) -> WorkerError {
     let what = match reply {
         Reply::Ready => "ready",
         Reply::Unconfined(_) => "unconfined",
-        Reply::Solve { .. } => "a question",
+        Reply::Solve { .. } | Reply::Model { .. } => "a question",
         Reply::Judged(_) => "a verdict on nothing",
         Reply::Mutated(_) => "mutants",
         Reply::Proved(_) => "proofs",

@@ -118,6 +118,62 @@ fn error_pages_are_more_than_a_title() {
     );
 }
 
+/// The folder whose every file is either trusted or said not to be.
+const PROVER: &str = "passes/prove/src/prove";
+
+#[test]
+fn trusted_code_is_listed_and_counted() {
+    let page = read(Path::new("docs/trusted-base.md"));
+    let (table, rest) = page.split_once("Not trusted").expect("what is not trusted");
+    let mut trusted: Vec<PathBuf> = Vec::new();
+    for row in table.lines().filter(|l| l.starts_with("| `")) {
+        let first = row.split('|').nth(1).unwrap_or_default();
+        let mut folder = PathBuf::new();
+        for name in code_spans(first)
+            .into_iter()
+            .filter(|n| n.contains(['/', '.']))
+        {
+            // A name alone stands for a file beside the one before it.
+            let path = match name.contains('/') {
+                true => PathBuf::from(name),
+                false => folder.join(name),
+            };
+            folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+            trusted.push(path);
+        }
+    }
+    let not_trusted = code_spans(rest);
+    let mut findings = Vec::new();
+    let mut lines = 0;
+    for file in files_with(&["rs"]) {
+        if trusted.iter().any(|t| file.starts_with(t)) {
+            lines += read(&file).lines().count();
+        } else if file.starts_with(PROVER) {
+            let name = file
+                .file_name()
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
+            if !not_trusted.contains(&name) {
+                findings.push(format!(
+                    "docs/trusted-base.md says nothing of {}",
+                    file.display()
+                ));
+            }
+        }
+    }
+    for path in trusted.iter().filter(|p| !root().join(p).exists()) {
+        findings.push(format!("docs/trusted-base.md: no file {}", path.display()));
+    }
+    let stated = page.split_once("at most ").map_or("", |p| p.1);
+    let stated = stated.split_whitespace().next().unwrap_or_default();
+    let stated: usize = stated.replace(',', "").parse().expect("a number of lines");
+    // Rounded up to hundreds, with room for a few small changes.
+    if lines > stated || lines + 500 < stated {
+        findings.push(format!("docs/trusted-base.md: {lines} lines, not {stated}"));
+    }
+    no_findings(&findings);
+}
+
 /// The targets of `[text](target)` outside code.
 fn links(text: &str) -> Vec<&str> {
     let mut found = Vec::new();

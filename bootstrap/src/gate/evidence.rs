@@ -23,18 +23,26 @@ pub fn proof(bench: &Bench, solver: &mut dyn Solver, report: &mut Report) -> Out
     let instances = candidate.for_proof();
     let proof = prove_all(candidate.info, &instances, solver);
     let steps = proof.steps.len() as u64;
+    if let Some(found) = proof.counterexample {
+        let text = found.with_source(&candidate.file.text);
+        report.algebra_detail = format!("refuted: {}", text.why);
+        return Outcome {
+            count: steps,
+            ..Outcome::failed(&format!("refuted: {}", text.why))
+        }
+        .shown(Some(text.to_aiai()));
+    }
     if proof.float_proved {
         report.float = FloatKind::Proved;
-        report.float_detail = "both sides round the same numbers in the same way".to_owned();
+        report.float_detail = "both sides have the same bits for every input".to_owned();
     }
     let (kind, detail) = shown(&proof.algebra);
     let detail = format!("{detail} ({} instances)", instances.len());
     report.algebra = kind;
     report.algebra_detail = detail.clone();
     match kind {
-        AlgebraKind::Proved | AlgebraKind::Bounded => {
-            Outcome::passed(&format!("proved {detail}"), steps)
-        }
+        AlgebraKind::Proved => Outcome::passed(&format!("proved {detail}"), steps),
+        AlgebraKind::Bounded => Outcome::passed(&detail, steps),
         AlgebraKind::None => Outcome::skipped(&format!("no proof: {detail}")),
     }
 }
@@ -64,10 +72,15 @@ pub fn proofs(task: &Task, solver: &mut dyn Solver) -> Vec<Proved> {
         };
         let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
         let (algebra, detail) = shown(&proof.algebra);
+        let mut steps = proof.steps;
+        if let Some(found) = proof.counterexample {
+            let text = found.with_source(&candidate.file.text).to_aiai();
+            steps.extend(text.lines().map(str::to_owned));
+        }
         proofs.push(Proved {
             algebra,
             float_proved: proof.float_proved,
-            steps: proof.steps,
+            steps,
             ..none(candidate.name(), detail)
         });
     }
@@ -83,7 +96,10 @@ fn shown(algebra: &Algebra) -> (AlgebraKind, String) {
             };
             format!("for all sizes, {ranks}")
         }),
-        Algebra::Bounded { sizes } => (AlgebraKind::Bounded, format!("bounded: {sizes}")),
+        Algebra::Bounded { sizes } => (
+            AlgebraKind::Bounded,
+            format!("bounded: {sizes}; no proof for all sizes"),
+        ),
         Algebra::None { why } => (AlgebraKind::None, why.clone()),
     }
 }

@@ -1,7 +1,7 @@
 //! Step 11: mutants of the rule must fail the same checks, or the checks are too weak to tell it from them.
 
 use aiai_prove::solver::Solver;
-use aiai_prove::{Algebra, TestOptions, prove_all};
+use aiai_prove::{Algebra, TestOptions, prove_all_sizes};
 
 use super::candidate::File;
 use super::{Bench, Outcome};
@@ -53,7 +53,7 @@ pub fn check(bench: &Bench, solver: &mut dyn Solver) -> Outcome {
             continue;
         }
         let chosen: Vec<aiai_ir::Rule> = chosen.into_iter().cloned().collect();
-        match prove_all(candidate.info, &chosen, solver).algebra {
+        match prove_all_sizes(candidate.info, &chosen, solver).algebra {
             Algebra::Proved { .. } => equal += 1,
             Algebra::Bounded { .. } | Algebra::None { .. } => survived.push(mutant.change),
         }

@@ -1,7 +1,7 @@
 //! Mutants of a rule that are really wrong, each with a witness; found in a worker.
 
 use aiai_prove::solver::Solver;
-use aiai_prove::{Algebra, prove_all};
+use aiai_prove::{Algebra, prove_all_sizes};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::candidate::{Candidate, File};
@@ -113,7 +113,7 @@ fn standing(candidate: &Candidate, seed: u64, solver: &mut dyn Solver) -> Standi
     if let Some(witness) = shown {
         return Standing::Wrong(witness.describe());
     }
-    let proof = prove_all(candidate.info, &candidate.for_proof(), solver);
+    let proof = prove_all_sizes(candidate.info, &candidate.for_proof(), solver);
     let proved = matches!(proof.algebra, Algebra::Proved { .. });
     let exact = candidate.info.class == aiai_ir::FloatClass::Exact;
     if proved && (!exact || proof.float_proved) {

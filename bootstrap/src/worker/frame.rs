@@ -29,6 +29,8 @@ pub enum Request {
     Prove(Box<Task>),
     /// What the solver said.
     Solved(Answered),
+    /// The model that it named, if any.
+    Modelled(Option<String>),
 }
 
 /// From a worker.
@@ -39,6 +41,10 @@ pub enum Reply {
     Unconfined(String),
     /// A question for the solver.
     Solve {
+        script: String,
+    },
+    /// One that also asks for values.
+    Model {
         script: String,
     },
     Listed(Result<Vec<Listed>, Report>),

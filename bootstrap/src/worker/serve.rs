@@ -115,7 +115,9 @@ impl Session {
                 let mut solver = Remote { session: self };
                 Reply::Proved(evidence::proofs(&task, &mut solver))
             }
-            Request::Setup(_) | Request::Solved(_) => Reply::Failed("out of order".to_owned()),
+            Request::Setup(_) | Request::Solved(_) | Request::Modelled(_) => {
+                Reply::Failed("out of order".to_owned())
+            }
         }
     }
 }
@@ -136,6 +138,17 @@ impl Solver for Remote<'_> {
             Ok(Request::Solved(answer)) => answer.into(),
             Ok(_) => Answer::NotAttempted("the gate answered something else".to_owned()),
             Err(e) => Answer::NotAttempted(e.to_string()),
+        }
+    }
+
+    fn model(&mut self, script: &str) -> Option<String> {
+        let question = Reply::Model {
+            script: script.to_owned(),
+        };
+        send(&mut self.session.output, &question).ok()?;
+        match receive(&mut self.session.input) {
+            Ok(Request::Modelled(model)) => model,
+            _ => None,
         }
     }
 }

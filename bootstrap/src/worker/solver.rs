@@ -58,6 +58,14 @@ pub fn ask(launch: &Launch, script: &str, deadline: Instant) -> Answered {
     }
 }
 
+/// What the solver says after "sat"; nobody believes it.
+pub fn model(launch: &Launch, script: &str, deadline: Instant) -> Option<String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let text = format!("(set-option :rlimit {LIMIT})\n{script}\n(exit)\n");
+    let answer = run(launch, &["-in", "-smt2"], text, left.min(ABORT)).ok()?;
+    Some(answer.trim_start().strip_prefix("sat")?.to_owned())
+}
+
 /// The version of the solver, for the record; says so where there is none.
 pub fn version(launch: &Launch) -> String {
     match run(launch, &["--version"], String::new(), ABORT) {

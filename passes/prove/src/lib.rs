@@ -8,6 +8,7 @@ pub mod solver;
 pub mod test;
 
 pub use prove::{
-    Algebra, InstanceProof, Proof, Ranks, RuleProof, SolverUse, Stop, prove, prove_all,
+    Algebra, InstanceProof, Proof, Ranks, RuleProof, Sizes, SolverUse, Stop, prove, prove_all,
+    prove_all_sizes,
 };
 pub use test::{Counterexample, ExhaustiveReport, TestOptions, TestReport, exhaustive, test};

@@ -7,18 +7,25 @@
 
 use aiai_ir::{Dim, FloatClass, Rule, RuleInfo, Sym};
 
-use crate::solver::Solver;
+use crate::solver::{Remembering, Solver};
+use crate::test::Counterexample;
+
+pub use bounded::Sizes;
 
 mod binders;
 mod bits;
+mod bounded;
 mod casts;
 mod conditions;
 mod control;
 mod decide;
 mod eval;
 mod extremes;
+mod formats;
 mod free;
+mod free_laws;
 mod functions;
+mod ieee;
 mod instance;
 mod integers;
 mod known;
@@ -35,6 +42,9 @@ mod smt;
 mod structure;
 mod sums;
 mod term;
+mod unroll;
+mod unroll_moves;
+mod witness;
 
 /// Why a proof stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +101,20 @@ pub enum Algebra {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstanceProof {
     Proved,
-    Bounded { sizes: String },
+    Bounded { sizes: Sizes },
     Unknown { why: String },
     Refuted { why: String },
+}
+
+impl std::fmt::Display for InstanceProof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            InstanceProof::Proved => f.write_str("proved"),
+            InstanceProof::Bounded { sizes } => write!(f, "bounded: {sizes}"),
+            InstanceProof::Unknown { why } => write!(f, "unknown: {why}"),
+            InstanceProof::Refuted { why } => f.write_str(why),
+        }
+    }
 }
 
 /// What part the solver had.
@@ -104,7 +125,7 @@ pub enum SolverUse {
     Used { rlimit: u64 },
 }
 
-/// What came of one instance: all its sizes symbolic.
+/// What came of one instance.
 #[derive(Clone, Debug)]
 pub struct Proof {
     pub algebra: InstanceProof,
@@ -115,6 +136,8 @@ pub struct Proof {
     pub solver: SolverUse,
     /// Packs are used in such a way that rank 1 stands for all.
     pub uniform_packs: bool,
+    /// Where it is refuted: arguments on which the reference evaluator shows it.
+    pub counterexample: Option<Box<Counterexample>>,
 }
 
 /// What came of a rule.
@@ -123,16 +146,25 @@ pub struct RuleProof {
     pub algebra: Algebra,
     pub float_proved: bool,
     pub steps: Vec<String>,
+    /// Where it is refuted: arguments on which the reference evaluator shows it.
+    pub counterexample: Option<Box<Counterexample>>,
 }
 
 /// Proves one instance of a rule, if it can.
 pub fn prove(rule: &Rule, solver: &mut dyn Solver) -> Proof {
-    instance::prove(rule, solver)
+    instance::prove(rule, solver, &mut bounded::Effort::full())
 }
 
 /// Proves a rule for all ranks, if it can, from its prepared instances.
 pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -> RuleProof {
-    ranks::prove_all(info, instances, solver)
+    let mut solver = Remembering::new(solver);
+    ranks::prove_all(info, instances, &mut solver, bounded::Effort::full())
+}
+
+/// The same for all sizes or not at all: neither stated sizes nor counterexamples are tried.
+pub fn prove_all_sizes(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -> RuleProof {
+    let mut solver = Remembering::new(solver);
+    ranks::prove_all(info, instances, &mut solver, bounded::Effort::plain())
 }
 
 /// Whether the class of the rule claims equal bits.

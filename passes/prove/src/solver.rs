@@ -3,6 +3,7 @@
 //! Its effort is limited by a count of its own (`rlimit`), so that answers repeat; the clock only aborts. A solver
 //! that is absent, crashes or hangs settles nothing.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -26,9 +27,48 @@ pub trait Solver {
     /// The answer to a script that ends in `(check-sat)`.
     fn ask(&mut self, script: &str) -> Answer;
 
+    /// What the solver says after "sat" to a script that also asks for values. Nobody believes it.
+    fn model(&mut self, _script: &str) -> Option<String> {
+        None
+    }
+
     /// Resource units spent so far, as the solver counts them.
     fn spent(&self) -> u64 {
         0
+    }
+}
+
+/// A solver that is asked every question once: instances of a rule often have the same.
+pub struct Remembering<'s> {
+    solver: &'s mut dyn Solver,
+    answers: HashMap<String, Answer>,
+}
+
+impl Remembering<'_> {
+    pub fn new(solver: &mut dyn Solver) -> Remembering<'_> {
+        Remembering {
+            solver,
+            answers: HashMap::new(),
+        }
+    }
+}
+
+impl Solver for Remembering<'_> {
+    fn ask(&mut self, script: &str) -> Answer {
+        if let Some(answer) = self.answers.get(script) {
+            return answer.clone();
+        }
+        let answer = self.solver.ask(script);
+        self.answers.insert(script.to_owned(), answer.clone());
+        answer
+    }
+
+    fn model(&mut self, script: &str) -> Option<String> {
+        self.solver.model(script)
+    }
+
+    fn spent(&self) -> u64 {
+        self.solver.spent()
     }
 }
 
@@ -180,6 +220,15 @@ impl Solver for Process {
                 Answer::NotAttempted(format!("the solver answered `{first}`"))
             }
         }
+    }
+
+    fn model(&mut self, script: &str) -> Option<String> {
+        if self.broken.is_some() {
+            return None;
+        }
+        self.asked += 1;
+        let answer = self.run(script).ok()?;
+        Some(answer.trim_start().strip_prefix("sat")?.to_owned())
     }
 
     fn spent(&self) -> u64 {

@@ -10,6 +10,7 @@ mod compare;
 mod counterexample;
 mod element;
 mod exhaustive;
+pub(crate) mod given;
 mod random;
 mod shrink;
 mod sizes;

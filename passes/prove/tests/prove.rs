@@ -33,6 +33,7 @@ fn verdicts(folder: &str) -> Vec<(String, RuleProof)> {
             }
             if only.is_some() {
                 println!("{}", proof.steps.join("\n"));
+                println!("bits proved: {}", proof.float_proved);
             }
             found.push((format!("{file}: {}", info.name), proof));
         }
@@ -62,6 +63,15 @@ fn right_rules_are_proved() {
 fn most_rules_of_the_library_are_proved() {
     let verdicts = verdicts("../../stdlib/rules");
     let total = verdicts.len();
+    let count = |holds: fn(&RuleProof) -> bool| verdicts.iter().filter(|v| holds(&v.1)).count();
+    let bounded = count(|proof| matches!(proof.algebra, Algebra::Bounded { .. }));
+    let bits = count(|proof| proof.float_proved);
+    let refuted: Vec<&str> = verdicts
+        .iter()
+        .filter(|(_, proof)| proof.counterexample.is_some())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert!(refuted.is_empty(), "refuted: {}", refuted.join(", "));
     let failed: Vec<String> = verdicts
         .into_iter()
         .filter(|(_, proof)| !matches!(proof.algebra, Algebra::Proved { .. }))
@@ -69,7 +79,7 @@ fn most_rules_of_the_library_are_proved() {
         .collect();
     let proved = total - failed.len();
     println!(
-        "{proved} of {total} proved; not proved:\n{}",
+        "{proved} of {total} proved, {bounded} bounded, bits of {bits}; not proved:\n{}",
         failed.join("\n")
     );
     assert!(
@@ -78,10 +88,69 @@ fn most_rules_of_the_library_are_proved() {
     );
 }
 
+/// Exact rules whose sides have the same bits for every input.
+#[test]
+fn bits_are_proved() {
+    let verdicts = verdicts("tests/bits");
+    let total = verdicts.len();
+    let failed: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(_, proof)| !proof.float_proved)
+        .map(|(name, proof)| format!("{name}: {}", proof.steps.join("\n")))
+        .collect();
+    println!("bits of {} of {total} proved", total - failed.len());
+    assert!(
+        failed.is_empty() || !solver_is_there(),
+        "bits not proved:\n{}",
+        failed.join("\n")
+    );
+}
+
+/// Rules that are right and have no proof for all sizes.
+#[test]
+fn rules_are_proved_at_stated_sizes() {
+    let verdicts = verdicts("tests/bounded");
+    let failed: Vec<String> = verdicts
+        .into_iter()
+        .filter(|(_, proof)| match &proof.algebra {
+            Algebra::Bounded { sizes } => !sizes.contains("N in 0..="),
+            Algebra::Proved { .. } | Algebra::None { .. } => true,
+        })
+        .map(|(name, proof)| format!("{name}: {:?}", proof.algebra))
+        .collect();
+    assert!(
+        failed.is_empty() || !solver_is_there(),
+        "not bounded:\n{}",
+        failed.join("\n")
+    );
+}
+
+/// Wrong rules with arguments that show it.
+#[test]
+fn wrong_rules_are_refuted() {
+    let verdicts = verdicts("tests/refuted");
+    for (name, proof) in &verdicts {
+        let Some(found) = &proof.counterexample else {
+            assert!(!solver_is_there(), "{name}: {}", proof.steps.join("\n"));
+            continue;
+        };
+        assert!(matches!(proof.algebra, Algebra::None { .. }), "{name}");
+        assert!(!proof.float_proved, "{name}");
+        assert!(found.to_aiai().contains("test "), "{name}");
+    }
+}
+
 #[test]
 fn wrong_rules_are_not_proved() {
     let verdicts = verdicts("tests/wrong");
-    println!("{} wrong rules", verdicts.len());
+    let refuted = verdicts
+        .iter()
+        .filter(|(_, proof)| proof.counterexample.is_some());
+    println!(
+        "{} wrong rules, {} refuted",
+        verdicts.len(),
+        refuted.count()
+    );
     let proved: Vec<String> = verdicts
         .into_iter()
         .filter(|(_, proof)| !matches!(proof.algebra, Algebra::None { .. }) || proof.float_proved)

@@ -11,6 +11,9 @@ use super::term::{Atom, AtomId, Fun, Poly, Ring, Terms};
 /// Atoms of one question, at most.
 const MOST_ATOMS: usize = 24;
 
+/// Conditions of one term that become choices, at most.
+const MOST_CHOICES: usize = 4;
+
 pub struct Bits<'t> {
     terms: &'t Terms,
     declared: BTreeSet<(AtomId, Option<u32>)>,
@@ -19,7 +22,7 @@ pub struct Bits<'t> {
     refused: bool,
 }
 
-fn signed(dtype: DType) -> bool {
+pub fn signed(dtype: DType) -> bool {
     dtype.is_signed()
 }
 
@@ -103,15 +106,36 @@ impl<'t> Bits<'t> {
             return "#b0".into();
         };
         let bits = width(dtype);
+        let mut conditions: Vec<AtomId> = poly.atoms().collect();
+        conditions.retain(|id| self.terms.info(*id).boolean);
+        conditions.sort();
+        conditions.dedup();
+        if (1..=MOST_CHOICES).contains(&conditions.len()) {
+            // As a choice by the first condition: smaller circuits than a sum of what each condition adds.
+            let cases = [true, false].map(|holds| self.terms.assign(poly, conditions[0], holds));
+            if let [Ok(yes), Ok(no)] = cases {
+                let holds = self.condition(conditions[0]);
+                let (yes, no) = (self.integer(&yes), self.integer(&no));
+                return format!("(ite {holds} {yes} {no})");
+            }
+        }
         let mut total = constant(Rational::ZERO, bits).unwrap_or_default();
         for (mono, value) in &poly.terms {
-            let mut product = constant(*value, bits).unwrap_or_default();
+            let (mut factors, mut conditions) = (Vec::new(), Vec::new());
             for (atom, power) in mono {
-                let factor = self.atom(*atom, dtype);
-                for _ in 0..power.unsigned_abs().min(8) {
-                    product = format!("(bvmul {product} {factor})");
-                }
                 self.refused |= *power < 1 || *power > 8;
+                if self.terms.info(*atom).boolean {
+                    conditions.push(self.condition(*atom));
+                    continue;
+                }
+                let factor = self.atom(*atom, dtype);
+                factors.extend((0..power.unsigned_abs().min(8)).map(|_| factor.clone()));
+            }
+            let mut product = scaled(*value, factors, bits);
+            // A product with conditions is a choice: nothing is multiplied for them.
+            if !conditions.is_empty() {
+                let zero = constant(Rational::ZERO, bits).unwrap_or_default();
+                product = format!("(ite (and {}) {product} {zero})", conditions.join(" "));
             }
             total = format!("(bvadd {total} {product})");
         }
@@ -236,18 +260,39 @@ impl<'t> Bits<'t> {
     }
 }
 
-fn width(dtype: DType) -> u32 {
+pub fn width(dtype: DType) -> u32 {
     dtype.bytes() as u32 * 8
 }
 
+/// A product of factors with its coefficient; a multiplication by 1 or -1 would be a circuit for nothing.
+pub fn scaled(value: Rational, factors: Vec<String>, bits: u32) -> String {
+    let one = value.abs() == Rational::ONE && !factors.is_empty();
+    let start = match one {
+        true => None,
+        false => Some(constant(value, bits).unwrap_or_default()),
+    };
+    let product = factors.into_iter().fold(start, |product, factor| {
+        Some(match product {
+            None => factor,
+            Some(product) => format!("(bvmul {product} {factor})"),
+        })
+    });
+    let product = product.unwrap_or_default();
+    if one && value.is_negative() {
+        format!("(bvneg {product})")
+    } else {
+        product
+    }
+}
+
 /// A whole number modulo 2^bits.
-fn constant(value: Rational, bits: u32) -> Option<String> {
+pub fn constant(value: Rational, bits: u32) -> Option<String> {
     let value = value.as_whole()?.rem_euclid(1i128 << bits);
     Some(format!("(_ bv{value} {bits})"))
 }
 
 /// The op on bit vectors, with the corners as the op table settles them.
-fn operation(name: &str, dtype: DType, a: &str, b: &str) -> Option<String> {
+pub fn operation(name: &str, dtype: DType, a: &str, b: &str) -> Option<String> {
     let bits = width(dtype);
     let zero = constant(Rational::ZERO, bits)?;
     let size = constant(Rational::whole(i64::from(bits)), bits)?;

@@ -5,6 +5,7 @@ use aiai_ir::Relation;
 
 use super::Outcome;
 use super::bits::Bits;
+use super::ieee::{self, Asked};
 use super::smt::Question;
 use super::term::{Atom, AtomId, Fun, Poly, Ring, Terms};
 use crate::solver::{Answer, Solver};
@@ -16,12 +17,21 @@ const MOST_CONDITIONS: usize = 8;
 #[derive(Default)]
 pub struct Usage {
     pub asked: u64,
+    /// Questions that the solver gave up: those that take time.
+    pub unknown: u64,
     pub not_attempted: Option<String>,
 }
+
+/// Questions answered with "satisfiable" that are kept, at most.
+const MOST_KEPT: usize = 3;
 
 pub struct Decider<'s> {
     pub solver: &'s mut dyn Solver,
     pub usage: Usage,
+    /// Whether terms without algebra are put to the theory of floats.
+    pub floats: bool,
+    /// Questions that have a model: a hint of where the sides differ.
+    pub satisfied: Vec<Asked>,
 }
 
 impl Decider<'_> {
@@ -201,14 +211,38 @@ impl Decider<'_> {
         found
     }
 
-    fn ask(&mut self, script: Option<String>) -> Answer {
-        let Some(script) = script else {
-            return Answer::Unknown;
+    /// Whether the elements have the same bits for all values of their atoms, without algebra on floats.
+    pub fn same_bits(
+        &mut self,
+        terms: &mut Terms,
+        (left, right): (&Poly, &Poly),
+        dtype: aiai_ir::DType,
+    ) -> Outcome<bool> {
+        if !self.floats || terms.mode != super::term::Mode::Free {
+            return Ok(false);
+        }
+        let Some(asked) = ieee::differs(terms, left, right, dtype)? else {
+            return Ok(false);
         };
-        let answer = self.solver.ask(&script);
+        Ok(self.ask_kept(asked) == Answer::Unsatisfiable)
+    }
+
+    fn ask(&mut self, script: Option<String>) -> Answer {
+        match script {
+            Some(script) => self.ask_kept(super::witness::numbered(&script)),
+            None => Answer::Unknown,
+        }
+    }
+
+    fn ask_kept(&mut self, asked: Asked) -> Answer {
+        let answer = self.solver.ask(&asked.script);
         match &answer {
             Answer::NotAttempted(why) => self.usage.not_attempted = Some(why.clone()),
             _ => self.usage.asked += 1,
+        }
+        self.usage.unknown += u64::from(answer == Answer::Unknown);
+        if answer == Answer::Satisfiable && self.satisfied.len() < MOST_KEPT {
+            self.satisfied.push(asked);
         }
         answer
     }
@@ -288,7 +322,7 @@ fn whole(terms: &Terms, poly: &Poly) -> bool {
 }
 
 /// Makes a condition on sizes a fact; whether it was one.
-fn assume_condition(terms: &mut Terms, atom: AtomId, holds: bool) -> bool {
+pub fn assume_condition(terms: &mut Terms, atom: AtomId, holds: bool) -> bool {
     match (*terms.atom(atom)).clone() {
         Atom::SizeAtLeast(dim) => {
             let fact = if holds {

@@ -12,7 +12,7 @@ use super::term::{Atom, Fun, Mode, Poly, Ring, Terms};
 
 /// Names of functions of no laws.
 pub(super) const NEG: &str = "neg";
-const ABS: &str = "abs";
+pub(super) const ABS: &str = "abs";
 pub(super) const ADD: &str = "add";
 pub(super) const MUL: &str = "mul";
 pub(super) const DIV: &str = "div";
@@ -240,7 +240,7 @@ impl Terms {
         self.free(NEG, dtype, vec![x.clone()])
     }
 
-    fn free1(&mut self, kind: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
+    pub(super) fn free1(&mut self, kind: UnaryKind, dtype: DType, x: &Poly) -> Outcome<Poly> {
         match kind {
             UnaryKind::Neg => self.free_neg(dtype, x),
             UnaryKind::Abs => {
@@ -257,13 +257,14 @@ impl Terms {
             }
             UnaryKind::Floor | UnaryKind::Ceil | UnaryKind::Round => {
                 let whole = [UnaryKind::Floor, UnaryKind::Ceil, UnaryKind::Round];
-                if whole.iter().any(|k| self.parts(x, k.name()).is_some()) {
+                let integral = whole.iter().any(|k| self.parts(x, k.name()).is_some());
+                if integral || self.of_integer(x) {
                     return Ok(x.clone());
                 }
-                self.free(kind.name(), dtype, vec![x.clone()])
+                self.odd(kind, dtype, x)
             }
-            UnaryKind::Sign
-            | UnaryKind::Exp
+            UnaryKind::Sign => self.odd(kind, dtype, x),
+            UnaryKind::Exp
             | UnaryKind::Expm1
             | UnaryKind::Log
             | UnaryKind::Log1p
@@ -291,6 +292,7 @@ impl Terms {
             BinaryKind::Div => self.free_div(dtype, x, y),
             BinaryKind::Max => self.free_extreme(MAX, dtype, x, y),
             BinaryKind::Min => self.free_extreme(MIN, dtype, x, y),
+            BinaryKind::Pow if self.to_the_zeroth(y) => self.one(dtype),
             BinaryKind::Rem
             | BinaryKind::Pow
             | BinaryKind::And
@@ -319,7 +321,7 @@ impl Terms {
     }
 
     /// The term without its sign, and whether it had one.
-    fn unsigned(&self, x: &Poly) -> (Poly, bool) {
+    pub(super) fn unsigned(&self, x: &Poly) -> (Poly, bool) {
         match self.parts(x, NEG) {
             Some(args) if self.mode == Mode::Free => (args[0].clone(), true),
             _ => (x.clone(), false),
@@ -347,6 +349,9 @@ impl Terms {
                     break;
                 }
             }
+        }
+        if product.is_none() {
+            product = self.signed_magnitude(dtype, &a, &b)?;
         }
         let product = match product {
             Some(product) => product,
@@ -381,7 +386,7 @@ impl Terms {
     }
 
     /// Extremes are associative, commutative and idempotent: NaN wins, +0 is above -0.
-    fn free_extreme(
+    pub(super) fn free_extreme(
         &mut self,
         name: &'static str,
         dtype: DType,
@@ -399,6 +404,9 @@ impl Terms {
         args.dedup();
         if let [only] = args.as_slice() {
             return Ok(only.clone());
+        }
+        if let Some(extreme) = self.widened_extreme(name, dtype, &args)? {
+            return Ok(extreme);
         }
         // min(-a, -b) is -max(a, b).
         if self.mode == Mode::Free && args.iter().all(|p| self.parts(p, NEG).is_some()) {
@@ -435,11 +443,7 @@ impl Terms {
                 Rational::whole(i64::from(holds)),
             ));
         }
-        if name == "is_nan"
-            && let Some(id) = x.as_atom()
-            && let Atom::Apply(Fun::Free(inner, _), _) = &*self.atom(id)
-            && inner.starts_with("from_")
-        {
+        if name == "is_nan" && self.of_integer(x) {
             return Ok(Poly::zero(Ring::Real));
         }
         self.free(name, DType::Bool, vec![x.clone()])
@@ -478,6 +482,9 @@ impl Terms {
             && let Some(inner) = self.parts(&args[0], ABS)
         {
             return self.predicate("is_finite", &inner[0].clone());
+        }
+        if let Some(sides) = self.positive_difference(name, &args) {
+            args = sides;
         }
         // -a < -b is b < a.
         if self.mode == Mode::Free && args.iter().all(|p| self.parts(p, NEG).is_some()) {

@@ -1,7 +1,8 @@
 //! The proof of one instance: cases by which sizes are 0, both sides, and their comparison.
 
-use aiai_ir::{Dim, Function, Relation, Rule, Sym};
+use aiai_ir::{DType, Dim, Function, Relation, Rule, Sym};
 
+use super::bounded::{self, Effort};
 use super::decide::{Decider, Usage};
 use super::eval::{Element, Evaluator};
 use super::structure::{accesses, demands, in_range_for_certain, shown};
@@ -23,10 +24,12 @@ enum Verdict {
     Unknown(String),
 }
 
-pub fn prove(rule: &Rule, solver: &mut dyn Solver) -> Proof {
+pub fn prove(rule: &Rule, solver: &mut dyn Solver, effort: &mut Effort) -> Proof {
     let mut decider = Decider {
         solver,
         usage: Usage::default(),
+        floats: effort.floats && claims_bits(rule),
+        satisfied: Vec::new(),
     };
     let mut steps = Vec::new();
     let float_proved = attempt(rule, Mode::Free, &mut decider, &mut Vec::new()).is_ok();
@@ -35,11 +38,20 @@ pub fn prove(rule: &Rule, solver: &mut dyn Solver) -> Proof {
     let algebra = match outcome {
         Ok(()) => InstanceProof::Proved,
         Err(_) if only_free => {
-            steps.push("the terms are equal without any algebra on floats".into());
+            steps.push("both sides have the same bits, without any algebra on floats".into());
             InstanceProof::Proved
         }
         Err(why) => InstanceProof::Unknown { why },
     };
+    let (algebra, counterexample) = bounded::instead(
+        rule,
+        (algebra, float_proved),
+        &mut decider,
+        effort,
+        &mut steps,
+    );
+    // Bits are proved of all instances or not at all.
+    effort.floats &= float_proved;
     let solver = match (&decider.usage.not_attempted, decider.usage.asked) {
         (Some(why), _) => SolverUse::NotAttempted { why: why.clone() },
         (None, 0) => SolverUse::NotNeeded,
@@ -53,6 +65,7 @@ pub fn prove(rule: &Rule, solver: &mut dyn Solver) -> Proof {
         steps,
         solver,
         uniform_packs: super::ranks::uniform(rule),
+        counterexample,
     }
 }
 
@@ -240,7 +253,7 @@ fn unmet(terms: &mut Terms, rhs: &Function) -> Option<String> {
     None
 }
 
-fn domains(terms: &mut Terms, rule: &Rule) {
+pub fn domains(terms: &mut Terms, rule: &Rule) {
     for (at, param) in rule.params.iter().enumerate() {
         if let Some(domain) = param.domain {
             terms.domains.insert(at as u32, domain);
@@ -248,7 +261,7 @@ fn domains(terms: &mut Terms, rule: &Rule) {
     }
 }
 
-fn uniform_params(rule: &Rule) -> Vec<bool> {
+pub fn uniform_params(rule: &Rule) -> Vec<bool> {
     rule.params.iter().map(|p| p.constant).collect()
 }
 
@@ -288,7 +301,8 @@ fn sides(
             lines.push("  the left side stops".into());
             continue;
         }
-        if let Some(why) = differs(terms, &left, &right, decider, lines)? {
+        let dtype = rule.lhs.ty(rule.lhs.body.yields[place]).dtype();
+        if let Some(why) = differs(terms, (&left, &right), dtype, decider, lines)? {
             return Ok(Verdict::Unknown(why));
         }
         for check in &right.1 {
@@ -333,11 +347,14 @@ fn one_side(
     Ok((element, checks))
 }
 
+/// An element with what stops its side.
+pub type Checked = (Element, Vec<Poly>);
+
 /// Why the two elements are not shown equal.
-fn differs(
+pub fn differs(
     terms: &mut Terms,
-    (left, checks): &(Element, Vec<Poly>),
-    (right, _): &(Element, Vec<Poly>),
+    ((left, checks), (right, _)): (&Checked, &Checked),
+    dtype: DType,
     decider: &mut Decider,
     lines: &mut Vec<String>,
 ) -> Outcome<Option<String>> {
@@ -359,6 +376,7 @@ fn differs(
     if !where_defined.is_zero()
         && !decider.is_zero(terms, &difference)?
         && (where_defined == difference || !decider.is_zero(terms, &where_defined)?)
+        && !decider.same_bits(terms, (&left.term, &right.term), dtype)?
     {
         return Ok(Some(format!(
             "the left side is {shown_left}, the right side {shown_right}"

@@ -50,6 +50,7 @@ impl Terms {
             (BinaryKind::Div | BinaryKind::Rem, Some(0)) | (BinaryKind::Rem, Some(1)) => {
                 Ok(Some(Poly::zero(ring)))
             }
+            (BinaryKind::Pow, _) if x.is_one() => Ok(Some(x.clone())),
             (BinaryKind::Pow, Some(power @ 0..=8)) => self.power(x, power as u32).map(Some),
             (BinaryKind::Shl | BinaryKind::Shr, Some(0)) => Ok(Some(x.clone())),
             (BinaryKind::Shl, Some(by)) if by > 0 && by < i128::from(ring.bits().unwrap_or(64)) => {

@@ -9,27 +9,48 @@ use aiai_ir::{AffineMap, Dim, Function, Op, OpNode, Rule, RuleInfo, Sym};
 
 use aiai_ir::RuleAttribute as Attribute;
 
+use super::bounded::{Effort, Sizes};
 use super::eval::of_no_value;
-use super::{Algebra, InstanceProof, Ranks, RuleProof, prove};
+use super::{Algebra, InstanceProof, Ranks, RuleProof, instance};
 use crate::solver::Solver;
 
-pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -> RuleProof {
+pub fn prove_all(
+    info: &RuleInfo,
+    instances: &[Rule],
+    solver: &mut dyn Solver,
+    mut effort: Effort,
+) -> RuleProof {
     let mut steps = Vec::new();
     let mut float_proved = !instances.is_empty();
     let mut most = 0;
-    let mut bounded: Option<String> = None;
+    let mut counterexample = None;
     let mut failed: Option<String> = None;
     let mut all_uniform = true;
+    let mut stated = Stated::default();
     for rule in instances {
-        let proof = prove(rule, solver);
+        let rank = rule.instance.ranks.values().copied().max().unwrap_or(0);
+        if stated.below.is_some_and(|below| rank >= below) {
+            continue;
+        }
+        let bounded = effort.bounded;
+        let proof = instance::prove(rule, solver, &mut effort);
+        counterexample = proof.counterexample;
         float_proved &= proof.float_proved;
-        steps.push(format!("{}: {:?}", describe(rule), proof.algebra));
+        steps.push(format!("{}: {}", describe(rule), proof.algebra));
         steps.extend(proof.steps);
         all_uniform &= proof.uniform_packs;
-        most = most.max(rule.instance.ranks.values().copied().max().unwrap_or(0));
+        most = most.max(rank);
         match proof.algebra {
-            InstanceProof::Proved => {}
-            InstanceProof::Bounded { sizes } => bounded = Some(sizes),
+            InstanceProof::Proved => stated.ranks.push(rank),
+            InstanceProof::Bounded { sizes } => {
+                stated.ranks.push(rank);
+                stated.sizes.push((rank, sizes));
+            }
+            // Of lower ranks something may still be claimed.
+            InstanceProof::Unknown { why } if bounded && rank > 1 => {
+                stated.below = Some(rank);
+                stated.why = format!("{}: {why}", describe(rule));
+            }
             InstanceProof::Unknown { why } | InstanceProof::Refuted { why } => {
                 failed = Some(format!("{}: {why}", describe(rule)));
                 break;
@@ -45,15 +66,52 @@ pub fn prove_all(info: &RuleInfo, instances: &[Rule], solver: &mut dyn Solver) -
     } else {
         Ranks::UpTo(most)
     };
-    let algebra = match (failed, bounded) {
-        (Some(why), _) => Algebra::None { why },
-        (None, Some(sizes)) => Algebra::Bounded { sizes },
-        (None, None) => Algebra::Proved { ranks },
+    float_proved &= stated.below.is_none();
+    let algebra = match failed {
+        Some(why) => Algebra::None { why },
+        None => stated.algebra(info).unwrap_or(Algebra::Proved { ranks }),
     };
     RuleProof {
         float_proved: float_proved && !matches!(algebra, Algebra::None { .. }),
         algebra,
         steps,
+        counterexample,
+    }
+}
+
+/// What is claimed beside proofs for all sizes.
+#[derive(Default)]
+struct Stated {
+    /// Of the instances that are proved or bounded, and the sizes of those that are bounded.
+    ranks: Vec<usize>,
+    sizes: Vec<(usize, Sizes)>,
+    /// Packs of this rank have an instance of which nothing is claimed, and why.
+    below: Option<usize>,
+    why: String,
+}
+
+impl Stated {
+    /// `None` where all instances are proved for all sizes.
+    fn algebra(self, info: &RuleInfo) -> Option<Algebra> {
+        let below = self.below.unwrap_or(usize::MAX);
+        let Some(most) = self.ranks.into_iter().filter(|rank| *rank < below).max() else {
+            return Some(Algebra::None { why: self.why });
+        };
+        let sizes = self.sizes.into_iter().filter(|(rank, _)| *rank < below);
+        let joined = sizes.fold(None, |joined: Option<Sizes>, (_, sizes)| {
+            Some(joined.unwrap_or_default().joined(&sizes))
+        });
+        let sizes = match (joined, below) {
+            (None, usize::MAX) => return None,
+            (None, _) => "all sizes".to_owned(),
+            (Some(sizes), _) => sizes.to_string(),
+        };
+        Some(Algebra::Bounded {
+            sizes: match info.packs.is_empty() {
+                true => sizes,
+                false => format!("{sizes}, ranks of packs up to {most}"),
+            },
+        })
     }
 }
 
