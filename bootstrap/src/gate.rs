@@ -195,7 +195,7 @@ fn one(
     library: &Library,
     solver: &mut dyn Solver,
 ) -> Report {
-    let seed = crate::random::derive(task.options.seed, candidate.name());
+    let seed = aiai_ir::random::derive(task.options.seed, candidate.name());
     let mut report = Report::new(&task.file, candidate.name(), task.options.seed);
     report.family = candidate.info.family.map(|f| f.to_string());
     report.line = candidate.info.loc.map_or(0, |loc| loc.line);
@@ -248,8 +248,9 @@ fn steps(bench: &Bench, run: &mut Run, solver: &mut dyn Solver) -> Option<()> {
     run.step(Step::Metamorphic, metamorphic::check(bench))?;
     // 10. With the admitted rules, in both orders.
     run.step(Step::Pairs, pairs::check(bench))?;
+    let proved = run.report.algebra != AlgebraKind::None;
     // 11. The checks can tell this rule from wrong ones.
-    run.step(Step::Mutants, mutants::check(bench, solver))?;
+    run.step(Step::Mutants, mutants::check(bench, solver, proved))?;
     // 12. It is of use.
     let (profit, firings) = profit::profit(bench);
     run.report.firings += firings;

@@ -5,7 +5,6 @@
 
 pub mod gate;
 pub mod mutate;
-pub mod random;
 pub mod selftest;
 pub mod stages;
 pub mod witness;

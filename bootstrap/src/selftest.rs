@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::{Options, Purpose, Report, SCHEMA, Setup, Step, Task};
-use crate::random::{Random, derive};
 use crate::worker::PANICKED;
 use crate::worker::{Launch, WorkerError, judge_all, mutants_of};
+use aiai_ir::random::{Random, derive};
 
 mod wrong;
 

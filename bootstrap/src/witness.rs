@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use aiai_ir::eval::{self, Array, EvalError};
 use aiai_ir::{DType, Dim, FloatClass, Function, Module, Relation, Rule, RuleParam, Sym};
 
-use crate::random::Random;
+use aiai_ir::random::Random;
 
 /// Inputs on which a rule is wrong.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use aiai_ir::{
     Builder, DType, Dim, Function, Module, Op, Region, Relation, Require, Sym, Type, Value,
 };
 
-use crate::random::Random;
+use aiai_ir::random::Random;
 
 mod contract;
 mod control;

@@ -4,7 +4,7 @@ use aiai_ir::eval::Array;
 use aiai_ir::{DType, Literal, Scalar};
 
 use crate::generate::Program;
-use crate::random::Random;
+use aiai_ir::random::Random;
 
 /// Arguments of the entry for its sizes number `case`; the same for the same program and case.
 pub fn arguments(program: &Program, case: usize) -> Vec<Array> {

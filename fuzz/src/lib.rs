@@ -7,10 +7,9 @@ pub mod generate;
 pub mod inputs;
 pub mod kernels;
 pub mod oracle;
-pub mod random;
 pub mod schedules;
 
+pub use aiai_ir::random::Random;
 pub use generate::{Options, Program, generate};
 pub use inputs::arguments;
 pub use oracle::{Backend, CRANELIFT, Failure, Verdict, check};
-pub use random::Random;

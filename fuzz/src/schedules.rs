@@ -12,7 +12,7 @@ use aiai_ir::schedule::Pattern;
 use aiai_ir::{Function, Schedule};
 
 use crate::generate::{Program, Sizes};
-use crate::random::Random;
+use aiai_ir::random::Random;
 
 const SMALL: [&str; 3] = [
     "

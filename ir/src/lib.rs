@@ -13,6 +13,7 @@ pub mod module;
 mod names;
 pub mod ops;
 pub mod policy;
+pub mod random;
 pub mod rule;
 pub mod schedule;
 pub mod sym;

@@ -38,6 +38,17 @@ pub fn misplaced(text: &str, helpers: &str, info: &RuleInfo) -> Option<String> {
     found.map(|at| tokens[at].to_owned())
 }
 
+/// A name in the text of a rule that a size of one of its packs has as well: those of `..S` are S0, S1 and so on.
+pub fn captured(text: &str, info: &RuleInfo) -> Option<String> {
+    let of_pack = |token: &&str| {
+        info.packs.iter().any(|pack| {
+            let digits = token.strip_prefix(pack.as_str());
+            digits.is_some_and(|d| !d.is_empty() && d.chars().all(|c| c.is_ascii_digit()))
+        })
+    };
+    tokens(text).into_iter().find(of_pack).map(str::to_owned)
+}
+
 fn is_rank(tokens: &[Token<'_>], at: usize) -> bool {
     tokens[at] == "rank" && tokens.get(at + 1) == Some(&":")
 }

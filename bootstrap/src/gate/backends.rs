@@ -6,8 +6,8 @@ use aiai_runtime::{Pool, Tensor};
 
 use super::context::{Context, Kind, arguments};
 use super::{Bench, Outcome};
-use crate::random::{Random, derive};
 use crate::witness::alone;
+use aiai_ir::random::{Random, derive};
 
 const INSTANCES: usize = 3;
 const DRAWS: usize = 3;

@@ -6,11 +6,12 @@ use aiai_frontend::ast;
 use aiai_frontend::diagnostics::render;
 use aiai_frontend::elaborate::{Loader, Program, check};
 use aiai_ir::{
-    DType, DTypeBound, FloatClass, Function, Instance, Op, OpNode, Rule, RuleAttribute, RuleInfo,
+    AttributeKind, DType, DTypeBound, FloatClass, Function, Instance, Op, OpNode, Rule,
+    RuleAttribute, RuleInfo,
 };
 
-use crate::random::Random;
 use crate::worker::Listed;
+use aiai_ir::random::Random;
 
 /// Bytes of a file of rules, at most.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -215,10 +216,10 @@ impl File {
             }
         }
         let mut instances = self.made(index, &chosen);
-        if instances.len() > MOST_COMMON + MOST_OTHER {
-            let step = instances.len() as f64 / (MOST_COMMON + MOST_OTHER) as f64;
-            let kept = (0..MOST_COMMON + MOST_OTHER)
-                .map(|k| instances[(k as f64 * step) as usize].clone());
+        let most = MOST_COMMON + MOST_OTHER;
+        if instances.len() > most && combinations(info) == 1 {
+            let step = instances.len() as f64 / most as f64;
+            let kept = (0..most).map(|k| instances[(k as f64 * step) as usize].clone());
             instances = kept.collect();
         }
         let syntax = *self.syntax().get(index)?;
@@ -268,13 +269,27 @@ impl Candidate<'_> {
                 chosen.push(rule.clone());
             }
         }
-        // Axes and permutations of several tensors are many; some of each stand for them.
+        // Axes and permutations of several tensors are many; some of each stand for them. Numbers do not: every one is
+        // another rule.
         if chosen.len() > MOST_PROVED {
-            let step = chosen.len() as f64 / MOST_PROVED as f64;
-            let kept = (0..MOST_PROVED).map(|k| chosen[(k as f64 * step) as usize].clone());
-            chosen = kept.collect();
+            let mut numbers = BTreeSet::new();
+            let (mut kept, rest): (Vec<Rule>, Vec<Rule>) = chosen
+                .into_iter()
+                .partition(|rule| numbers.insert(numbers_of(self.info, &rule.instance)));
+            let more = MOST_PROVED.saturating_sub(kept.len());
+            let step = (rest.len() as f64 / more.max(1) as f64).max(1.0);
+            let places = (0..more).map(|k| (k as f64 * step) as usize);
+            kept.extend(places.filter_map(|k| rest.get(k).cloned()));
+            chosen = kept;
         }
         chosen
+    }
+
+    /// The combinations of numbers and flags that the instances have.
+    pub fn numbers(&self) -> usize {
+        let all = self.instances.iter();
+        let all: BTreeSet<_> = all.map(|r| numbers_of(self.info, &r.instance)).collect();
+        all.len()
     }
 
     /// A few instances that differ: of each rank, dtype and attribute one, as far as the number goes.
@@ -287,6 +302,29 @@ impl Candidate<'_> {
             .map(|k| &self.instances[(k as f64 * step) as usize])
             .collect()
     }
+}
+
+/// The integers and flags among the attributes of an instance.
+fn numbers_of(info: &RuleInfo, instance: &Instance) -> Vec<RuleAttribute> {
+    let numbers = info.attributes.iter().filter(|a| counts(a.1) > 1);
+    numbers
+        .filter_map(|(name, _)| instance.attributes.get(name).cloned())
+        .collect()
+}
+
+/// How many values an attribute has that is a number or a flag; 1 for axes.
+fn counts(kind: AttributeKind) -> u64 {
+    match kind {
+        AttributeKind::Bool => 2,
+        AttributeKind::Int { low, high } => (high.saturating_sub(low).max(0) as u64) + 1,
+        AttributeKind::Axis | AttributeKind::Axes | AttributeKind::Permutation => 1,
+    }
+}
+
+/// How many combinations of numbers and flags a rule stands for.
+pub fn combinations(info: &RuleInfo) -> u64 {
+    let each = info.attributes.iter().map(|a| counts(a.1));
+    each.fold(1, u64::saturating_mul)
 }
 
 /// The dtypes in the order of their use.
@@ -339,6 +377,16 @@ pub fn choose(info: &RuleInfo) -> Vec<Instance> {
             let mixed = info.instances(0..=1, &DTYPES, 4096);
             chosen.extend(thinned(mixed, MOST_OTHER));
         }
+    }
+    // Every combination of numbers, at one rank and dtype.
+    if combinations(info) > 1 {
+        let plain = info.instances(1..=1, &common[..1], 1 << 12);
+        let mut numbers = BTreeSet::new();
+        chosen.extend(
+            plain
+                .into_iter()
+                .filter(|instance| numbers.insert(numbers_of(info, instance))),
+        );
     }
     let mut seen = BTreeSet::new();
     chosen.retain(|instance| seen.insert(instance.clone()));

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use aiai_ir::{Builder, Dim, Function, Literal, Op, Rule, RuleParam, Scalar, Sym, Value};
 use aiai_passes::clone::Renaming;
 
-use crate::random::Random;
 use crate::witness;
+use aiai_ir::random::Random;
 
 /// What stands around a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

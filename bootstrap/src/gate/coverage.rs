@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use aiai_ir::dim::Atom;
 use aiai_ir::eval;
-use aiai_ir::{DType, Dim, Function, Op, Rule, Value};
+use aiai_ir::{DType, Dim, Function, Op, ReduceKind, Rule, Value};
 use aiai_passes::dce;
 
 use super::candidate::each_op;
 use super::{Bench, fingerprint, idle};
-use crate::random::{Random, derive};
 use crate::witness;
+use aiai_ir::random::{Random, derive};
 
 const INSTANCES: usize = 6;
 const DRAWS: usize = 60;
@@ -31,7 +31,8 @@ pub fn missing(bench: &Bench) -> Option<String> {
     // Instances where it is seen both ways speak for the others: the text is the same.
     let mut open: Option<String> = None;
     for rule in bench.candidate.spread(INSTANCES) {
-        if let Some(why) = narrowing(rule).or_else(|| far_sizes(rule)) {
+        let why = narrowing(rule).or_else(|| counting(rule));
+        if let Some(why) = why.or_else(|| far_sizes(rule)) {
             return Some(why);
         }
     }
@@ -115,6 +116,51 @@ fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option
         "the right side makes a decision that the left one does not, and it came out {way} in every draw: what stands \
          behind the other way is not tested, and nothing is proved"
     ))
+}
+
+/// An integer of 16 bits or more that counts elements on one side, and a wider one or none on the other: it wraps where
+/// there are more elements than are drawn.
+fn counting(rule: &Rule) -> Option<String> {
+    let [left, right] = [&rule.lhs, &rule.rhs].map(narrowest_count);
+    let (narrow, other) = match (left, right) {
+        (Some(a), Some(b)) if a.bytes() != b.bytes() => match a.bytes() < b.bytes() {
+            true => (a, format!("{b}")),
+            false => (b, format!("{a}")),
+        },
+        (Some(a), None) | (None, Some(a)) => (a, "nothing of the kind".to_owned()),
+        _ => return None,
+    };
+    matches!(narrow.bytes(), 2 | 4).then(|| {
+        format!(
+            "one side counts in {narrow}, the other in {other}: the sizes at which that wraps cannot be drawn, and nothing \
+             is proved"
+        )
+    })
+}
+
+/// The narrowest integer below 64 bits in which sums, counts or places of elements are held.
+fn narrowest_count(function: &Function) -> Option<DType> {
+    let mut counts: BTreeSet<Value> = BTreeSet::new();
+    let mut narrowest: Option<DType> = None;
+    each_op(function, &mut |node| {
+        let makes = match &node.op {
+            Op::Reduce { kind, .. } => matches!(kind, ReduceKind::Sum | ReduceKind::Prod),
+            Op::Contract { .. } | Op::Iota { .. } | Op::ArgReduce { .. } | Op::DimValue { .. } => {
+                true
+            }
+            Op::Cast { .. } => counts.contains(&node.operands[0]),
+            _ => false,
+        };
+        for &result in node.results.iter().filter(|_| makes) {
+            counts.insert(result);
+            let dtype = function.ty(result).dtype();
+            if dtype.is_integer() && dtype.bytes() < 8 {
+                let narrower = narrowest.is_none_or(|known| dtype.bytes() < known.bytes());
+                narrowest = if narrower { Some(dtype) } else { narrowest };
+            }
+        }
+    });
+    narrowest
 }
 
 /// A size on the right side that differs from what it is for small sizes only where no tensor is drawn.

@@ -8,8 +8,8 @@ use aiai_prove::{Algebra, Ranks, TestOptions, prove_all};
 use super::candidate::File;
 use super::report::{AlgebraKind, FloatKind, Report};
 use super::{Bench, Outcome, Task, coverage};
-use crate::random::derive;
 use crate::worker::Proved;
+use aiai_ir::random::derive;
 
 /// Instances that are checked exhaustively, at most.
 const EXHAUSTIVE: usize = 6;

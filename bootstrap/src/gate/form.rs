@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use aiai_ir::{DType, Dim, FloatClass, Function, Op, Relation, Rule, Sym, Truth};
 
-use super::candidate::{Candidate, each_op, never_float, ops};
+use super::candidate::{Candidate, combinations, each_op, never_float, ops};
 use super::{Outcome, axes};
-use crate::random::Random;
+use aiai_ir::random::Random;
 
 /// Ops of a side, at most.
 const MOST_OPS: usize = 256;
+
+/// Combinations of the integers and flags that a rule is over, at most.
+const MOST_NUMBERS: u64 = 128;
 
 /// Units in the last place that a rule may claim: of bf16 more would be a tenth of the value.
 const MOST_ULP: f64 = 16.0;
@@ -30,6 +33,17 @@ pub fn form(candidate: &Candidate) -> Outcome {
     }
     if ops(&first.lhs) == 0 {
         return Outcome::failed("the left side computes nothing: it would match everywhere");
+    }
+    let numbers = combinations(candidate.info);
+    if numbers > MOST_NUMBERS {
+        return Outcome::failed(&format!(
+            "its integers and flags stand for {numbers} rules, each of which is looked at; at most {MOST_NUMBERS}"
+        ));
+    }
+    if let Some(name) = axes::captured(candidate.text(), candidate.info) {
+        return Outcome::failed(&format!(
+            "`{name}` is what a size of one of the packs is called; take another name"
+        ));
     }
     if let Some(what) = axes::misplaced(candidate.text(), &candidate.file.helpers(), candidate.info)
     {

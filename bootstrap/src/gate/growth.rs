@@ -10,8 +10,8 @@ use aiai_passes::{cse, dce};
 use super::candidate::{Candidate, ops};
 use super::context::{Context, KINDS};
 use super::{Bench, Outcome, fingerprint};
-use crate::random::{Random, derive};
 use crate::witness::alone;
+use aiai_ir::random::{Random, derive};
 
 /// How far step 4 saturates: a derivation of more steps than these is no longer obvious.
 fn saturation() -> Limits {

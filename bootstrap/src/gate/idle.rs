@@ -9,8 +9,8 @@ use aiai_ir::{BinaryKind, CompareKind, FloatClass, Function, Op, OpNode, Region,
 
 use super::candidate::each_op;
 use super::fingerprint;
-use crate::random::Random;
 use crate::witness;
+use aiai_ir::random::Random;
 
 /// Inputs on which a part may show what it does.
 const DRAWS: usize = 48;

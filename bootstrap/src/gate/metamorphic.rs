@@ -10,8 +10,8 @@ use aiai_passes::{cse, dce, simplify};
 
 use super::context::{Context, KINDS, arguments};
 use super::{Bench, Outcome};
-use crate::random::{Random, derive};
 use crate::witness;
+use aiai_ir::random::{Random, derive};
 
 const INSTANCES: usize = 16;
 /// What is drawn in turns: the kind of sizes and the kind of values. Infinities meet sizes of 0.

@@ -7,8 +7,8 @@ use aiai_passes::rewrite::{Limits, Rules};
 
 use super::context::{Context, Kind, arguments};
 use super::{Bench, Outcome};
-use crate::random::{Random, derive};
 use crate::witness::{self, alone};
+use aiai_ir::random::{Random, derive};
 
 const INSTANCES: usize = 4;
 const DRAWS: usize = 3;

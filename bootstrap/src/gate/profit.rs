@@ -15,8 +15,8 @@ use aiai_runtime::{DType, Pool, Tensor};
 use super::candidate::{Candidate, File, ops};
 use super::library::Rules;
 use super::{Bench, Model, Outcome, backends};
-use crate::random::{Random, derive};
 use crate::witness::{self, alone};
+use aiai_ir::random::{Random, derive};
 
 /// Runs of each program for one comparison.
 const RUNS: usize = 9;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::candidate::{Candidate, File};
 use crate::mutate::{self, Mutant};
-use crate::random::{Random, derive};
 use crate::witness;
+use aiai_ir::random::{Random, derive};
 
 /// What is known of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

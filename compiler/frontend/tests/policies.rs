@@ -3,9 +3,9 @@
 use aiai_frontend::elaborate::{Loader, Program, check};
 use aiai_frontend::fmt::format;
 use aiai_frontend::span::FileId;
+use aiai_ir::DType;
 use aiai_ir::policy::{LayoutForm, OpClass};
 use aiai_ir::schedule::Part;
-use aiai_ir::{DType, Sym};
 
 struct NoFiles;
 

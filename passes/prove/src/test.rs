@@ -11,7 +11,6 @@ mod counterexample;
 mod element;
 mod exhaustive;
 pub(crate) mod given;
-mod random;
 mod shrink;
 mod sizes;
 mod source;
@@ -23,8 +22,8 @@ pub use counterexample::Counterexample;
 pub use exhaustive::{ExhaustiveReport, exhaustive};
 pub use values::working_range;
 
+use aiai_ir::random::Random;
 use compare::{Judge, Verdict};
-use random::Random;
 use shrink::{Failing, Shrinker};
 use sizes::{SizeSource, Sizes, Wish};
 use values::{Theme, ValueSource};

@@ -195,8 +195,9 @@ impl Elaborator<'_> {
             "bool" => Some(AttributeKind::Bool),
             "i64" => {
                 let (low, end) = self.domain_of(param)?;
-                let high = (end as i64 - 1).min(low as i64 + MOST_VALUES);
                 let low = low as i64;
+                // One more than there may be: what is reported is not counted out.
+                let high = (end as i64 - 1).min(low.saturating_add(MOST_VALUES));
                 Some(AttributeKind::Int { low, high })
             }
             _ => None,
@@ -229,6 +230,15 @@ impl Elaborator<'_> {
             let help = "constants are scalars, `const c: T[]`; attributes are `axis`, `axes`, \
                         `permutation`, `bool`, or `i64 in 0..4`";
             return Some(Diagnostic::new("E0308", param.span, message).help(help));
+        }
+        if let Some(AttributeKind::Int { low, high }) = attribute
+            && high.saturating_sub(low) >= MOST_VALUES
+        {
+            let message = format!(
+                "`{}` has more than {MOST_VALUES} values, and each of them is a rule of its own",
+                param.name.name
+            );
+            return Some(Diagnostic::new("E0308", param.span, message));
         }
         if !param.constant && param.domain.is_some() {
             let message = "only a constant of a rule has a domain: other values are not known";

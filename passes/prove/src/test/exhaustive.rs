@@ -8,10 +8,10 @@ use aiai_ir::{DType, Dim, FloatClass, Function, Literal, Op, Rule, Type, Value};
 
 use super::compare::{Judge, Verdict};
 use super::counterexample::Counterexample;
-use super::random::Random;
 use super::shrink::{Failing, Shrinker};
 use super::sizes::{SizeSource, Sizes};
 use super::values::{Theme, ValueSource, working_range};
+use aiai_ir::random::Random;
 
 /// What came of trying all inputs.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use aiai_ir::eval::{Array, Data};
 
 use super::compare::{Difference, Judge, Verdict};
-use super::random::Random;
 use super::sizes::{SizeSource, Sizes, Wish};
 use super::values::{Theme, ValueSource};
+use aiai_ir::random::Random;
 
 /// Arguments with what is wrong on them.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aiai_ir::dim::Atom;
 use aiai_ir::{Dim, Function, Op, Relation, Rule, Sym, Value};
 
-use super::random::Random;
+use aiai_ir::random::Random;
 
 /// Values of the named dimensions.
 pub type Sizes = HashMap<Sym, i64>;

@@ -3,8 +3,8 @@
 use aiai_ir::eval::{Array, Data};
 use aiai_ir::{DType, FloatClass, Function, Op, Rule, Value};
 
-use super::random::Random;
 use super::sizes::Sizes;
+use aiai_ir::random::Random;
 
 /// What values are drawn for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

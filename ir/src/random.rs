@@ -1,4 +1,5 @@
-//! A small deterministic random number generator: SplitMix64 (Steele, Lea and Flood, 2014).
+//! Random numbers for tests, generators and searches: SplitMix64 (Steele, Lea and Flood, 2014), the same from a seed on every
+//! machine. What programs of the language draw is [`crate::eval`]'s and the runtime's.
 
 /// A stream of random numbers that depends on its seed alone.
 #[derive(Clone, Debug)]
@@ -26,11 +27,7 @@ impl Random {
 
     /// A number below `limit`; 0 where the limit is 0.
     pub fn below(&mut self, limit: usize) -> usize {
-        if limit == 0 {
-            0
-        } else {
-            (self.bits() % limit as u64) as usize
-        }
+        (self.bits() % limit.max(1) as u64) as usize
     }
 
     /// A number from `low` to `high`, both included.
@@ -50,6 +47,11 @@ impl Random {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// One of the choices; `None` of nothing.
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
+        choices.get(self.below(choices.len())).copied()
+    }
+
     /// One of at least one choices.
     pub fn choose<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
         choices[self.below(N)]
@@ -61,4 +63,13 @@ impl Random {
             elements.swap(k, self.below(k + 1));
         }
     }
+}
+
+/// A seed for one purpose from another and a text, so that no two draw the same. The hash is FNV-1a.
+pub fn derive(seed: u64, purpose: &str) -> u64 {
+    let mut hash = 0xCBF2_9CE4_8422_2325u64;
+    for byte in purpose.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    }
+    Random::new(seed ^ hash).bits()
 }
