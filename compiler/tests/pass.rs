@@ -250,7 +250,7 @@ fn what_runs_confined_writes_nothing_and_talks_to_nobody() {
 #[test]
 fn the_solver_is_not_trusted_and_may_be_missing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let rule = "rule r(x: f32[..S], y: f32[..S]) exact { abs(x) * abs(y) => abs(x * y) }\n";
+    let rule = "rule r(x: u32[..S]) exact { x / 4 => shr(x, 2) }\n";
     std::fs::write(folder.path().join("rule.aiai"), rule).expect("written");
     let output = Command::new(AIAI)
         .current_dir(folder.path())
@@ -259,6 +259,11 @@ fn the_solver_is_not_trusted_and_may_be_missing() {
         .output()
         .expect("aiai runs");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let said = text(&output);
+    assert!(said.contains("the solver was not attempted"), "{said}");
+    assert!(said.contains("algebra none"), "{said}");
+    let proof = aiai(folder.path(), &["pass", "prove", "rule.aiai"]);
+    assert!(text(&proof).contains("proved"), "{}", text(&proof));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 
-use aiai_prove::solver::{Answer, Solver};
+use aiai_prove::solver::{Answer, ODD_ANSWER, Solver};
 
 use super::confine::{Bounds, Role, confine};
 use super::frame::{Reply, Request, receive, send};
@@ -46,6 +46,7 @@ pub fn serve() -> io::Result<()> {
             let mut session = Session {
                 input: BufReader::new(io::stdin()),
                 output,
+                broken: None,
             };
             session.run()
         });
@@ -57,6 +58,8 @@ pub fn serve() -> io::Result<()> {
 struct Session {
     input: BufReader<Stdin>,
     output: BufWriter<Stdout>,
+    /// Why there is no use in asking the solver again.
+    broken: Option<String>,
 }
 
 impl Session {
@@ -129,19 +132,34 @@ struct Remote<'s> {
 
 impl Solver for Remote<'_> {
     fn ask(&mut self, script: &str) -> Answer {
+        if let Some(why) = &self.session.broken {
+            return Answer::NotAttempted(why.clone());
+        }
         let question = Reply::Solve {
             script: script.to_owned(),
         };
         let answer = send(&mut self.session.output, &question)
             .and_then(|()| receive(&mut self.session.input));
         match answer {
-            Ok(Request::Solved(answer)) => answer.into(),
+            Ok(Request::Solved(answer)) => {
+                let answer = answer.into();
+                // One that is absent, crashes or hangs does so again.
+                if let Answer::NotAttempted(why) = &answer
+                    && !why.starts_with(ODD_ANSWER)
+                {
+                    self.session.broken = Some(why.clone());
+                }
+                answer
+            }
             Ok(_) => Answer::NotAttempted("the gate answered something else".to_owned()),
             Err(e) => Answer::NotAttempted(e.to_string()),
         }
     }
 
     fn model(&mut self, script: &str) -> Option<String> {
+        if self.session.broken.is_some() {
+            return None;
+        }
         let question = Reply::Model {
             script: script.to_owned(),
         };

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use aiai_prove::solver::Answer;
 use serde::{Deserialize, Serialize};
 
 use super::Launch;
@@ -27,7 +28,18 @@ pub enum Answered {
     NotAttempted(String),
 }
 
-impl From<Answered> for aiai_prove::solver::Answer {
+impl From<Answer> for Answered {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Unsatisfiable => Self::Unsatisfiable,
+            Answer::Satisfiable => Self::Satisfiable,
+            Answer::Unknown => Self::Unknown,
+            Answer::NotAttempted(why) => Self::NotAttempted(why),
+        }
+    }
+}
+
+impl From<Answered> for Answer {
     fn from(answer: Answered) -> Self {
         match answer {
             Answered::Unsatisfiable => Self::Unsatisfiable,
@@ -43,17 +55,7 @@ pub fn ask(launch: &Launch, script: &str, deadline: Instant) -> Answered {
     let left = deadline.saturating_duration_since(Instant::now());
     let text = format!("(set-option :rlimit {LIMIT})\n{script}\n(exit)\n");
     match run(launch, &["-in", "-smt2"], text, left.min(ABORT)) {
-        // The whole answer must be the word: an error before it means that the question was another.
-        Ok(answer) => match answer.trim() {
-            "unsat" => Answered::Unsatisfiable,
-            "sat" => Answered::Satisfiable,
-            "unknown" => Answered::Unknown,
-            other => {
-                let first = other.lines().next().unwrap_or("nothing");
-                let first: String = first.chars().take(120).collect();
-                Answered::NotAttempted(format!("the solver answered `{first}`"))
-            }
-        },
+        Ok(answer) => Answer::read(&answer).into(),
         Err(why) => Answered::NotAttempted(why),
     }
 }

@@ -22,6 +22,25 @@ pub enum Answer {
     NotAttempted(String),
 }
 
+impl Answer {
+    /// What a solver wrote, which must be one word: an error before it means that the question was another.
+    pub fn read(text: &str) -> Answer {
+        match text.trim() {
+            "unsat" => Answer::Unsatisfiable,
+            "sat" => Answer::Satisfiable,
+            "unknown" => Answer::Unknown,
+            other => {
+                let first = other.lines().next().unwrap_or("nothing");
+                let first: String = first.chars().take(120).collect();
+                Answer::NotAttempted(format!("{ODD_ANSWER} `{first}`"))
+            }
+        }
+    }
+}
+
+/// How it is told that a solver said something else than a word.
+pub const ODD_ANSWER: &str = "the solver answered";
+
 /// Something that decides SMT-LIB 2 scripts.
 pub trait Solver {
     /// The answer to a script that ends in `(check-sat)`.
@@ -204,22 +223,7 @@ impl Solver for Process {
                 return Answer::NotAttempted(why);
             }
         };
-        // The whole answer must be the word: an error before it means that the question was another.
-        match answer.trim() {
-            "unsat" => Answer::Unsatisfiable,
-            "sat" => Answer::Satisfiable,
-            "unknown" => Answer::Unknown,
-            other => {
-                let first: String = other
-                    .lines()
-                    .next()
-                    .unwrap_or("nothing")
-                    .chars()
-                    .take(120)
-                    .collect();
-                Answer::NotAttempted(format!("the solver answered `{first}`"))
-            }
-        }
+        Answer::read(&answer)
     }
 
     fn model(&mut self, script: &str) -> Option<String> {

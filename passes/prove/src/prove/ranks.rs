@@ -11,7 +11,7 @@ use aiai_ir::RuleAttribute as Attribute;
 
 use super::bounded::{Effort, Sizes};
 use super::eval::of_no_value;
-use super::{Algebra, InstanceProof, Ranks, RuleProof, instance};
+use super::{Algebra, InstanceProof, Ranks, RuleProof, SolverUse, instance};
 use crate::solver::Solver;
 
 pub fn prove_all(
@@ -27,6 +27,7 @@ pub fn prove_all(
     let mut failed: Option<String> = None;
     let mut all_uniform = true;
     let mut stated = Stated::default();
+    let mut not_asked: Option<String> = None;
     for rule in instances {
         let rank = rule.instance.ranks.values().copied().max().unwrap_or(0);
         if stated.below.is_some_and(|below| rank >= below) {
@@ -35,6 +36,9 @@ pub fn prove_all(
         let bounded = effort.bounded;
         let proof = instance::prove(rule, solver, &mut effort);
         counterexample = proof.counterexample;
+        if let SolverUse::NotAttempted { why } = proof.solver {
+            not_asked = not_asked.or(Some(why));
+        }
         float_proved &= proof.float_proved;
         steps.push(format!("{}: {}", describe(rule), proof.algebra));
         steps.extend(proof.steps);
@@ -67,9 +71,21 @@ pub fn prove_all(
         Ranks::UpTo(most)
     };
     float_proved &= stated.below.is_none();
+    let solver = not_asked.map_or(String::new(), |why| {
+        format!("; the solver was not attempted: {why}")
+    });
     let algebra = match failed {
         Some(why) => Algebra::None { why },
         None => stated.algebra(info).unwrap_or(Algebra::Proved { ranks }),
+    };
+    let algebra = match algebra {
+        Algebra::None { why } => Algebra::None {
+            why: format!("{why}{solver}"),
+        },
+        Algebra::Bounded { sizes } => Algebra::Bounded {
+            sizes: format!("{sizes}{solver}"),
+        },
+        proved => proved,
     };
     RuleProof {
         float_proved: float_proved && !matches!(algebra, Algebra::None { .. }),
