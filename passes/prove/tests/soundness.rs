@@ -2,11 +2,12 @@
 
 mod common;
 
+use aiai_ir::eval::{self, Array};
 use aiai_ir::{
     BinaryKind, CompareKind, DType, Dim, FloatClass, Op, ReduceKind, Region, Rule, UnaryKind,
 };
 use aiai_prove::solver::Process;
-use aiai_prove::{InstanceProof, TestOptions, prove, test};
+use aiai_prove::{Counterexample, InstanceProof, TestOptions, prove, test};
 
 /// A small generator of numbers, the same on every machine.
 struct Numbers(u64);
@@ -140,6 +141,29 @@ fn mutant(rule: &Rule, numbers: &mut Numbers) -> Option<(Rule, String)> {
     well_typed.then_some((changed, what))
 }
 
+/// Whether the right side is finite where it is computed in f64: a proof over the reals says nothing of overflow.
+fn only_overflows(rule: &Rule, found: &Counterexample) -> bool {
+    let text = aiai_ir::print_function(&rule.rhs, Default::default());
+    let module = aiai_ir::parse_module(&text.replace("f32", "f64"));
+    let Some(wide) = module.ok().and_then(|m| m.functions.into_values().next()) else {
+        return false;
+    };
+    let widened = found.inputs.iter().map(|(_, x)| match x.dtype {
+        DType::F32 => Array::floats(DType::F64, x.shape.clone(), x.to_f64()),
+        _ => x.clone(),
+    });
+    let inputs: Vec<Array> = widened.collect();
+    let sizes = found
+        .sizes
+        .iter()
+        .map(|(sym, size)| (*sym, *size))
+        .collect();
+    let results = eval::run_function(&wide, &inputs, &sizes, &eval::Options::default());
+    let finite = |x: &Array| !x.dtype.is_float() || x.to_f64().iter().all(|v| v.is_finite());
+    let overflows = |x: &Array| x.dtype.is_float() && x.to_f64().iter().any(|v| !v.is_finite());
+    overflows(&found.right) && results.is_ok_and(|all| all.iter().all(finite))
+}
+
 #[test]
 fn proved_mutants_pass_the_tests() {
     let wanted: usize = std::env::var("MUTANTS")
@@ -188,7 +212,8 @@ fn proved_mutants_pass_the_tests() {
             ..TestOptions::default()
         };
         let report = test(&rule, &options);
-        if let Some(failure) = report.failure {
+        let failure = report.failure;
+        if let Some(failure) = failure.filter(|found| !only_overflows(&rule, found)) {
             println!(
                 "finding: {} {:?} changed at {what}",
                 rule.name, rule.instance
