@@ -454,6 +454,19 @@ mod tests {
     }
 
     #[test]
+    fn other_rules_beside_excuse_no_other_kind_of_evidence() {
+        let recorded = evidence("a", "text").report;
+        let mut again = recorded.clone();
+        again.push(Step::Pairs, crate::gate::Status::Passed, "with 3", 3, None);
+        let mut told = recorded.clone();
+        told.push(Step::Pairs, crate::gate::Status::Passed, "with 2", 2, None);
+        assert!(replay_differs(&told, &again, true).is_some());
+        assert_eq!(replay_differs(&told, &again, false), None);
+        told.algebra = crate::gate::AlgebraKind::Proved;
+        assert!(replay_differs(&told, &again, false).is_some());
+    }
+
+    #[test]
     fn two_admissions_take_turns() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().join("1");
