@@ -19,6 +19,7 @@ mod form;
 mod growth;
 mod idle;
 mod library;
+pub mod listing;
 mod metamorphic;
 mod mutants;
 mod pairs;
@@ -95,6 +96,16 @@ pub struct Task {
     pub options: Options,
 }
 
+impl Task {
+    /// The rule that the task is about, where it is one.
+    pub fn only_one(&self) -> Option<&str> {
+        match self.only.as_deref() {
+            Some([name]) => Some(name),
+            Some(_) | None => None,
+        }
+    }
+}
+
 /// How a step ended, and what it leaves for the report.
 pub struct Outcome {
     pub status: Status,
@@ -163,7 +174,10 @@ pub fn judge(
     let seed = task.options.seed;
     let file = match File::read(&task.file, &task.text) {
         Ok(file) => file,
-        Err(why) => return vec![Report::rejected(&task.file, "", seed, Step::Form, &why)],
+        Err(why) => {
+            let name = task.only_one().unwrap_or_default();
+            return vec![Report::rejected(&task.file, name, seed, Step::Form, &why)];
+        }
     };
     let wanted = |name: &str| {
         task.only

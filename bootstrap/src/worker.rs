@@ -330,13 +330,8 @@ pub fn prove_all(
 ) -> Result<Vec<Proved>, WorkerError> {
     let prove = |worker: &mut Worker, task: &Task| worker.prove(task);
     let failed = |task: &Task, error: &WorkerError| {
-        let rule = task
-            .only
-            .as_ref()
-            .and_then(|only| only.first().cloned())
-            .unwrap_or_default();
         vec![Proved {
-            rule,
+            rule: task.only_one().unwrap_or_default().to_owned(),
             algebra: AlgebraKind::None,
             detail: error.to_string(),
             float_proved: false,
@@ -399,12 +394,13 @@ fn tasks(
             Ok(Ok(rules)) => {
                 tasks.extend(rules.into_iter().map(|rule| {
                     let named = task(Some(vec![rule.name]));
-                    match apart {
-                        false => named,
-                        true => Task {
-                            text: rule.alone,
-                            ..named
-                        },
+                    let text = match apart {
+                        true => Some(rule.alone),
+                        false => rule.within,
+                    };
+                    Task {
+                        text: text.unwrap_or_else(|| named.text.clone()),
+                        ..named
                     }
                 }));
             }
@@ -492,10 +488,7 @@ fn on_one<T>(
 
 /// The report on a rule whose worker failed: no verdict is no admission.
 pub fn unjudged(task: &Task, error: &WorkerError) -> Report {
-    let name = match task.only.as_deref() {
-        Some([name]) => name.as_str(),
-        Some(_) | None => "",
-    };
+    let name = task.only_one().unwrap_or_default();
     let mut report = Report::new(&task.file, name, task.options.seed);
     report.verdict = crate::gate::Verdict::Rejected;
     report.why = Some(error.to_string());

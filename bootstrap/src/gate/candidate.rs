@@ -44,12 +44,37 @@ pub struct Candidate<'f> {
     pub instances: Vec<Rule>,
 }
 
-struct NoFiles;
+/// Files of rules use no others.
+pub struct NoFiles;
 
 impl Loader for NoFiles {
     fn load(&self, _: &str, _: &[&str]) -> Result<(String, String), String> {
         Err("a file of rules stands alone".to_owned())
     }
+}
+
+/// The rules of a file as they are written.
+pub fn rules_of(program: &Program) -> Vec<&ast::Rule> {
+    let items = program.files.last().map_or(&[][..], |f| f.items.as_slice());
+    let mut rules = Vec::new();
+    for item in items {
+        match item {
+            ast::Item::Rule(rule) => rules.push(rule),
+            ast::Item::Rules(group) => rules.extend(&group.rules),
+            ast::Item::Use(_)
+            | ast::Item::Module(_)
+            | ast::Item::Fn(_)
+            | ast::Item::Schedule(_)
+            | ast::Item::Fuse(_)
+            | ast::Item::Layout(_)
+            | ast::Item::Cost(_)
+            | ast::Item::Derivative(_)
+            | ast::Item::Test(_)
+            | ast::Item::Prop(_)
+            | ast::Item::Bench(_) => {}
+        }
+    }
+    rules
 }
 
 impl File {
@@ -119,30 +144,7 @@ impl File {
     }
 
     fn syntax(&self) -> Vec<&ast::Rule> {
-        let items = self
-            .program
-            .files
-            .last()
-            .map_or(&[][..], |f| f.items.as_slice());
-        let mut rules = Vec::new();
-        for item in items {
-            match item {
-                ast::Item::Rule(rule) => rules.push(rule),
-                ast::Item::Rules(group) => rules.extend(&group.rules),
-                ast::Item::Use(_)
-                | ast::Item::Module(_)
-                | ast::Item::Fn(_)
-                | ast::Item::Schedule(_)
-                | ast::Item::Fuse(_)
-                | ast::Item::Layout(_)
-                | ast::Item::Cost(_)
-                | ast::Item::Derivative(_)
-                | ast::Item::Test(_)
-                | ast::Item::Prop(_)
-                | ast::Item::Bench(_) => {}
-            }
-        }
-        rules
+        rules_of(&self.program)
     }
 
     /// Names and texts of the rules, each alone.
@@ -185,6 +187,7 @@ impl File {
             Listed {
                 name: rule.name.name.to_string(),
                 alone: format!("{helpers}{docs}{text}\n"),
+                within: None,
             }
         });
         rules.collect()

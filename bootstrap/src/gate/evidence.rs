@@ -58,7 +58,7 @@ pub fn proofs(task: &Task, solver: &mut dyn Solver) -> Vec<Proved> {
     };
     let file = match File::read(&task.file, &task.text) {
         Ok(file) => file,
-        Err(why) => return vec![none(&task.file, why)],
+        Err(why) => return vec![none(task.only_one().unwrap_or(&task.file), why)],
     };
     let wanted = |name: &str| {
         task.only

@@ -12,8 +12,8 @@ use super::fingerprint;
 use crate::witness;
 use aiai_ir::random::Random;
 
-/// Inputs on which a part may show what it does.
-const DRAWS: usize = 48;
+/// Inputs on which a part may show what it does, at most: positions that are drawn seldom lie within a tensor.
+const DRAWS: usize = 600;
 
 /// Parts of one side that are looked at.
 const MOST_PARTS: usize = 24;

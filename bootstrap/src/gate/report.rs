@@ -239,7 +239,11 @@ impl Report {
                 format!("REJECTED: {}", self.why.as_deref().unwrap_or_default())
             }
         };
-        let _ = writeln!(out, "{name}: {verdict}   {}:{}", self.file, self.line);
+        let place = match self.line {
+            0 => self.file.clone(),
+            line => format!("{}:{line}", self.file),
+        };
+        let _ = writeln!(out, "{name}: {verdict}   {place}");
         if !self.class.is_empty() {
             let algebra = format!("{:?}", self.algebra).to_lowercase();
             let float = format!("{:?}", self.float).to_lowercase();

@@ -61,6 +61,8 @@ pub struct Listed {
     pub name: String,
     /// A file with this rule alone, and the functions beside it.
     pub alone: String,
+    /// The text to judge it in, where that is not the whole file: without the other rules that are ill-typed.
+    pub within: Option<String>,
 }
 
 /// The proof of one rule.

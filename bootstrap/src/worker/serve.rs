@@ -10,7 +10,7 @@ use aiai_prove::solver::{Answer, ODD_ANSWER, Solver};
 
 use super::confine::{Bounds, Role, confine};
 use super::frame::{Reply, Request, receive, send};
-use crate::gate::candidate::File;
+use crate::gate::listing::list;
 use crate::gate::{Library, Report, Setup, Step, evidence, judge};
 use crate::selftest::find_mutants;
 
@@ -90,10 +90,9 @@ impl Session {
 
     fn answer(&mut self, request: Request, setup: &Setup, library: &Library) -> Reply {
         match request {
-            Request::List { file, text } => Reply::Listed(match File::read(&file, &text) {
-                Ok(read) => Ok(read.listed()),
-                Err(why) => Err(Report::rejected(&file, "", 0, Step::Form, &why)),
-            }),
+            Request::List { file, text } => Reply::Listed(
+                list(&file, &text).map_err(|why| Report::rejected(&file, "", 0, Step::Form, &why)),
+            ),
             Request::Judge(task) => {
                 let mut solver = Remote { session: self };
                 Reply::Judged(judge(&task, setup, library, &mut solver))
