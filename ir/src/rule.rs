@@ -139,7 +139,33 @@ pub struct RuleSet {
     pub module: Module,
 }
 
+/// The highest rank of a pack that rules are judged at.
+pub const MOST_RANK: usize = 5;
+
 impl RuleInfo {
+    /// Whether what the rule says of one rank need not follow from what it says of lower ones: permutations of
+    /// three axes, taken six times, change nothing; those of four do. Such a rule fires up to [`MOST_RANK`].
+    pub fn goes_rank_by_rank(&self) -> bool {
+        let of_axes = |kind: AttributeKind| match kind {
+            AttributeKind::Axis | AttributeKind::Axes | AttributeKind::Permutation => true,
+            AttributeKind::Bool | AttributeKind::Int { .. } => false,
+        };
+        self.packs.len() > 1
+            || (self.packs.len() == 1 && self.attributes.iter().any(|(_, kind)| of_axes(*kind)))
+    }
+
+    /// The most axes that a parameter has, or what is made of sizes alone.
+    pub fn highest(&self, instance: &Instance) -> usize {
+        let ranks = self.types.iter().map(|ty| {
+            let packs = ty.packs.iter().filter_map(|pack| instance.ranks.get(pack));
+            packs.sum::<usize>() + ty.named
+        });
+        let of_none = |pack: &Sym| !self.types.iter().any(|ty| ty.packs.contains(pack));
+        let made = instance.ranks.iter().filter(|(pack, _)| of_none(pack));
+        let made: usize = made.map(|(_, rank)| rank).sum();
+        ranks.max().unwrap_or(0).max(made)
+    }
+
     /// Every instance with packs of `ranks` dimensions and the given dtypes, in a fixed order; `most` of them
     /// at most. Instances whose attributes do not fit the ranks are among them: they do not elaborate.
     pub fn instances(

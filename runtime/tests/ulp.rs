@@ -275,6 +275,23 @@ fn every_version_and_the_scalar_give_the_same_bits() {
 }
 
 #[test]
+fn a_square_is_the_product() {
+    // 4097 squared lies in the middle of two floats.
+    for x in sample(1000)
+        .into_iter()
+        .chain([4097.0, -5793.0, 1e30, 1e-30, f32::NAN])
+    {
+        assert_eq!(scalar::pow(x, 2.0).to_bits(), (x * x).to_bits(), "{x:e}");
+        let x = f64::from(x) / 3.0;
+        assert_eq!(
+            scalar::pow_f64(x, 2.0).to_bits(),
+            (x * x).to_bits(),
+            "{x:e}"
+        );
+    }
+}
+
+#[test]
 fn powers() {
     let xs = sample(300);
     let specials = [

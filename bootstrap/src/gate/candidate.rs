@@ -12,6 +12,7 @@ use aiai_ir::{
 
 use crate::worker::Listed;
 use aiai_ir::random::Random;
+use aiai_ir::rule::MOST_RANK;
 
 /// Bytes of a file of rules, at most.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -22,6 +23,9 @@ pub const MOST_RULES: usize = 1000;
 /// Instances of the common dtypes that are looked at, at most; and of the others.
 const MOST_COMMON: usize = 160;
 const MOST_OTHER: usize = 64;
+
+/// Instances of a rank above 3 that are drawn.
+const MOST_HIGH: usize = 32;
 
 /// Instances that are proved, at most.
 const MOST_PROVED: usize = 40;
@@ -391,9 +395,72 @@ pub fn choose(info: &RuleInfo) -> Vec<Instance> {
                 .filter(|instance| numbers.insert(numbers_of(info, instance))),
         );
     }
+    chosen.extend(high(info, &common));
     let mut seen = BTreeSet::new();
     chosen.retain(|instance| seen.insert(instance.clone()));
     chosen
+}
+
+/// Instances of higher ranks than can be gone through, drawn: up to the highest that the rule fires at, where it
+/// may be right for low ranks only.
+fn high(info: &RuleInfo, dtypes: &[DType]) -> Vec<Instance> {
+    let draws = match (info.packs.is_empty(), info.goes_rank_by_rank()) {
+        (true, _) => 0,
+        (false, true) => MOST_HIGH,
+        (false, false) => 1,
+    };
+    let mut random = Random::new(0x4164);
+    let mut found = BTreeSet::new();
+    for rank in 4..=MOST_RANK {
+        for _ in 0..draws {
+            let first = random.below(info.packs.len());
+            let packs = info.packs.iter().enumerate().map(|(at, pack)| match at {
+                at if at == first => (*pack, rank),
+                _ => (*pack, random.below(rank + 1)),
+            });
+            let mut instance = Instance {
+                ranks: packs.collect(),
+                ..Instance::default()
+            };
+            for (name, bound) in &info.dtypes {
+                let fits = dtypes.iter().copied().find(|d| bound.holds(*d));
+                let Some(dtype) = fits.or(DTYPES.into_iter().find(|d| bound.holds(*d))) else {
+                    return Vec::new();
+                };
+                instance.dtypes.insert(*name, dtype);
+            }
+            let axes = info.highest(&instance);
+            for (name, kind) in &info.attributes {
+                let value = attribute(*kind, axes, &mut random);
+                instance.attributes.insert(*name, value);
+            }
+            found.insert(instance);
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// An attribute for a tensor of some axes.
+fn attribute(kind: AttributeKind, axes: usize, random: &mut Random) -> RuleAttribute {
+    let mut order: Vec<usize> = (0..axes).collect();
+    match kind {
+        AttributeKind::Axis => RuleAttribute::Int(random.below(axes.max(1)) as i64),
+        AttributeKind::Axes => {
+            random.shuffle(&mut order);
+            order.truncate(1 + random.below(axes.max(1)));
+            order.sort_unstable();
+            RuleAttribute::Axes(order)
+        }
+        AttributeKind::Permutation => {
+            random.shuffle(&mut order);
+            RuleAttribute::Axes(order)
+        }
+        AttributeKind::Bool => RuleAttribute::Bool(random.one_in(2)),
+        AttributeKind::Int { low, high } => {
+            let values = high.saturating_sub(low).clamp(0, 1 << 20) as usize + 1;
+            RuleAttribute::Int(low + random.below(values) as i64)
+        }
+    }
 }
 
 /// A fixed choice of some, in their order: of every combination of ranks, dtypes and lengths of attributes as many,

@@ -97,6 +97,7 @@ pub(super) fn float2(kind: BinaryKind, a: f64, b: f64) -> f64 {
         }
         // Of every NaN, which libraries do not agree on.
         BinaryKind::Pow if a == 1.0 || b == 0.0 => 1.0,
+        BinaryKind::Pow if b == 2.0 => a * a,
         BinaryKind::Pow => a.powf(b),
         BinaryKind::Max => extreme(a, b, a > b || (a == b && b.is_sign_negative())),
         BinaryKind::Min => extreme(a, b, a < b || (a == b && a.is_sign_negative())),

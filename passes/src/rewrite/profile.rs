@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aiai_ir::{
     AttributeKind, DType, DTypeBound, Function, Instance, Op, ParamType, RuleAttribute, RuleInfo,
-    RuleParam, Sym, Type,
+    RuleParam, Sym, Type, rule::MOST_RANK,
 };
 
 use super::needs::Needs;
@@ -88,7 +88,7 @@ impl Profile {
         let mut found = self.typed(info);
         for &(name, kind) in &info.attributes {
             let with = |instance: &Instance| {
-                let values = self.values(kind, self.highest(info, instance));
+                let values = self.values(kind, info.highest(instance));
                 let instance = instance.clone();
                 values.into_iter().map(move |value| {
                     let mut next = instance.clone();
@@ -129,7 +129,11 @@ impl Profile {
             .zip(&info.types)
             .map(|(param, ty)| Param::of(info, param, ty))
             .collect();
-        let packs = std::iter::repeat_n(self.rank + 1, info.packs.len());
+        let most = match info.goes_rank_by_rank() {
+            true => self.rank.min(MOST_RANK),
+            false => self.rank,
+        };
+        let packs = std::iter::repeat_n(most + 1, info.packs.len());
         let radixes: Vec<usize> = packs.chain(dtypes.iter().map(Vec::len)).collect();
         let mut found = Vec::new();
         let Some(mut digits) = first(&radixes) else {
@@ -155,18 +159,6 @@ impl Profile {
             }
         }
         found
-    }
-
-    /// The most axes that a parameter has, or what is made of sizes alone.
-    fn highest(&self, info: &RuleInfo, instance: &Instance) -> usize {
-        let ranks = info.types.iter().map(|ty| {
-            let packs = ty.packs.iter().filter_map(|pack| instance.ranks.get(pack));
-            packs.sum::<usize>() + ty.named
-        });
-        let of_none = |pack: &Sym| !info.types.iter().any(|ty| ty.packs.contains(pack));
-        let made = instance.ranks.iter().filter(|(pack, _)| of_none(pack));
-        let made: usize = made.map(|(_, rank)| rank).sum();
-        ranks.max().unwrap_or(0).max(made)
     }
 
     fn values(&self, kind: AttributeKind, rank: usize) -> Vec<RuleAttribute> {

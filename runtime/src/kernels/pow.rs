@@ -101,5 +101,7 @@ pub fn pow(x: f32, y: f32) -> f32 {
     } else {
         value
     };
+    // A square is the product, where that lies between two floats too.
+    let value = if y == 2.0 { x * x } else { value };
     if x == 1.0 || y == 0.0 { 1.0 } else { value }
 }

@@ -117,8 +117,8 @@ fn exact2(kind: BinaryKind, x: f64, y: f64, outcome: f64) -> bool {
         BinaryKind::Div if x == 0.0 => true,
         BinaryKind::Div => x.abs() > TINY && outcome.mul_add(y, -x) == 0.0,
         BinaryKind::Max | BinaryKind::Min => true,
+        BinaryKind::Pow => y == 2.0 && exact2(BinaryKind::Mul, x, x, outcome),
         BinaryKind::Rem
-        | BinaryKind::Pow
         | BinaryKind::And
         | BinaryKind::Or
         | BinaryKind::Xor
