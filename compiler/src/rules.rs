@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiai_frontend::elaborate::{Program, rule_library};
 use aiai_frontend::stdlib::RULES;
-use aiai_ir::{Instance, RuleAttribute, RuleInfo, RuleSet};
+use aiai_ir::{Instance, RuleAttribute, RuleInfo, RuleSet, Sym};
 use aiai_passes::rewrite::{Firing, Float, Library, Rewriter, Source, Trace};
 use serde_json::{Value, json};
 
@@ -75,6 +75,9 @@ pub fn explain(trace: &Trace) {
     if let Some(limit) = trace.limit_hit {
         output::note(&format!("the rules stopped at a limit: {limit}"));
     }
+    for rule in &trace.cut {
+        output::note(&cut(*rule));
+    }
 }
 
 /// The firings as text.
@@ -83,10 +86,15 @@ pub fn text(trace: &Trace) -> String {
     if let Some(limit) = trace.limit_hit {
         lines.push(format!("stopped at a limit: {limit}"));
     }
+    lines.extend(trace.cut.iter().map(|rule| cut(*rule)));
     let count = trace.firings.len();
     let noun = if count == 1 { "firing" } else { "firings" };
     lines.push(format!("{count} {noun}"));
     lines.join("\n")
+}
+
+fn cut(rule: Sym) -> String {
+    format!("`{rule}` has more instances for this function than are made: not all were tried")
 }
 
 fn line(firing: &Firing) -> String {
@@ -119,6 +127,7 @@ pub fn described(trace: &Trace) -> Value {
         "schema": 1,
         "firings": firings.collect::<Vec<_>>(),
         "limit": trace.limit_hit.map(|limit| limit.to_string()),
+        "cut": trace.cut.iter().map(|rule| rule.as_str()).collect::<Vec<_>>(),
     })
 }
 

@@ -63,6 +63,8 @@ pub struct Rules {
     keys: Keys,
     tree: Tree,
     skipped: Vec<Skipped>,
+    /// Rules of which not all instances that a function admits were made.
+    cut: Vec<Sym>,
 }
 
 /// An instance that cannot be applied.
@@ -145,6 +147,10 @@ pub struct Trace {
     /// Ops that were made.
     pub created: usize,
     pub limit_hit: Option<Limit>,
+    /// Rules with more instances for the function than are made: only the first of them were tried.
+    pub cut: Vec<Sym>,
+    /// What the first match that did not pay would have saved and added, in units of cost.
+    pub unpaid: Option<(u64, u64)>,
 }
 
 /// One application of a rule.

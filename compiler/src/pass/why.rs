@@ -81,10 +81,10 @@ fn described(rule: &str, found: &Nearest) -> Value {
         }
         Nearest::NoGain {
             place: at,
-            before,
-            after,
+            saved,
+            added,
         } => {
-            json!({ "fires": false, "place": place(*at), "cost": { "before": before, "after": after } })
+            json!({ "fires": false, "place": place(*at), "cost": { "saved": saved, "added": added } })
         }
         Nearest::Near(near) => json!({
             "fires": false,

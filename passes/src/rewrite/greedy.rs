@@ -407,6 +407,7 @@ impl Walk<'_> {
             || added < saved
             || (added == saved && measure::right_is_smaller(rule));
         if !pays {
+            self.trace.unpaid.get_or_insert((saved, added));
             self.uses.roll_back();
         }
         pays

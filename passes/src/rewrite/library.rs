@@ -173,6 +173,7 @@ impl Library {
         let profile = Profile::of(function);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<(usize, Vec<Instance>)> = Vec::new();
+        let mut cut: Vec<usize> = Vec::new();
         for (number, (_, _, info)) in self.rules.iter().enumerate() {
             let out = match choice {
                 Choice::Now => made.excludes(number, &profile.has),
@@ -180,7 +181,11 @@ impl Library {
                 Choice::Forms | Choice::Types => false,
             };
             if !out {
-                wanted.push((number, profile.instances(info).0));
+                let (instances, more) = profile.instances(info);
+                if more {
+                    cut.push(number);
+                }
+                wanted.push((number, instances));
             }
         }
         match choice {
@@ -206,6 +211,8 @@ impl Library {
             }
             Choice::Types | Choice::Named(_) => {}
         }
+        cut.retain(|number| wanted.iter().any(|w| w.0 == *number && !w.1.is_empty()));
+        let cut = cut.iter().map(|number| self.rules[*number].2.name);
         let keys: Vec<(usize, Instance)> = wanted
             .into_iter()
             .flat_map(|(number, all)| all.into_iter().map(move |instance| (number, instance)))
@@ -214,7 +221,9 @@ impl Library {
         let rules = keys
             .iter()
             .filter_map(|key| made.instances.get(key)?.clone());
-        Rules::shared(rules.collect())
+        let mut rules = Rules::shared(rules.collect());
+        rules.cut = cut.collect();
+        rules
     }
 
     /// Finds out what rules need: by an instance that the function asks for, or else a small one, and some that
@@ -358,7 +367,11 @@ impl Library {
         let mut limits = limits.clone();
         for _ in 0..ROUNDS {
             let profile = Profile::of(function);
-            let round = rewrite(&self.chosen(function, choice), function, &limits);
+            let chosen = self.chosen(function, choice);
+            let round = rewrite(&chosen, function, &limits);
+            let new = |name: &&Sym| !trace.cut.contains(name);
+            let cut: Vec<Sym> = chosen.cut.iter().filter(new).copied().collect();
+            trace.cut.extend(cut);
             let fired = !round.firings.is_empty();
             limits.firings = limits.firings.saturating_sub(round.firings.len());
             limits.created = limits.created.saturating_sub(round.created);

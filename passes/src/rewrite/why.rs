@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use aiai_ir::{Function, Instance, Loc, Relation, Rule, Sym, Truth, Value};
 
-use super::cost::Costs;
 use super::pattern::{Kind, NodeId, Pattern};
 use super::single::{Failure, Nearest as Attempt};
 use super::survey::Survey;
@@ -25,11 +24,11 @@ pub enum Nearest {
     Skipped { why: String },
     /// It fires.
     Fires { places: Vec<Option<Loc>> },
-    /// It fits, but what it would make costs no less.
+    /// It fits, but what it would make costs no less: what operations cost that would go, and that would come.
     NoGain {
         place: Option<Loc>,
-        before: u64,
-        after: u64,
+        saved: u64,
+        added: u64,
     },
     /// It fits nowhere; this is the nearest place.
     Near(Near),
@@ -103,18 +102,11 @@ fn fits(alone: &Rules, function: &Function, place: Option<Loc>) -> Nearest {
             places: trace.firings.iter().map(|f| f.place).collect(),
         };
     }
-    let costs = Costs::of(function);
-    let mut changed = function.clone();
-    let once = Limits {
-        firings: 1,
-        must_pay: false,
-        ..Limits::default()
-    };
-    alone.greedy(&mut changed, &once);
+    let (saved, added) = trace.unpaid.unwrap_or_default();
     Nearest::NoGain {
         place,
-        before: costs.region(function, &function.body),
-        after: costs.region(&changed, &changed.body),
+        saved,
+        added,
     }
 }
 
@@ -242,11 +234,11 @@ impl fmt::Display for Nearest {
             }
             Nearest::NoGain {
                 place,
-                before,
-                after,
+                saved,
+                added,
             } => write!(
                 f,
-                "fits at {}, but does not pay: the cost would go from {before} to {after}",
+                "fits at {}, but does not pay: operations that cost {saved} would go, others that cost {added} come",
                 shown(*place)
             ),
             Nearest::Near(near) => {
