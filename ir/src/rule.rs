@@ -142,9 +142,13 @@ pub struct RuleSet {
 /// The highest rank of a pack that rules are judged at.
 pub const MOST_RANK: usize = 5;
 
+/// The most axes that a tensor of an instance has where a rule goes rank by rank.
+pub const MOST_AXES: usize = 8;
+
 impl RuleInfo {
     /// Whether what the rule says of one rank need not follow from what it says of lower ones: permutations of
-    /// three axes, taken six times, change nothing; those of four do. Such a rule fires up to [`MOST_RANK`].
+    /// three axes, taken six times, change nothing; those of four do. Such a rule fires up to [`MOST_RANK`] and
+    /// [`MOST_AXES`].
     pub fn goes_rank_by_rank(&self) -> bool {
         let of_axes = |kind: AttributeKind| match kind {
             AttributeKind::Axis | AttributeKind::Axes | AttributeKind::Permutation => true,

@@ -7,7 +7,10 @@
 use std::sync::Arc;
 
 use aiai_ir::policy::CostChoice;
-use aiai_ir::{Function, Instance, Loc, Module, Rule, RuleSet, Stage, Sym, VerifyError, verify};
+use aiai_ir::rule::MOST_AXES;
+use aiai_ir::{
+    Function, Instance, Loc, Module, Rule, RuleSet, Stage, Sym, Value, VerifyError, verify,
+};
 
 use crate::{cse, dce, inline};
 
@@ -41,7 +44,7 @@ use pattern::Pattern;
 use tree::Tree;
 
 /// The rules with sides of primitives only: calls become the bodies of what they call, as those of a program
-/// do before rules are applied to it.
+/// do before rules are applied to it. Instances with more axes than their rule is judged at are left out.
 pub fn prepare(set: RuleSet) -> Vec<Rule> {
     let RuleSet { rules, module } = set;
     let rules = rules.into_iter().map(|mut rule| {
@@ -52,7 +55,18 @@ pub fn prepare(set: RuleSet) -> Vec<Rule> {
         }
         rule
     });
-    rules.collect()
+    rules.filter(judged).collect()
+}
+
+/// Whether an instance has as many axes as rules are judged at, where more might make a difference.
+fn judged(rule: &Rule) -> bool {
+    let instance = &rule.instance;
+    let by_rank = instance.ranks.len() > 1 || !instance.attributes.is_empty();
+    let low = |side: &Function| {
+        let mut values = (0..side.value_count() as u32).map(Value);
+        values.all(|value| side.ty(value).rank() <= MOST_AXES)
+    };
+    !by_rank || (low(&rule.lhs) && low(&rule.rhs))
 }
 
 /// A rule set, ready to be applied. Which rule fires where several fit is the order in which they are given.

@@ -25,7 +25,7 @@ const MOST_COMMON: usize = 160;
 const MOST_OTHER: usize = 64;
 
 /// Instances of a rank above 3 that are drawn.
-const MOST_HIGH: usize = 32;
+const MOST_HIGH: usize = 24;
 
 /// Instances that are proved, at most.
 const MOST_PROVED: usize = 40;
@@ -416,7 +416,7 @@ fn high(info: &RuleInfo, dtypes: &[DType]) -> Vec<Instance> {
             let first = random.below(info.packs.len());
             let packs = info.packs.iter().enumerate().map(|(at, pack)| match at {
                 at if at == first => (*pack, rank),
-                _ => (*pack, random.below(rank + 1)),
+                _ => (*pack, random.below(rank)),
             });
             let mut instance = Instance {
                 ranks: packs.collect(),
