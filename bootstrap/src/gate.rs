@@ -23,6 +23,7 @@ pub mod listing;
 mod metamorphic;
 mod mutants;
 mod pairs;
+mod positions;
 mod profit;
 mod report;
 

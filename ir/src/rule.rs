@@ -139,25 +139,14 @@ pub struct RuleSet {
     pub module: Module,
 }
 
-/// The highest rank of a pack that rules are judged at.
+/// The highest rank of a pack that rules are judged and fire at. What a rule says of one rank need not follow from what
+/// it says of lower ones: permutations of three axes, taken six times, change nothing; those of four do.
 pub const MOST_RANK: usize = 5;
 
-/// The most axes that a tensor of an instance has where a rule goes rank by rank.
+/// The most axes that a tensor of an instance has, likewise, where a rule has several packs or attributes.
 pub const MOST_AXES: usize = 8;
 
 impl RuleInfo {
-    /// Whether what the rule says of one rank need not follow from what it says of lower ones: permutations of
-    /// three axes, taken six times, change nothing; those of four do. Such a rule fires up to [`MOST_RANK`] and
-    /// [`MOST_AXES`].
-    pub fn goes_rank_by_rank(&self) -> bool {
-        let of_axes = |kind: AttributeKind| match kind {
-            AttributeKind::Axis | AttributeKind::Axes | AttributeKind::Permutation => true,
-            AttributeKind::Bool | AttributeKind::Int { .. } => false,
-        };
-        self.packs.len() > 1
-            || (self.packs.len() == 1 && self.attributes.iter().any(|(_, kind)| of_axes(*kind)))
-    }
-
     /// The most axes that a parameter has, or what is made of sizes alone.
     pub fn highest(&self, instance: &Instance) -> usize {
         let ranks = self.types.iter().map(|ty| {

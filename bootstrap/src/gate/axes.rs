@@ -1,9 +1,10 @@
 //! Where a rule may speak of ranks and axes: as an axis, with whole numbers added or taken away.
 //!
-//! What is proved for ranks up to 3 holds for all since every op treats a pack as a whole. A number that is made of a
+//! What is proved for low ranks holds for all since every op treats a pack as a whole. A number that is made of a
 //! rank or an axis (`f32(rank::<..S>())`, `k / 3`) is another program at each rank, and says at rank 4 what it did not
 //! say before. So does an axis that is chosen by arithmetic other than + and -.
 
+use aiai_ir::rule::MOST_RANK;
 use aiai_ir::{AttributeKind, RuleInfo};
 
 /// A part of a text: a name, a number, or one character.
@@ -47,6 +48,38 @@ pub fn captured(text: &str, info: &RuleInfo) -> Option<String> {
         })
     };
     tokens(text).into_iter().find(of_pack).map(str::to_owned)
+}
+
+/// An axis by number that no rank at which rules are judged tells from a named one: `axis = 5` of
+/// `x: f32[..S, A, B, C, D, E, F]` is a named axis up to rank 5 of the pack.
+pub fn distant(text: &str, info: &RuleInfo) -> Option<String> {
+    let tokens = tokens(text);
+    let starts = tokens
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| matches!(pair, ["axis" | "axes", "="]))
+        .map(|(at, _)| at + 2);
+    let far = |at: usize| {
+        let number = tokens[at].parse::<usize>().unwrap_or(0);
+        let from_end = usize::from(tokens[at - 1] == "-");
+        (number >= MOST_RANK + from_end).then(|| tokens[at].to_owned())
+    };
+    let mut found = starts.flat_map(|start| {
+        let list = tokens[start..].first() == Some(&"(");
+        let end = match list {
+            true => closing(&tokens, start),
+            false => {
+                let ends = |t: &Token<'_>| matches!(*t, "," | ")" | "}");
+                let length = tokens[start..].iter().position(ends);
+                start + length.unwrap_or(0)
+            }
+        };
+        start..end
+    });
+    match info.packs.is_empty() {
+        true => None,
+        false => found.find_map(far),
+    }
 }
 
 fn is_rank(tokens: &[Token<'_>], at: usize) -> bool {

@@ -404,10 +404,10 @@ pub fn choose(info: &RuleInfo) -> Vec<Instance> {
 /// Instances of higher ranks than can be gone through, drawn: up to the highest that the rule fires at, where it
 /// may be right for low ranks only.
 fn high(info: &RuleInfo, dtypes: &[DType]) -> Vec<Instance> {
-    let draws = match (info.packs.is_empty(), info.goes_rank_by_rank()) {
-        (true, _) => 0,
-        (false, true) => MOST_HIGH,
-        (false, false) => 1,
+    let draws = match (info.packs.len(), info.attributes.is_empty()) {
+        (0, _) => 0,
+        (1, true) => 1,
+        _ => MOST_HIGH,
     };
     let mut random = Random::new(0x4164);
     let mut found = BTreeSet::new();

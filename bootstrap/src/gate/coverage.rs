@@ -1,17 +1,19 @@
-//! Part of step 8: what the right side decides must be seen both ways.
+//! Part of step 8: what a side decides must be seen both ways.
 //!
-//! A comparison that the left side does not make and that no drawn input turns true hides whatever stands behind it:
+//! A comparison that the other side does not make and that no drawn input turns true hides whatever stands behind it:
 //! one value of 2^32, one size of thousands. Without a proof such a rule is not tested.
 
 use std::collections::BTreeSet;
 
 use aiai_ir::dim::Atom;
 use aiai_ir::eval;
-use aiai_ir::{DType, Dim, Function, Op, ReduceKind, Rule, Value};
+use aiai_ir::{
+    DType, Dim, Facts, FloatClass, Function, Op, ReduceKind, Relation, Rule, Truth, Value,
+};
 use aiai_passes::dce;
 
 use super::candidate::each_op;
-use super::{Bench, fingerprint, idle};
+use super::{Bench, fingerprint, idle, positions};
 use crate::witness;
 use aiai_ir::random::{Random, derive};
 
@@ -22,35 +24,73 @@ const DRAWS: usize = 60;
 const FARTHEST: u64 = 1 << 14;
 /// Divisors of sizes, at most: sizes up to twice as many are drawn.
 const LONGEST_STEP: i64 = 64;
+/// Terms of a sum, of which so many are drawn where a rule names the number.
+const MOST_COUNTED: i64 = 1024;
 /// Powers of a size.
 const MOST_POWER: u32 = 4;
 
+/// What no proof speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// How the sides round and overflow; over the reals they are equal.
+    Rounding,
+    All,
+}
+
 /// What is not covered, in words; `None` where everything is.
-pub fn missing(bench: &Bench) -> Option<String> {
+pub fn missing(bench: &Bench, open: Open) -> Option<String> {
     let mut random = Random::new(derive(bench.seed, "coverage"));
-    // Instances where it is seen both ways speak for the others: the text is the same.
-    let mut open: Option<String> = None;
-    for rule in bench.candidate.spread(INSTANCES) {
-        let why = narrowing(rule).or_else(|| counting(rule));
-        if let Some(why) = why.or_else(|| far_sizes(rule)) {
+    if open == Open::All {
+        // A pack without axes leaves nothing to count.
+        let with_axes = |rule: &&Rule| rule.instance.ranks.values().all(|rank| *rank > 0);
+        for rule in bench
+            .candidate
+            .spread(4 * INSTANCES)
+            .into_iter()
+            .filter(with_axes)
+        {
+            let why = narrowing(rule).or_else(|| counting(rule));
+            let why = why.or_else(|| other_rounding(rule));
+            let why = why.or_else(|| far_sizes(rule));
+            if let Some(why) = why.or_else(|| positions::far(rule)) {
+                return Some(why);
+            }
+        }
+        // Where a part matters in one instance it is no hiding place in the others.
+        let mut idle = bench.candidate.spread(INSTANCES).into_iter();
+        let idle: Option<Vec<String>> = idle
+            .by_ref()
+            .map(|rule| idle::part(rule, &mut random))
+            .collect();
+        if let Some(why) = idle.and_then(|all| all.into_iter().next()) {
             return Some(why);
         }
     }
-    // Where a part matters in one instance it is no hiding place in the others.
-    let mut idle = bench.candidate.spread(INSTANCES).into_iter();
-    let idle: Option<Vec<String>> = idle
-        .by_ref()
-        .map(|rule| idle::part(rule, &mut random))
-        .collect();
-    if let Some(why) = idle.and_then(|all| all.into_iter().next()) {
-        return Some(why);
-    }
+    let sides = match open {
+        Open::All => &[Side::Right, Side::Left][..],
+        Open::Rounding => &[Side::Right],
+    };
+    sides
+        .iter()
+        .find_map(|side| undecided(bench, *side, &mut random))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// A decision of one side that came out one way. Instances where it is seen both ways speak for the others: the text
+/// is the same.
+fn undecided(bench: &Bench, side: Side, random: &mut Random) -> Option<String> {
+    let mut open = None;
     for rule in bench.candidate.spread(INSTANCES) {
-        let decisions = decisions(rule);
+        let decisions = decisions(rule, side);
         if decisions.is_empty() {
             return None;
         }
-        match one_sided(rule, &decisions, &mut random) {
+        match one_sided(rule, &decisions, side, random) {
             Some(why) => open = Some(why),
             None => return None,
         }
@@ -67,26 +107,52 @@ fn part(function: &Function, value: Value) -> Function {
     part
 }
 
-/// What the right side compares and the left side does not.
-fn decisions(rule: &Rule) -> Vec<Function> {
-    let compared = |side: &Function| -> Vec<Function> {
-        let nodes = side
-            .body
-            .ops
-            .iter()
-            .filter(|node| matches!(node.op, Op::Compare { .. }));
+/// What one side compares and the other does not. On the left only what chooses: a comparison that always holds may be
+/// what the rule says.
+fn decisions(rule: &Rule, side: Side) -> Vec<Function> {
+    let compared = |side: &Function, only: Option<&BTreeSet<Value>>| -> Vec<Function> {
+        let nodes = side.body.ops.iter().filter(|node| {
+            let result = node.results.first();
+            matches!(node.op, Op::Compare { .. })
+                && only.is_none_or(|only| result.is_some_and(|v| only.contains(v)))
+        });
         nodes
             .filter_map(|node| node.results.first().map(|value| part(side, *value)))
             .collect()
     };
-    let known: BTreeSet<String> = compared(&rule.lhs).iter().map(fingerprint::of).collect();
-    let mut new = compared(&rule.rhs);
+    let (own, other) = match side {
+        Side::Right => (compared(&rule.rhs, None), &rule.lhs),
+        Side::Left => (compared(&rule.lhs, Some(&choosing(&rule.lhs))), &rule.rhs),
+    };
+    let known: BTreeSet<String> = compared(other, None).iter().map(fingerprint::of).collect();
+    let mut new = own;
     new.retain(|decision| !known.contains(&fingerprint::of(decision)));
     new
 }
 
+/// The truth values that a choice hangs on.
+fn choosing(function: &Function) -> BTreeSet<Value> {
+    let mut found = BTreeSet::new();
+    for node in function.body.ops.iter().rev() {
+        let chooses = matches!(node.op, Op::Select | Op::If);
+        let carries = node.results.iter().any(|v| found.contains(v));
+        let operands = match (chooses, carries) {
+            (true, _) => &node.operands[..1],
+            (false, true) => &node.operands[..],
+            (false, false) => &[],
+        };
+        found.extend(operands.iter().copied());
+    }
+    found
+}
+
 /// A decision that came out one way in every draw.
-fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option<String> {
+fn one_sided(
+    rule: &Rule,
+    decisions: &[Function],
+    side: Side,
+    random: &mut Random,
+) -> Option<String> {
     let mut seen = vec![[false; 2]; decisions.len()];
     for at in 0..DRAWS {
         let Some(sizes) = witness::sizes(rule, random, at) else {
@@ -112,24 +178,79 @@ fn one_sided(rule: &Rule, decisions: &[Function], random: &mut Random) -> Option
     }
     let odd = seen.iter().find(|both| both.contains(&false))?;
     let way = if odd[1] { "true" } else { "false" };
+    let (one, other) = match side {
+        Side::Left => ("left", "right"),
+        Side::Right => ("right", "left"),
+    };
     Some(format!(
-        "the right side makes a decision that the left one does not, and it came out {way} in every draw: what stands \
-         behind the other way is not tested, and nothing is proved"
+        "the {one} side makes a decision that the {other} one does not, and it came out {way} in every draw: what stands \
+         behind the other way is not tested, and no proof speaks of it"
     ))
+}
+
+/// Under `exact`, a function that is not correctly rounded, or a sum, in a dtype in which the other side has none: they
+/// may differ on one input of thousands, or beyond so many terms.
+fn other_rounding(rule: &Rule) -> Option<String> {
+    if rule.class != FloatClass::Exact {
+        return None;
+    }
+    let (left, right) = (roundings(&rule.lhs), roundings(&rule.rhs));
+    let odd = left.symmetric_difference(&right).next()?;
+    Some(format!(
+        "one side has {odd}, the other has not: where their bits differ may not be drawn, and no bits are proved"
+    ))
+}
+
+/// The operations of which the order or the function decides bits, with their dtypes.
+fn roundings(function: &Function) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let numbers = positions::numbers(function);
+    // Powers of 1, and those with the exponents 0, 1 and 2, are exact or a product.
+    let number = |v: Value| numbers.iter().find(|n| n.0 == v).map(|n| n.1);
+    let plain = |x: &[Value]| number(x[0]) == Some(1) || matches!(number(x[1]), Some(0..=2));
+    each_op(function, &mut |node| {
+        let Some(&result) = node.results.first() else {
+            return;
+        };
+        let dtype = function.ty(result).dtype();
+        let name = match &node.op {
+            Op::Unary { kind } if kind.ulp() > 0.5 => kind.name(),
+            Op::Binary { kind } if kind.ulp() > 0.5 && !plain(&node.operands) => kind.name(),
+            Op::Reduce { kind, .. } if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) => {
+                kind.name()
+            }
+            Op::Contract { space, out, .. } if space.len() > out.coords.len() => "sum",
+            _ => return,
+        };
+        if dtype.is_float() {
+            found.insert(format!("`{name}` in {dtype}"));
+        }
+    });
+    found
 }
 
 /// An integer of 16 bits or more that counts elements on one side, and a wider one or none on the other: it wraps where
 /// there are more elements than are drawn.
 fn counting(rule: &Rule) -> Option<String> {
-    let [left, right] = [&rule.lhs, &rule.rhs].map(narrowest_count);
-    let (narrow, other) = match (left, right) {
-        (Some(a), Some(b)) if a.bytes() != b.bytes() => match a.bytes() < b.bytes() {
-            true => (a, format!("{b}")),
-            false => (b, format!("{a}")),
-        },
-        (Some(a), None) | (None, Some(a)) => (a, "nothing of the kind".to_owned()),
-        _ => return None,
+    let mut facts = Facts::default();
+    rule.guard
+        .iter()
+        .for_each(|(dim, relation)| facts.assume(*relation, *dim));
+    let few =
+        |dim: Dim| facts.check(Relation::NonNegative, Dim::from(MOST_COUNTED) - dim) == Truth::True;
+    let many = [&rule.lhs, &rule.rhs].map(|side| narrowest_count(side, &few));
+    let any = [&rule.lhs, &rule.rhs].map(|side| narrowest_count(side, &|_| false));
+    let unlike = |side: usize| {
+        let (narrow, other) = (many[side]?, any[1 - side]);
+        let wider = other.is_none_or(|other| other.bytes() > narrow.bytes());
+        wider.then(|| {
+            (
+                narrow,
+                other.map_or("nothing of the kind".to_owned(), |d| d.to_string()),
+            )
+        })
     };
+    let (narrow, other) = unlike(0).or_else(|| unlike(1))?;
     matches!(narrow.bytes(), 2 | 4).then(|| {
         format!(
             "one side counts in {narrow}, the other in {other}: the sizes at which that wraps cannot be drawn, and nothing \
@@ -138,16 +259,23 @@ fn counting(rule: &Rule) -> Option<String> {
     })
 }
 
-/// The narrowest integer below 64 bits in which sums, counts or places of elements are held.
-fn narrowest_count(function: &Function) -> Option<DType> {
+/// The narrowest integer below 64 bits in which sums, counts or places of elements are held, but for those of few
+/// elements, whatever the sizes are.
+fn narrowest_count(function: &Function, few: &dyn Fn(Dim) -> bool) -> Option<DType> {
     let mut counts: BTreeSet<Value> = BTreeSet::new();
     let mut narrowest: Option<DType> = None;
     each_op(function, &mut |node| {
         let makes = match &node.op {
-            Op::Reduce { kind, .. } => matches!(kind, ReduceKind::Sum | ReduceKind::Prod),
-            Op::Contract { .. } | Op::Iota { .. } | Op::ArgReduce { .. } | Op::DimValue { .. } => {
-                true
+            Op::Reduce { kind, axes, .. } => {
+                let shape = function.ty(node.operands[0]).shape();
+                let adds = matches!(kind, ReduceKind::Sum | ReduceKind::Prod);
+                adds && !axes.iter().all(|&axis| few(shape[axis]))
             }
+            Op::Contract { space, out, .. } => {
+                let kept = |i: &usize| out.coords.iter().any(|c| c.terms.iter().any(|t| t.0 == *i));
+                !(0..space.len()).filter(|i| !kept(i)).all(|i| few(space[i]))
+            }
+            Op::Iota { .. } | Op::ArgReduce { .. } | Op::DimValue { .. } => true,
             Op::Cast { .. } => counts.contains(&node.operands[0]),
             _ => false,
         };
@@ -163,7 +291,7 @@ fn narrowest_count(function: &Function) -> Option<DType> {
     narrowest
 }
 
-/// A size on the right side that differs from what it is for small sizes only where no tensor is drawn.
+/// A size on one side that differs from what it is for small sizes only where no tensor is drawn.
 fn far_sizes(rule: &Rule) -> Option<String> {
     let dims = |function: &Function| -> BTreeSet<Dim> {
         let mut found = BTreeSet::new();
@@ -175,13 +303,11 @@ fn far_sizes(rule: &Rule) -> Option<String> {
         });
         found
     };
-    let known = dims(&rule.lhs);
-    let mut new = dims(&rule.rhs)
-        .into_iter()
-        .filter(|dim| !known.contains(dim));
-    let far = new.find(|dim| is_far(*dim, 1))?;
+    let (left, right) = (dims(&rule.lhs), dims(&rule.rhs));
+    let mut new = left.symmetric_difference(&right);
+    let far = new.find(|dim| is_far(**dim, 1))?;
     Some(format!(
-        "the right side has the size `{far}`, which stays the same up to sizes that cannot be drawn, and nothing is proved"
+        "one side has the size `{far}`, which stays the same up to sizes that cannot be drawn, and nothing is proved"
     ))
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use aiai_ir::{DType, Dim, FloatClass, Function, Op, Relation, Rule, Sym, Truth};
 
+use aiai_ir::rule::MOST_RANK;
+
 use super::candidate::{Candidate, combinations, each_op, never_float, ops};
 use super::{Outcome, axes};
 use aiai_ir::random::Random;
@@ -50,6 +52,16 @@ pub fn form(candidate: &Candidate) -> Outcome {
         return Outcome::failed(&format!(
             "`{what}` stands where it is another number at every rank: a rank or an axis stands in `axis = ...` or \
              `axes = ...`, with + and - alone"
+        ));
+    }
+    let helpers = candidate.file.helpers();
+    let texts = [candidate.text(), helpers.as_str()];
+    if let Some(axis) = texts
+        .iter()
+        .find_map(|text| axes::distant(text, candidate.info))
+    {
+        return Outcome::failed(&format!(
+            "axis {axis} beside a pack: which one that is differs at ranks of the pack above {MOST_RANK}, which are not judged"
         ));
     }
     if let Some(name) = unused(first) {

@@ -136,7 +136,7 @@ impl Machine<'_> {
                 elementwise::binary(*kind, &x[0], &x[1], &mut results[0], against);
             }
             Op::Compare { .. } => elementwise::compare(&x[0], &x[1], &mut results[0]),
-            Op::Select => elementwise::select(&x[0], &x[1], &x[2], &mut results[0]),
+            Op::Select => elementwise::select(&x[0], &x[1], &x[2], &mut results[0], against),
             Op::Cast { .. } => elementwise::cast(&x[0], &mut results[0], against),
             Op::Reduce { kind, axes, acc } => {
                 reduction(&x[0], *kind, axes, (*acc, against), &mut results[0]);

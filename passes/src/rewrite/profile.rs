@@ -129,10 +129,7 @@ impl Profile {
             .zip(&info.types)
             .map(|(param, ty)| Param::of(info, param, ty))
             .collect();
-        let most = match info.goes_rank_by_rank() {
-            true => self.rank.min(MOST_RANK),
-            false => self.rank,
-        };
+        let most = self.rank.min(MOST_RANK);
         let packs = std::iter::repeat_n(most + 1, info.packs.len());
         let radixes: Vec<usize> = packs.chain(dtypes.iter().map(Vec::len)).collect();
         let mut found = Vec::new();

@@ -209,7 +209,7 @@ pub fn compare(a: &Array, b: &Array, result: &mut Array) {
     });
 }
 
-pub fn select(condition: &Array, a: &Array, b: &Array, result: &mut Array) {
+pub fn select(condition: &Array, a: &Array, b: &Array, result: &mut Array, against: Against) {
     let (x, y) = (a.to_f64(), b.to_f64());
     set(result, |i| {
         let taken = if condition.as_ints()[i] != 0 { a } else { b };
@@ -220,7 +220,8 @@ pub fn select(condition: &Array, a: &Array, b: &Array, result: &mut Array) {
         let apart = (x[i] - y[i]).abs();
         if x[i] == y[i] {
             both
-        } else if a.dtype.is_float() && apart.is_finite() {
+        } else if a.dtype.is_float() && apart.is_finite() && against == Against::Executors {
+            // Of two executors one may take this way and one the other; over the reals nothing is known.
             apart + both
         } else {
             UNKNOWN

@@ -276,23 +276,28 @@ impl Terms {
         })
     }
 
-    /// An `i64` made of sizes and indices that does not wrap: each product has at most one index that is not
-    /// the size of something, and factors are small.
+    /// An `i64` made of sizes and indices that does not wrap. A tensor has fewer than 2^43 elements, so a size or an
+    /// index is below that, and so are products of different axes of one tensor; factors are small.
     pub fn as_index(&self, p: &Poly) -> Option<Dim> {
         let dim = self.as_dim(p)?;
         let small = dim.terms().iter().all(|(monomial, coefficient)| {
-            let indices = monomial
-                .iter()
-                .filter(|(atom, _)| match atom {
-                    DimAtom::Sym(sym) => is_index(sym.as_str()),
-                    DimAtom::Div(..) => true,
-                })
-                .map(|f| f.1)
-                .sum::<u32>();
-            indices <= 1 && coefficient.unsigned_abs() <= 1 << 20
+            let factors = monomial.iter().map(|f| f.1).sum::<u32>();
+            let held = || self.extents.iter().any(|whole| divides(monomial, *whole));
+            coefficient.unsigned_abs() <= 1 << 20 && (factors <= 1 || held())
         });
         small.then_some(dim)
     }
+}
+
+/// Whether a product of sizes is part of the one that a tensor has elements.
+fn divides(part: &[(DimAtom, u32)], whole: Dim) -> bool {
+    let holds = |factors: &[(DimAtom, u32)]| {
+        part.iter().all(|(atom, power)| {
+            let found = factors.iter().find(|f| f.0 == *atom);
+            found.is_some_and(|f| f.1 >= *power)
+        })
+    };
+    matches!(whole.terms(), [(factors, _)] if holds(factors))
 }
 
 /// The least and the greatest integer, as the ring has them.

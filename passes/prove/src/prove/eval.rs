@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use aiai_ir::{CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value};
+use aiai_ir::{
+    BinaryKind, CompareKind, DType, Dim, Function, Literal, Op, OpNode, Region, Scalar, Value,
+};
 
 use super::known::Standing;
 use super::rational::Rational;
@@ -97,6 +99,16 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// What a divisor is the quotient of, where it is one.
+    fn quotient(&self, kind: BinaryKind, divisor: Value) -> Option<[Value; 2]> {
+        let Some((node, 0)) = self.definitions.get(&divisor) else {
+            return None;
+        };
+        let div = BinaryKind::Div;
+        let quotient = kind == div && matches!(node.op, Op::Binary { kind } if kind == div);
+        quotient.then(|| [node.operands[0], node.operands[1]])
+    }
+
     /// The operand of a sort along one of the axes: the same elements in another order.
     pub fn unsorted(&self, value: Value, axes: &[usize]) -> Value {
         match self.definitions.get(&value) {
@@ -186,7 +198,13 @@ impl<'a> Evaluator<'a> {
             Op::Binary { kind } => {
                 let a = self.element(node.operands[0], index)?;
                 let b = self.element(node.operands[1], index)?;
-                self.binary(*kind, dtype, &a, &b)
+                match self.quotient(*kind, node.operands[1]) {
+                    Some([p, q]) => {
+                        let parts = [self.element(p, index)?, self.element(q, index)?];
+                        self.binary_of(*kind, dtype, (&a, &b), Some(&parts))
+                    }
+                    None => self.binary(*kind, dtype, &a, &b),
+                }
             }
             Op::Compare { kind } => self.comparison(node, *kind, index),
             Op::Select => {

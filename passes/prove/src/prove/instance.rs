@@ -152,6 +152,10 @@ fn compare(
     lines: &mut Vec<String>,
 ) -> Outcome<Verdict> {
     let mut terms = Terms::new(mode);
+    let params = rule.lhs.params().iter();
+    terms.extents = params
+        .map(|p| Dim::product(rule.lhs.ty(*p).shape().iter().copied()))
+        .collect();
     let left_demands = demands(&rule.lhs, false);
     let facts = case
         .iter()

@@ -189,6 +189,17 @@ impl Evaluator<'_> {
         a: &Element,
         b: &Element,
     ) -> Outcome<Element> {
+        self.binary_of(kind, dtype, (a, b), None)
+    }
+
+    /// The same, where `b` may be known to be the quotient of two others.
+    pub fn binary_of(
+        &mut self,
+        kind: BinaryKind,
+        dtype: DType,
+        (a, b): (&Element, &Element),
+        quotient: Option<&[Element; 2]>,
+    ) -> Outcome<Element> {
         let mut clauses = (*joined(&[a, b])).clone();
         let (x, y) = (&a.term, &b.term);
         let mut forgiven = Vec::new();
@@ -201,10 +212,13 @@ impl Evaluator<'_> {
         } else if self.terms.wild(x) || self.terms.wild(y) {
             self.wild_binary(kind, x, y)?
         } else {
-            if kind == BinaryKind::Div {
-                // Divided by a quotient whose divisor is 0, finite numbers give 0, as they do here.
+            if let Some([p, q]) = quotient {
+                // Divided by a quotient whose divisor is 0, finite numbers give 0, as they do here. What its parts ask
+                // for by themselves stays.
+                let kept = |c: &Poly| [a, p, q].iter().any(|part| part.clauses.contains(c));
                 forgiven = self.infinite_divisors(y)?;
-                clauses.retain(|c| !forgiven.contains(c) || a.clauses.contains(c));
+                forgiven.retain(|c| !kept(c));
+                clauses.retain(|c| !forgiven.contains(c));
             }
             for clause in self.binary_clauses(kind, x, y)? {
                 if forgiven.contains(&clause) {

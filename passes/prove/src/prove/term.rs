@@ -252,7 +252,10 @@ pub struct Terms {
     /// Integer terms that stand as indices, by the number in their symbol.
     index_terms: Vec<Poly>,
     index_ids: HashMap<Poly, u32>,
-    index_bounds: HashMap<Sym, Dim>,
+    /// Below what integer terms in the place of indices lie, as far as the context says so.
+    pub index_bounds: HashMap<Sym, Dim>,
+    /// The numbers of elements of the parameters.
+    pub extents: Vec<Dim>,
     /// Signs found while evaluating, which normalisation would lose.
     pub notes: HashMap<Poly, Sign>,
     /// Least and greatest value of reads of a parameter.
@@ -274,6 +277,7 @@ impl Terms {
             index_terms: Vec::new(),
             index_ids: HashMap::new(),
             index_bounds: HashMap::new(),
+            extents: Vec::new(),
             notes: HashMap::new(),
             domains: HashMap::new(),
             steps: 0,

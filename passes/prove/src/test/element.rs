@@ -131,8 +131,10 @@ impl View<'_> {
                 let why = format!("they are {distance:.3e} apart, {allowed:.3e} is allowed");
                 return Finding::Other(self.told(at, &why), true);
             }
-            // Bounds count the roundings of two executors: more than half of them is no accident.
-            if distance > 0.5 * allowed + 2.0 * least {
+            // Bounds count the roundings of two executors: more than half of them is no accident, unless rounding
+            // may have left nothing of the value.
+            let lost = allowed >= l.abs().max(r.abs());
+            if distance > 0.5 * allowed + 2.0 * least && !lost {
                 let why = format!(
                     "they are {distance:.3e} apart, {:.3e} is likely",
                     0.5 * allowed
