@@ -1,5 +1,5 @@
-//! Branches and loops. A branch is a choice. A loop whose carry only accumulates has a closed form; any other is
-//! a function of its body, known up to equal bodies and equal starts.
+//! Branches and loops. A branch is a choice. A loop that accumulates has a closed form; any other is a function of
+//! its body, known up to equal bodies and equal starts.
 
 use std::rc::Rc;
 
@@ -22,16 +22,6 @@ impl<'a> Evaluator<'a> {
         let yes = self.alone(node.regions[0].yields[place], index)?;
         let no = self.alone(node.regions[1].yields[place], index)?;
         self.select(&condition, &yes, &no)
-    }
-
-    /// An element of a region that may not be gone through: that its positions are in range says nothing outside.
-    fn alone(&mut self, value: Value, index: &[Dim]) -> Outcome<Element> {
-        let mark = self.terms.known.mark();
-        let bounds = self.terms.index_bounds.clone();
-        let element = self.element(value, index)?;
-        self.terms.known.release(mark);
-        self.terms.index_bounds = bounds;
-        Ok(element)
     }
 
     /// Runs `f` with the arguments of a region standing for carries of this depth.

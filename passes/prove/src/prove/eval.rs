@@ -141,6 +141,15 @@ impl<'a> Evaluator<'a> {
         Ok(element)
     }
 
+    /// An element of a region that is gone through or not: what its positions say of ranges holds inside.
+    pub fn alone(&mut self, value: Value, index: &[Dim]) -> Outcome<Element> {
+        let (mark, bounds) = (self.terms.known.mark(), self.terms.index_bounds.clone());
+        let element = self.element(value, index);
+        self.terms.known.release(mark);
+        self.terms.index_bounds = bounds;
+        element
+    }
+
     fn fresh_element(&mut self, value: Value, index: &[Dim]) -> Outcome<Element> {
         let dtype = self.function.ty(value).dtype();
         if let Some(&param) = self.params.get(&value) {
