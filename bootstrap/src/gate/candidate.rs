@@ -301,14 +301,26 @@ impl Candidate<'_> {
 
     /// A few instances that differ: of each rank, dtype and attribute one, as far as the number goes.
     pub fn spread(&self, most: usize) -> Vec<&Rule> {
-        if self.instances.len() <= most {
-            return self.instances.iter().collect();
-        }
-        let step = self.instances.len() as f64 / most as f64;
-        (0..most)
-            .map(|k| &self.instances[(k as f64 * step) as usize])
-            .collect()
+        few(self.instances.iter().collect(), most)
     }
+
+    /// The same, of tensors of so many axes as a pack of the admitted rules has: with more, those may not fire.
+    pub fn spread_low(&self, most: usize) -> Vec<&Rule> {
+        let low = |rule: &&Rule| {
+            let params = rule.lhs.param_types();
+            params.iter().all(|ty| ty.rank() <= MOST_RANK)
+        };
+        few(self.instances.iter().filter(low).collect(), most)
+    }
+}
+
+/// So many of them, evenly spread.
+fn few(all: Vec<&Rule>, most: usize) -> Vec<&Rule> {
+    if all.len() <= most {
+        return all;
+    }
+    let step = all.len() as f64 / most as f64;
+    (0..most).map(|k| all[(k as f64 * step) as usize]).collect()
 }
 
 /// The integers and flags among the attributes of an instance.

@@ -65,7 +65,7 @@ pub fn termination(bench: &Bench) -> Outcome {
             ));
         }
     }
-    for rule in bench.candidate.spread(LOOKED_AT) {
+    for rule in bench.candidate.spread_low(LOOKED_AT) {
         let known = known(bench, rule, &rule.rhs);
         let mut back = rule.rhs.clone();
         if known.is_empty() {
@@ -80,7 +80,7 @@ pub fn termination(bench: &Bench) -> Outcome {
             );
         }
     }
-    let count = bench.candidate.spread(LOOKED_AT).len() as u64;
+    let count = bench.candidate.spread_low(LOOKED_AT).len() as u64;
     let grows = bench
         .candidate
         .instances
@@ -152,7 +152,7 @@ pub fn derivable(bench: &Bench) -> Outcome {
         return Outcome::refused("another rule of this name is admitted");
     }
     let mut tried = 0;
-    for rule in bench.candidate.spread(LOOKED_AT) {
+    for rule in bench.candidate.spread_low(LOOKED_AT) {
         let mut known = known(bench, rule, &rule.lhs);
         known.extend(self::known(bench, rule, &rule.rhs));
         known.dedup();
@@ -179,7 +179,7 @@ pub fn derivable(bench: &Bench) -> Outcome {
     }
     if bench
         .candidate
-        .spread(LOOKED_AT)
+        .spread_low(LOOKED_AT)
         .iter()
         .all(|rule| known(bench, rule, &rule.lhs).is_empty())
     {
