@@ -8,6 +8,9 @@ use aiai_frontend::elaborate::{Program, check};
 use super::candidate::{File, MOST_BYTES, NoFiles, rules_of};
 use crate::worker::Listed;
 
+/// Bytes of the texts of all rules together, at most: every rule of a file with a fault has one of its own.
+const MOST_TOGETHER: usize = 32 << 20;
+
 /// A rule that the front end refuses, and where it stands with its documentation.
 struct Faulty {
     name: String,
@@ -20,7 +23,8 @@ struct Faulty {
 /// What is wrong with the file beside its rules, for people.
 pub fn list(name: &str, text: &str) -> Result<Vec<Listed>, String> {
     let faulty = faulty(name, text);
-    if faulty.is_empty() {
+    let together = || rules_of(&check(name, text, &NoFiles)).len() * text.len();
+    if faulty.is_empty() || together() > MOST_TOGETHER {
         return Ok(File::read(name, text)?.listed());
     }
     let kept = blanked(text, faulty.iter().map(|f| &f.range));

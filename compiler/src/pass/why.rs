@@ -98,7 +98,7 @@ fn described(rule: &str, found: &Nearest) -> Value {
             "why": near.why,
         }),
     };
-    answer["schema"] = json!(1);
+    answer["schema"] = json!(2);
     answer["rule"] = json!(rule);
     answer["text"] = json!(found.to_string());
     answer
