@@ -30,6 +30,7 @@ mod instance;
 mod integers;
 mod known;
 mod laws;
+mod models;
 mod movement;
 mod order;
 mod ranks;

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use aiai_ir::dim::{Atom, Monomial};
 use aiai_ir::{Dim, Facts, Relation, Sym};
 
+use super::models::Models;
+
 /// Steps of one search, at most.
 const MOST_STEPS: u32 = 100;
 /// Steps of all searches of one proof together, at most: after them nothing more is shown.
@@ -36,6 +38,7 @@ pub struct Known {
     /// What each fact is called, to tell whether it is still the one that stood there.
     stamps: Vec<u64>,
     next_stamp: u64,
+    models: RefCell<Models>,
     /// Steps of all searches so far.
     effort: Cell<u64>,
 }
@@ -210,7 +213,9 @@ impl Known {
             return known;
         }
         // Short derivations first: a long wrong way would spend all the steps.
-        let shown = (1..=DEPTH).any(|depth| self.search(dim, depth, &mut 0));
+        let shown = self.search(dim, 1, &mut 0)
+            || !self.models.borrow_mut().refute(dim, &self.usable())
+                && (2..=DEPTH).any(|depth| self.search(dim, depth, &mut 0));
         if remembered {
             let facts = self.non_negative.len();
             self.cache().borrow_mut().insert(dim, (shown, facts));

@@ -3,6 +3,8 @@
 //! What each class claims is in DESIGN section 5 and docs/numerics.md. Nothing is called different that a correct
 //! executor could compute: where the evaluator does not know, an element is undecided.
 
+use std::cell::Cell;
+
 use aiai_ir::eval::{self, Against, Array, Data, EvalError, Options};
 use aiai_ir::{DType, FloatClass, Function, Rule};
 
@@ -43,6 +45,9 @@ pub struct Difference {
     pub firm: bool,
 }
 
+/// Steps of a run after many that ended at their limit.
+const FEW_STEPS: u64 = 1 << 12;
+
 /// A rule with what is needed to judge it, made once.
 pub struct Judge<'a> {
     pub rule: &'a Rule,
@@ -51,7 +56,9 @@ pub struct Judge<'a> {
     budget: Option<Function>,
     floats: bool,
     max_elements: usize,
-    max_steps: u64,
+    /// Steps of one run, at most. Each run that takes more leaves fewer to those after it: loops that never end
+    /// would take all the time.
+    max_steps: Cell<u64>,
 }
 
 /// What the arguments of class `real` are.
@@ -89,7 +96,7 @@ impl<'a> Judge<'a> {
             budget: if exact { None } else { twin::budget(rule) },
             floats,
             max_elements,
-            max_steps,
+            max_steps: Cell::new(max_steps),
         }
     }
 
@@ -102,12 +109,17 @@ impl<'a> Judge<'a> {
     ) -> Outcome {
         let options = Options {
             max_elements: self.max_elements,
-            max_steps: self.max_steps,
+            max_steps: self.max_steps.get(),
             bound: against.is_some(),
             against: against.unwrap_or(Against::Executors),
             ..Options::default()
         };
-        eval::run_function(function, inputs, sizes, &options)
+        let outcome = eval::run_function(function, inputs, sizes, &options);
+        if outcome.as_ref().is_err_and(takes_too_long) {
+            let fewer = options.max_steps / 4;
+            self.max_steps.set(fewer.max(FEW_STEPS));
+        }
+        outcome
     }
 
     /// A side in its own dtypes. Where bounds are asked for, constants count as rounded.
@@ -171,7 +183,7 @@ impl<'a> Judge<'a> {
                 if e.undecided {
                     return Verdict::Undecided;
                 }
-                if e.message.contains("too large") || e.message.contains("too many steps") {
+                if e.message.contains("too large") || takes_too_long(&e) {
                     return Verdict::Unfit;
                 }
                 Verdict::Differ(Box::new(Difference {
@@ -342,7 +354,11 @@ fn as_params(function: &Function, inputs: &[Array]) -> Vec<Array> {
 }
 
 fn beyond(e: &EvalError) -> bool {
-    e.bad_input || e.message.contains("too many steps")
+    e.bad_input || takes_too_long(e)
+}
+
+fn takes_too_long(e: &EvalError) -> bool {
+    e.message.contains("too many steps")
 }
 
 /// A place where results differ: which result, and which of its elements.
