@@ -371,7 +371,11 @@ fn differ(class: FloatClass, left: &Results, right: &Results, inputs: &[Array]) 
                 l.dtype, l.shape, r.dtype, r.shape
             ));
         }
-        (0..l.len()).find_map(|at| element(class, l, r, at, special, working))
+        let floats = l.dtype.is_float().then(|| (l.to_f64(), r.to_f64()));
+        (0..l.len()).find_map(|at| match &floats {
+            Some((a, b)) => floats_differ(class, (l, a[at]), (r, b[at]), at, (special, working)),
+            None => integers_differ(l, r, at),
+        })
     })
 }
 
@@ -381,26 +385,26 @@ fn in_working_range(x: &Array) -> bool {
     x.to_f64().iter().all(inside)
 }
 
-fn element(
+fn say(at: usize, a: impl std::fmt::Debug, b: impl std::fmt::Debug) -> Option<String> {
+    Some(format!("element {at}: {a:?} against {b:?}"))
+}
+
+fn integers_differ(l: &Array, r: &Array, at: usize) -> Option<String> {
+    let (a, b) = (l.as_ints()[at], r.as_ints()[at]);
+    let known = l.error_at(at) == 0.0 && r.error_at(at) == 0.0;
+    if a != b && known { say(at, a, b) } else { None }
+}
+
+fn floats_differ(
     class: FloatClass,
-    l: &Array,
-    r: &Array,
+    (l, a): (&Array, f64),
+    (r, b): (&Array, f64),
     at: usize,
-    special: bool,
-    working: bool,
+    (special, working): (bool, bool),
 ) -> Option<String> {
-    let say = |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| {
-        Some(format!("element {at}: {a:?} against {b:?}"))
-    };
-    if !l.dtype.is_float() {
-        let (a, b) = (l.as_ints()[at], r.as_ints()[at]);
-        let known = l.error_at(at) == 0.0 && r.error_at(at) == 0.0;
-        return if a != b && known { say(&a, &b) } else { None };
-    }
-    let (a, b) = (l.to_f64()[at], r.to_f64()[at]);
     if class == FloatClass::Exact {
         let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
-        return if same { None } else { say(&a, &b) };
+        return if same { None } else { say(at, a, b) };
     }
     let (ea, eb) = (l.error_at(at), r.error_at(at));
     let sort = |x: f64| (x.is_nan(), x.is_infinite(), x.is_infinite() && x < 0.0);
@@ -409,7 +413,7 @@ fn element(
         let known = special && ea.is_finite() && eb.is_finite() && !finite_only(class);
         let overflows = working && a.is_finite() && !b.is_finite();
         return if sort(a) != sort(b) && (known || overflows) {
-            say(&a, &b)
+            say(at, a, b)
         } else {
             None
         };
@@ -424,7 +428,7 @@ fn element(
     let underflows = working && b == 0.0 && a != 0.0 && ea < a.abs() / 4.0 && eb == 0.0;
     let allowed = 4.0 * (ea + eb) + ulps + 1e-6 * a.abs().max(b.abs());
     if (a - b).abs() > allowed || underflows {
-        say(&a, &b)
+        say(at, a, b)
     } else {
         None
     }

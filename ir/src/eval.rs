@@ -309,14 +309,12 @@ impl<'a> Machine<'a> {
                 let points = space.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
                 self.spend(points.unwrap_or(usize::MAX >> 1))?;
                 let maps: Result<Vec<_>> = maps.iter().map(|m| frame.map(m)).collect();
-                one(contract::contract(
-                    &x,
-                    &space,
-                    &maps?,
-                    &frame.map(out)?,
-                    &shape,
-                    *acc,
-                )?)
+                let (maps, out) = (maps?, frame.map(out)?);
+                one(if node.op.is_window() {
+                    contract::window(&x[0], &space, &maps[0])?
+                } else {
+                    contract::contract(&x, &space, &maps, &out, &shape, *acc)?
+                })
             }
             Op::If => self.branch(frame, node, &x[0]),
             Op::While { max } => self.while_loop(frame, node, x, *max),

@@ -221,7 +221,8 @@ ops! {
 
     // ---- contraction ----
     /// Over all points of `space`: `out[out map] += product of operand[its map]`, into zeros, computed in
-    /// `acc` and rounded once. Indices absent from the output map are summed. `shape` is the result's.
+    /// `acc` and rounded once. Indices absent from the output map are summed. `shape` is the result's. Of one
+    /// operand, with the whole space as result, it moves elements as they are.
     Contract { space: Vec<Dim>, maps: Vec<AffineMap>, out: AffineMap, shape: Vec<Dim>, acc: DType } = "contract", contract, Tensor, Pure;
 
     // ---- control ----
@@ -355,7 +356,7 @@ impl Op {
     }
 
     /// Whether the op is a contraction that takes every element from a place of its one operand, as
-    /// pooling takes its windows.
+    /// pooling takes its windows: nothing is summed, elements move as they are.
     pub fn is_window(&self) -> bool {
         match self {
             Op::Contract {

@@ -64,14 +64,7 @@ impl Lowerer<'_> {
             Op::Contract { maps, .. } => {
                 let order: Vec<usize> = (0..index.len()).collect();
                 let place = self.places_of(&maps[0], &order, index);
-                let element = self.element(x[0], &place);
-                // A sum of one term: zero loses its sign.
-                let dtype = self.dtype(value);
-                if !dtype.is_float() {
-                    return element;
-                }
-                let zero = self.number(dtype, 0.0);
-                self.add(zero, element)
+                self.element(x[0], &place)
             }
             other => unreachable!("`{}` is not an expression", other.name()),
         }

@@ -101,6 +101,17 @@ pub fn contract(
     Ok(Array::ints(dtype, shape.to_vec(), sums))
 }
 
+/// The elements of a window: each from its place in the operand.
+pub fn window(x: &Array, space: &[usize], map: &Map) -> Result<Array> {
+    if space.contains(&0) {
+        return Ok(zeros(x.dtype, space.to_vec(), 0));
+    }
+    let form = linear(map, &x.shape, space)?;
+    let mut places = Vec::with_capacity(space.iter().product());
+    for_each_index(space, |index| places.push(form.at(index)));
+    Ok(x.pick(space.to_vec(), places.into_iter()))
+}
+
 fn zeros(dtype: DType, shape: Vec<usize>, count: usize) -> Array {
     if dtype.is_float() {
         Array::floats(dtype, shape, std::iter::repeat_n(0.0, count))

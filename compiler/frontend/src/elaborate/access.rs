@@ -260,8 +260,7 @@ impl Elaborator<'_> {
         (!val.is_poison()).then_some(Indexed { axes, val })
     }
 
-    /// Part of a tensor, where every index counts the places of one axis up or down: elements move, and stay what
-    /// they are. A contraction would add them to 0, which takes the sign of a zero.
+    /// Part of a tensor, where every index counts the places of one axis up or down, as the ops that say so.
     fn view(
         &mut self,
         cx: &mut Cx,

@@ -242,6 +242,13 @@ impl<'a> Evaluator<'a> {
             Op::Reduce { kind, axes, acc } => self.reduce(node, *kind, axes, *acc, index),
             Op::ArgReduce { kind, axis } => self.arg_reduce(node, *kind, *axis, index),
             Op::Sort { axis, descending } => self.sort(node, place, *axis, *descending, index),
+            Op::Contract { maps, .. } if node.op.is_window() => {
+                let at = maps[0].coords.iter().map(|c| {
+                    let terms = c.terms.iter();
+                    terms.fold(c.offset, |total, (i, by)| total + index[*i] * *by)
+                });
+                self.element(node.operands[0], &at.collect::<Vec<_>>())
+            }
             Op::Contract {
                 space,
                 maps,
