@@ -84,7 +84,8 @@ names! {
         /// `pack part`: copies the operand into panels in the order in which it is read: once when weights
         /// are loaded where it is constant, otherwise when the contraction starts.
         Pack = "pack",
-        /// `prefetch part by n`: asks for what is read n iterations later.
+        /// `prefetch part by n`: asks for what is read n iterations later. Of `rows`, `prefetch rows by n`: the second
+        /// pass along a row asks for the row n later.
         Prefetch = "prefetch",
         /// `fuse epilogue`: what is elementwise behind a contraction is done while its block is in registers.
         Fuse = "fuse",
@@ -123,6 +124,11 @@ pub enum Step {
     },
     Prefetch {
         part: Part,
+        by: i64,
+    },
+    /// A `prefetch` about an axis.
+    PrefetchAhead {
+        axis: Axis,
         by: i64,
     },
     Fuse {
@@ -204,6 +210,7 @@ impl Verb {
         use Axis::{Batch, Columns, Rows, Summed};
         let is_product = pattern == Pattern::Contract;
         let parts: &[Part] = match self {
+            Verb::Prefetch if pattern == Pattern::Rows => return Subject::Axes(&[Rows]),
             Verb::Pack => &[Part::Left, Part::Right],
             Verb::Prefetch => &[Part::Right],
             Verb::Fuse => &[Part::Epilogue],

@@ -1,8 +1,10 @@
 //! A thread pool for loops: persistent workers, the caller takes part, small jobs start fast.
 //!
 //! - The chunks of a loop depend on its length and grain alone, never on the number of threads.
-//! - Chunks are handed out in ascending order, and every chunk that was handed out runs to its end;
-//!   so the lowest chunk that fails is the same whatever the number of threads.
+//! - Every thread begins with a share of its own, neighbouring chunks in ascending order, the same share in every loop
+//!   of that length: what it wrote in one loop is in its cache in the next. With its share done it helps with others.
+//! - Behind a chunk that failed none is begun any more, before it all are run; so the lowest chunk that fails is the
+//!   same whatever the number of threads.
 //! - A loop inside a loop of several chunks, and a loop that another thread starts meanwhile, run on
 //!   their caller.
 //!
@@ -28,6 +30,8 @@ const JOINED: u64 = OPEN - 1;
 const EPOCH: u64 = 1 << 16;
 /// Turns of a worker's wait before it sleeps, about 50 microseconds.
 const SPINS: u32 = 2000;
+/// Shares of a loop, at most; further threads begin with shares that others have begun.
+const MOST_SHARES: usize = 16;
 
 thread_local! {
     /// Whether this thread is inside the body of a loop of several chunks.
@@ -55,9 +59,19 @@ struct Job<'a> {
     body: &'a Body<'a>,
     n: usize,
     grain: usize,
-    next: AtomicUsize,
-    failed: AtomicBool,
+    shares: [Share; MOST_SHARES],
+    /// How many shares there are.
+    count: usize,
+    /// The lowest chunk that failed.
+    failed: AtomicUsize,
     panic: Mutex<Option<(usize, String)>>,
+}
+
+/// Chunks that one thread begins with: the next one, and where they end.
+#[repr(align(64))]
+struct Share {
+    next: AtomicUsize,
+    end: usize,
 }
 
 impl Pool {
@@ -79,7 +93,7 @@ impl Pool {
         for i in 1..threads.min(JOINED as usize) {
             let shared = pool.shared.clone();
             let builder = std::thread::Builder::new().name(format!("aiai-{i}"));
-            let worker = builder.spawn(move || shared.work());
+            let worker = builder.spawn(move || shared.work(i));
             pool.workers.push(worker.map_err(Error::Thread)?);
         }
         Ok(pool)
@@ -109,21 +123,15 @@ impl Pool {
         })
     }
 
-    /// As [`Pool::parallel_for`]; once a body has returned `false`, no further chunk starts.
+    /// As [`Pool::parallel_for`]; once a body has returned `false`, no chunk behind it starts.
     pub fn try_parallel_for(&self, n: usize, grain: usize, body: &Body<'_>) -> Result<()> {
-        let job = Job {
-            body,
-            n,
-            grain: grain.max(1),
-            next: AtomicUsize::new(0),
-            failed: AtomicBool::new(false),
-            panic: Mutex::new(None),
-        };
-        let alone = n <= job.grain || self.workers.is_empty() || BUSY.get();
+        let alone = n <= grain.max(1) || self.workers.is_empty() || BUSY.get();
         let submitting = (!alone).then(|| self.submit.try_lock().ok()).flatten();
+        let threads = submitting.as_ref().map_or(1, |_| self.threads());
+        let job = Job::new(body, n, grain.max(1), threads);
         match submitting {
             Some(_held) => self.shared.run(&job),
-            None => job.run_chunks(),
+            None => job.run_chunks(0),
         }
         let panic = job
             .panic
@@ -158,7 +166,7 @@ impl Shared {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             self.wake_sleepers();
         }
-        job.run_chunks();
+        job.run_chunks(0);
         self.state.fetch_and(!OPEN, Ordering::AcqRel);
         let mut turns = 0;
         while self.state.load(Ordering::Acquire) & JOINED != 0 {
@@ -172,14 +180,14 @@ impl Shared {
     }
 
     /// The life of a worker.
-    fn work(&self) {
+    fn work(&self, number: usize) {
         let mut last = self.state.load(Ordering::Acquire) & !(EPOCH - 1);
         while let Some(epoch) = self.join_next(last) {
             last = epoch;
             // SAFETY: this thread has joined the job, so its owner waits until `state` drops again;
             // the acquire in `join_next` makes the address visible.
             let job = unsafe { &*self.job.load(Ordering::Relaxed) };
-            job.run_chunks();
+            job.run_chunks(number);
             self.state.fetch_sub(1, Ordering::Release);
         }
     }
@@ -240,30 +248,58 @@ fn pause(turns: &mut u32) {
     }
 }
 
-impl Job<'_> {
-    /// Takes chunks until none is left.
-    fn run_chunks(&self) {
-        let chunks = self.n.div_ceil(self.grain);
+impl<'a> Job<'a> {
+    fn new(body: &'a Body<'a>, n: usize, grain: usize, threads: usize) -> Job<'a> {
+        let chunks = n.div_ceil(grain);
+        let count = threads.min(MOST_SHARES).min(chunks).max(1);
+        let (each, more) = (chunks / count, chunks % count);
+        let begin = |k: usize| k * each + k.min(more);
+        Job {
+            body,
+            n,
+            grain,
+            shares: std::array::from_fn(|k| Share {
+                next: AtomicUsize::new(begin(k.min(count))),
+                end: begin((k + 1).min(count)),
+            }),
+            count,
+            failed: AtomicUsize::new(usize::MAX),
+            panic: Mutex::new(None),
+        }
+    }
+
+    /// Takes chunks until none is left, first those of a thread's own share.
+    fn run_chunks(&self, thread: usize) {
         let was_busy = BUSY.get();
-        BUSY.set(was_busy || chunks > 1);
-        while !self.failed.load(Ordering::Relaxed) {
-            let chunk = self.next.fetch_add(1, Ordering::Relaxed);
-            if chunk >= chunks {
+        BUSY.set(was_busy || self.n > self.grain);
+        for turn in 0..self.count {
+            self.run_share(&self.shares[(thread + turn) % self.count]);
+        }
+        BUSY.set(was_busy);
+    }
+
+    fn run_share(&self, share: &Share) {
+        loop {
+            let chunk = share.next.fetch_add(1, Ordering::Relaxed);
+            if chunk >= share.end || chunk > self.failed.load(Ordering::Relaxed) {
                 break;
             }
             let low = chunk * self.grain;
             let high = low.saturating_add(self.grain).min(self.n);
             match catch_unwind(AssertUnwindSafe(|| (self.body)(low, high))) {
                 Ok(true) => {}
-                Ok(false) => self.failed.store(true, Ordering::Relaxed),
+                Ok(false) => self.note_failure(chunk),
                 Err(payload) => self.record_panic(chunk, &*payload),
             }
         }
-        BUSY.set(was_busy);
+    }
+
+    fn note_failure(&self, chunk: usize) {
+        self.failed.fetch_min(chunk, Ordering::Relaxed);
     }
 
     fn record_panic(&self, chunk: usize, payload: &(dyn Any + Send)) {
-        self.failed.store(true, Ordering::Relaxed);
+        self.note_failure(chunk);
         let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);

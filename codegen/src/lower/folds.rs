@@ -82,9 +82,13 @@ impl<'a> Lowerer<'a> {
         total
     }
 
-    /// As many vectors of the reduction of nothing as are done side by side.
+    /// As many vectors to begin with as are done side by side: what the first elements leave as they are. Sums begin with
+    /// -0, to which adding costs nothing; the reduction of the lanes begins with 0.
     pub fn partial_results(&mut self, kind: ReduceKind, dtype: DType) -> Vec<Value> {
-        let init = self.identity(kind, dtype);
+        let init = match kind {
+            ReduceKind::Sum if dtype.is_float() => self.number(dtype, -0.0),
+            _ => self.identity(kind, dtype),
+        };
         vec![self.in_all_lanes(init); self.line().sums as usize]
     }
 

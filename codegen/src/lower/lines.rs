@@ -26,6 +26,8 @@ pub struct Line {
     pub tile: Option<i64>,
     /// Tasks are shared out among the threads.
     pub shared: bool,
+    /// How many rows later the one is that the second pass along a row asks for.
+    pub ahead: Option<i64>,
 }
 
 impl Line {
@@ -37,6 +39,7 @@ impl Line {
             stores: 1,
             tile: None,
             shared: false,
+            ahead: None,
         };
         for step in &schedule.steps {
             match *step {
@@ -48,11 +51,17 @@ impl Line {
                 Step::Unroll {
                     axis: Axis::Columns,
                     by,
-                } => match schedule.pattern {
-                    Pattern::Map => line.stores = by,
-                    _ => line.sums = by,
-                },
+                } => {
+                    line.stores = by;
+                    if schedule.pattern != Pattern::Map {
+                        line.sums = by;
+                    }
+                }
                 Step::Parallel { .. } => line.shared = true,
+                Step::PrefetchAhead {
+                    axis: Axis::Rows,
+                    by,
+                } => line.ahead = Some(by),
                 step => return Err(format!("{step:?} is no step of such loops")),
             }
         }

@@ -30,12 +30,25 @@ pub struct Row {
     matrices: HashMap<Value, Value>,
     /// Values that several loops over the row read.
     pub kept: Vec<Value>,
+    /// Where the row begins that is asked for ahead, in each buffer that is read, as one row.
+    ahead: Vec<(Value, Value)>,
+    /// Passes along the row so far.
+    passes: u32,
 }
 
 impl Row {
     /// Whether an index of these axes is that of the row.
     pub fn is_at(&self, outer: &[Dim], index: &[Value]) -> bool {
         self.shape[..self.at.len()] == *outer && self.at == index
+    }
+
+    /// What the pass that begins asks for ahead: the first one waits for memory itself.
+    pub fn ahead(&mut self) -> Vec<(Value, Value)> {
+        self.passes += 1;
+        match self.passes {
+            2 => self.ahead.clone(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -113,6 +126,7 @@ impl<'a> Lowerer<'a> {
             shape: vec![rows, last],
         };
         let mut matrices = HashMap::new();
+        let mut flat = Vec::new();
         for &operand in group.ops.iter().flat_map(|node| &node.operands) {
             if let Some(Place::Buffer { buffer, axes }) = self.places.get(&operand).cloned()
                 && axes.iter().copied().eq(0..axes.len())
@@ -120,6 +134,7 @@ impl<'a> Lowerer<'a> {
                 && !matrices.contains_key(&operand)
             {
                 matrices.insert(operand, self.b.value(matrix.clone(), &[buffer]));
+                flat.push(self.flat(buffer));
             }
         }
         let is_row = self.shape(result) == shape;
@@ -148,12 +163,15 @@ impl<'a> Lowerer<'a> {
             this.for_loop(count, 1, |this, i| {
                 let number = this.add(from, i);
                 let at = this.delinearize(outer, number);
+                let ahead = this.ahead(&flat, number, last);
                 this.row = Some(Row {
                     shape: shape.clone(),
                     at: at.clone(),
                     number,
                     matrices,
                     kept,
+                    ahead,
+                    passes: 0,
                 });
                 let in_scratch = scratch.iter().map(|(&v, &buffer)| (v, vec![buffer]));
                 let in_target = in_target.map(|v| (v, vec![target, number]));
@@ -174,6 +192,17 @@ impl<'a> Lowerer<'a> {
                 this.pending.clear();
             });
         });
+    }
+
+    /// Where the row begins that the schedule asks for ahead.
+    fn ahead(&mut self, buffers: &[Value], number: Value, last: Dim) -> Vec<(Value, Value)> {
+        let Some(by) = self.line.and_then(|line| line.ahead) else {
+            return Vec::new();
+        };
+        let (by, length) = (self.int(by), self.dim(last));
+        let later = self.add(number, by);
+        let position = self.mul(later, length);
+        buffers.iter().map(|&buffer| (buffer, position)).collect()
     }
 
     /// Which of the kept values need a scratch row, and which one lies where the result comes.

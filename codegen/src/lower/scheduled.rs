@@ -229,7 +229,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A buffer as one row.
-    fn flat(&mut self, buffer: Value) -> Value {
+    pub(super) fn flat(&mut self, buffer: Value) -> Value {
         let shape = self.b.ty(buffer).shape();
         let total = aiai_ir::Dim::product(shape.iter().copied());
         self.b.value(Op::View { shape: vec![total] }, &[buffer])

@@ -272,6 +272,7 @@ impl<'a> Lowerer<'a> {
         let rest = self.b.binary(BinaryKind::Rem, size, width);
         let between = self.b.binary(BinaryKind::Sub, high, rest);
         let full = self.int(lanes);
+        let ahead = self.row.as_mut().map_or_else(Vec::new, |row| row.ahead());
         let parts = self.steps((low, between), step, parts, |this, column, carry| {
             let mut next = Vec::new();
             for k in 0..abreast {
@@ -281,6 +282,10 @@ impl<'a> Lowerer<'a> {
                 } else {
                     this.add(column, offset)
                 };
+                for &(buffer, from) in &ahead {
+                    let position = this.add(from, column);
+                    this.b.op(Op::Prefetch, &[buffer, position], Vec::new());
+                }
                 let mut at = place(outer, column, full, true);
                 next.extend(pass(this, &mut at, carry.get(k as usize).copied()));
             }

@@ -95,6 +95,7 @@ impl Numbers {
             stores: 1,
             tile: None,
             shared: false,
+            ahead: None,
         }
     }
 }

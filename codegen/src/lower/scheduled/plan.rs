@@ -99,6 +99,9 @@ impl Plan {
                 _ => return Err(format!("{} is not packed", part.name())),
             },
             Step::Prefetch { part, by } => self.prefetch = Some((part, by)),
+            Step::PrefetchAhead { axis, .. } => {
+                return Err(format!("{} are not asked for ahead", axis.name()));
+            }
             Step::Fuse { .. } => self.fuse = true,
         }
         Ok(())

@@ -90,7 +90,8 @@ impl Checker {
                     Verb::Unroll => Step::Unroll { axis, by },
                     Verb::Reorder => Step::Reorder { axis },
                     Verb::Parallel => Step::Parallel { axis },
-                    Verb::Pack | Verb::Prefetch | Verb::Fuse => return None,
+                    Verb::Prefetch => Step::PrefetchAhead { axis, by },
+                    Verb::Pack | Verb::Fuse => return None,
                 })
             }
             Subject::Parts(parts) => {
@@ -221,6 +222,7 @@ fn note(blocks: &mut HashMap<Axis, Blocks>, step: Step, target: &Target) {
         | Step::Parallel { .. }
         | Step::Pack { .. }
         | Step::Prefetch { .. }
+        | Step::PrefetchAhead { .. }
         | Step::Fuse { .. } => {}
     }
 }
