@@ -165,7 +165,7 @@ impl<'a> Lowerer<'a> {
             Loop::Tile(axis, by) => nest.extent(axis).ceil_div(Dim::from(by)),
         };
         let sizes: Vec<Dim> = shared.iter().map(size).collect();
-        let grain = grain(&nest.problem, &sizes);
+        let grain = grain(nest, &shared);
         let tasks = self.product(&sizes);
         self.parallel(tasks, grain, |this, task| {
             let index = this.delinearize(&sizes, task);
@@ -342,14 +342,30 @@ fn loops(problem: &Problem, plan: &Plan) -> (Vec<Loop>, Vec<Loop>) {
 }
 
 /// Tasks that are done together, so that each is worth waking a thread.
-fn grain(problem: &Problem, sizes: &[Dim]) -> i64 {
+fn grain(nest: &Nest, shared: &[Loop]) -> i64 {
     let typical = |d: Dim| d.as_const().unwrap_or(TYPICAL).max(1);
-    let all = Axis::ALL.iter().flat_map(|&axis| problem.group(axis));
-    let points = all.fold(1, |n: i64, &i| n.saturating_mul(typical(problem.sizes[i])));
-    let tasks = sizes
+    // What one task goes through of an axis.
+    let part = |axis: Axis| {
+        let tile = shared.iter().find_map(|l| match *l {
+            Loop::Tile(of, by) if of == axis => Some(by.min(typical(nest.extent(axis)))),
+            _ => None,
+        });
+        let is_fixed = |i: usize| {
+            shared
+                .iter()
+                .any(|l| matches!(l, Loop::Index(at) if *at == i))
+        };
+        tile.unwrap_or_else(|| {
+            let group = nest.problem.group(axis).iter().filter(|i| !is_fixed(**i));
+            group.fold(1, |n: i64, &i| {
+                n.saturating_mul(typical(nest.problem.sizes[i]))
+            })
+        })
+    };
+    let points = Axis::ALL
         .iter()
-        .fold(1, |n: i64, &d| n.saturating_mul(typical(d)));
-    (TASK / (points / tasks).max(1)).max(1)
+        .fold(1, |n: i64, &axis| n.saturating_mul(part(axis)));
+    (TASK / points).max(1)
 }
 
 impl<'a> Lowerer<'a> {
