@@ -54,6 +54,8 @@ pub struct Nest<'k> {
     pub even_columns: bool,
     /// The rows of a block at the end, where there may be so few.
     pub few_rows: Option<i64>,
+    /// The same of columns: whole vectors.
+    pub few_columns: Option<i64>,
 }
 
 impl<'k> Nest<'k> {
@@ -81,11 +83,21 @@ impl<'k> Nest<'k> {
             left_shift: None,
             divisors: None,
             few_rows: None,
+            few_columns: None,
         }
     }
 
-    /// Ends of half a block or less get a block of half the rows.
+    /// Ends of half a block or less get a block of half the rows, and one of no more vectors of columns than
+    /// there are where that is known.
     fn halve_ends(&mut self) {
+        let (columns, lanes) = (self.plan.columns, self.plan.lanes);
+        let rest = self
+            .problem
+            .last(Axis::Columns)
+            .as_const()
+            .map(|n| n % columns);
+        let few = rest.map(|rest| (rest + lanes - 1) / lanes * lanes);
+        self.few_columns = few.filter(|few| (1..columns).contains(few));
         let (rows, few) = (self.plan.rows, self.plan.rows / 2);
         let rest = self.problem.last(Axis::Rows).as_const().map(|n| n % rows);
         let may_be_few = rest.is_none_or(|rest| (1..=few).contains(&rest));

@@ -28,28 +28,57 @@ struct Bases {
 }
 
 impl<'a> Lowerer<'a> {
-    /// Computes and stores a block; one of half the rows where no more are left.
+    /// Computes and stores a block; one of fewer rows or columns where no more are left.
     pub(super) fn register_block(&mut self, nest: &Nest, at: &At) {
-        let rows = nest.plan.rows;
-        let Some(few) = nest.few_rows else {
-            return self.block_of_rows(nest, at, rows);
+        let (rows, columns) = (nest.plan.rows, nest.plan.columns);
+        let by_rows = |this: &mut Self, columns: i64| {
+            this.where_few(nest, Axis::Rows, at, nest.few_rows, &mut |this, few| {
+                this.block_of(nest, at, (few.unwrap_or(rows), columns));
+            });
         };
-        let size = self.dim(nest.problem.last(Axis::Rows));
-        let left = self.b.binary(BinaryKind::Sub, size, at.rows.low);
-        let most = self.int(few);
+        self.where_few(
+            nest,
+            Axis::Columns,
+            at,
+            nest.few_columns,
+            &mut |this, few| {
+                by_rows(this, few.unwrap_or(columns));
+            },
+        );
+    }
+
+    /// Does something once for the few that an axis may have left and once for all of a block, and lets the code choose.
+    fn where_few(
+        &mut self,
+        nest: &Nest,
+        axis: Axis,
+        at: &At,
+        few: Option<i64>,
+        body: &mut dyn FnMut(&mut Self, Option<i64>),
+    ) {
+        let Some(number) = few else {
+            return body(self, None);
+        };
+        let low = match axis {
+            Axis::Rows => at.rows.low,
+            _ => at.columns.low,
+        };
+        let size = self.dim(nest.problem.last(axis));
+        let left = self.b.binary(BinaryKind::Sub, size, low);
+        let most = self.int(number);
         let is_few = self.b.compare(CompareKind::Le, left, most);
-        let branches = [few, rows].map(|rows| {
+        let branches = [few, None].map(|few| {
             self.b.begin_region(&[]);
             let memo = std::mem::take(&mut self.memo);
-            self.block_of_rows(nest, at, rows);
+            body(self, few);
             self.memo = memo;
             self.b.end_region(&[])
         });
         self.b.op(Op::If, &[is_few], branches.into());
     }
 
-    fn block_of_rows(&mut self, nest: &Nest, at: &At, rows: i64) {
-        let block = self.block(nest, at, rows);
+    fn block_of(&mut self, nest: &Nest, at: &At, size: (i64, i64)) {
+        let block = self.block(nest, at, size);
         let vectors = block.columns.len();
         let lanes = nest.plan.lanes;
         let mut sums = Vec::new();
@@ -90,7 +119,7 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn block(&mut self, nest: &Nest, at: &At, count: i64) -> Block {
+    fn block(&mut self, nest: &Nest, at: &At, (count, width): (i64, i64)) -> Block {
         let lanes = nest.plan.lanes;
         let last = |this: &mut Self, axis| {
             let size = nest.problem.last(axis) - Dim::from(1);
@@ -107,7 +136,7 @@ impl<'a> Lowerer<'a> {
             rows.push(row);
         }
         let (mut columns, mut columns_left) = (Vec::new(), Vec::new());
-        for first in (0..nest.plan.columns).step_by(lanes as usize) {
+        for first in (0..width).step_by(lanes as usize) {
             let step = self.int(first);
             let column = self.add(at.columns.low, step);
             columns_left.push(match nest.even_columns {
