@@ -128,6 +128,8 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
         packed: Vec::new(),
         notes: Vec::new(),
         waiting: HashMap::new(),
+        waiting_values: HashSet::new(),
+        on_the_way: false,
         places: HashMap::new(),
         nodes: HashMap::new(),
         lazy: HashSet::new(),
@@ -169,6 +171,10 @@ struct Lowerer<'a> {
     notes: Vec<Note>,
     /// Groups of rows that are lowered with the product that reads them.
     waiting: HashMap<Value, &'a OpNode>,
+    /// Values that the contraction which reads them may compute on the way.
+    waiting_values: HashSet<Value>,
+    /// Whether a contraction is looked at that may.
+    on_the_way: bool,
     places: HashMap<Value, Place>,
     nodes: HashMap<Value, &'a OpNode>,
     /// Values that are computed where they are used.
@@ -241,6 +247,7 @@ impl<'a> Lowerer<'a> {
         // What is checked in a branch or a loop is not checked behind it.
         let checked = self.checked.clone();
         self.waiting_rows(region);
+        let postponed = self.postponed(region);
         for node in &region.ops {
             if node
                 .results
@@ -250,6 +257,10 @@ impl<'a> Lowerer<'a> {
                 continue;
             }
             self.b.loc = node.loc;
+            if node.results.iter().any(|r| postponed.contains(r)) {
+                self.postpone(node);
+                continue;
+            }
             for &result in &node.results {
                 self.nodes.insert(result, node);
             }

@@ -21,6 +21,7 @@ schedule both_packed for contract on cpu {
   parallel rows, columns
   pack left
   pack right
+  inline left, right
   register rows by 2, columns by 8
   vectorize columns by 4
   unroll summed by 3
@@ -47,6 +48,7 @@ schedule side_by_side for rows on cpu {
   parallel rows
   vectorize columns by 4
   unroll columns by 2
+  prefetch rows by 2
 }
 
 schedule pieces for map on cpu {
@@ -69,6 +71,7 @@ schedule turned for contract on cpu where columns >= 2 and not dense(out) {
   parallel rows
   reorder rows, columns
   pack right
+  inline right
   register rows by 4, columns by 4
   vectorize columns by 4
   fuse epilogue
@@ -181,6 +184,27 @@ fn strided(w: f32[6, 2, 3, 3], x: f32[B, 4, H, W]) -> f32[B, 6, (H - 1) / 2 + 1,
 
 fn depthwise(w: f32[6, 1, 3, 3], x: f32[B, 6, H, W]) -> f32[B, 6, H, W] {
   conv2d(x, w, padding = 1, groups = 6)
+}
+
+fn ragged(w: f32[30, 73], x: f32[B, 30], b: f32[73]) -> f32[B, 73] { x @ w + b }
+
+fn computed(x: f32[B, M, K], y: f32[K, N], s: f32[M, 1]) -> f32[B, M, N] { tanh(x * 2.0 + s) @ exp(y) }
+
+fn computed_turned(x: f32[K, M], y: f32[N, K], s: f32[N, 1]) -> f32[M, N] {
+  let (a, b) = (x * x + 1.0, log1p(y * y) * s)
+  let z[i in 0..M, j in 0..N] = sum k: a[k, i] * b[j, k]
+  z
+}
+
+fn computed_planes(x: f32[B, I, J, K], y: f64[B, K, N]) -> f32[B, I, J, N] {
+  let (a, b) = (x * 0.5 - x, f32(y * y))
+  let z[c in 0..B, i in 0..I, j in 0..J, n in 0..N] = sum k: a[c, i, j, k] * b[c, k, n]
+  z
+}
+
+fn computed_for_two(x: f32[M, K], y: f32[K, N]) -> (f32[M, N], f32[K, N]) {
+  let e = exp(y)
+  (x @ e, e)
 }
 
 fn attended(q: f32[B, H, I, K], k: f32[B, H, J, K], v: f32[B, H, J, C], keep: bool[I, J]) -> f32[B, H, I, C] {

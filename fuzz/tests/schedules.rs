@@ -136,6 +136,36 @@ fn steps_change_loops(kernel: &str, pattern: &str, steps: &[&str]) {
 }
 
 #[test]
+fn what_is_inlined_is_not_stored() {
+    let buffers = |kernel: &str, inline: &str| {
+        let text = format!(
+            "schedule mine for contract on cpu {{ pack left\npack right\n{inline}\nregister rows by 2, columns by 4\n\
+             vectorize columns by 4 }}"
+        );
+        let (loops, notes) = loops_by(kernel, &text);
+        assert!(
+            notes.iter().any(|note| note == "schedule `mine`"),
+            "{notes:?}"
+        );
+        loops.matches(" = alloc").count()
+    };
+    // Operands of one kernel are read by others as well, and are stored for them.
+    for (kernel, saved) in [
+        ("computed", 2),
+        ("computed_turned", 2),
+        ("computed_for_two", 0),
+    ] {
+        let [stored, half, inlined] =
+            ["", "inline left", "inline left, right"].map(|inline| buffers(kernel, inline));
+        assert_eq!(
+            [stored - half, stored - inlined],
+            [saved / 2, saved],
+            "{kernel}"
+        );
+    }
+}
+
+#[test]
 fn each_step_changes_the_loops() {
     let rows = [
         "parallel rows\nvectorize columns by 8",

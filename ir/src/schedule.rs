@@ -84,6 +84,9 @@ names! {
         /// `pack part`: copies the operand into panels in the order in which it is read: once when weights
         /// are loaded where it is constant, otherwise when the contraction starts.
         Pack = "pack",
+        /// `inline part`: what is elementwise in front of an operand is computed while it is packed, instead of being
+        /// stored first.
+        Inline = "inline",
         /// `prefetch part by n`: asks for what is read n iterations later. Of `rows`, `prefetch rows by n`: the second
         /// pass along a row asks for the row n later.
         Prefetch = "prefetch",
@@ -120,6 +123,9 @@ pub enum Step {
         axis: Axis,
     },
     Pack {
+        part: Part,
+    },
+    Inline {
         part: Part,
     },
     Prefetch {
@@ -211,7 +217,7 @@ impl Verb {
         let is_product = pattern == Pattern::Contract;
         let parts: &[Part] = match self {
             Verb::Prefetch if pattern == Pattern::Rows => return Subject::Axes(&[Rows]),
-            Verb::Pack => &[Part::Left, Part::Right],
+            Verb::Pack | Verb::Inline => &[Part::Left, Part::Right],
             Verb::Prefetch => &[Part::Right],
             Verb::Fuse => &[Part::Epilogue],
             Verb::Tile
@@ -240,7 +246,7 @@ impl Verb {
     pub fn takes_by(self) -> bool {
         match self {
             Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll | Verb::Prefetch => true,
-            Verb::Reorder | Verb::Parallel | Verb::Pack | Verb::Fuse => false,
+            Verb::Reorder | Verb::Parallel | Verb::Pack | Verb::Inline | Verb::Fuse => false,
         }
     }
 }

@@ -15,6 +15,7 @@ mod attention;
 mod choose;
 mod emit;
 mod epilogue;
+mod inlined;
 mod numbers;
 mod pack;
 mod panels;
@@ -26,6 +27,7 @@ mod rowwise;
 pub use alone::{Alone, Fit, Scheduled};
 pub use choose::conditions;
 use choose::{Choice, Chosen, choose};
+use inlined::not_inlined;
 pub use pack::Packed;
 use problem::{Problem, Tensor};
 
@@ -85,18 +87,24 @@ impl<'a> Lowerer<'a> {
 
     /// Lowers a contraction and the elementwise computation of `result` from it. Whether a schedule fits.
     pub fn contract_by_schedule(&mut self, node: &'a OpNode, result: Value) -> bool {
+        if self.schedules.is_empty() || self.check_nan {
+            return false;
+        }
+        let done = self.attention(node, result) || self.by_first_schedule(node, result);
+        if !done && result == node.results[0] {
+            self.store_postponed(&node.operands);
+        }
+        done
+    }
+
+    /// Lowers a contraction by the first schedule that fits, and what is elementwise behind it. Whether there is one.
+    fn by_first_schedule(&mut self, node: &'a OpNode, result: Value) -> bool {
         let Op::Contract {
             space, maps, out, ..
         } = &node.op
         else {
             return false;
         };
-        if self.schedules.is_empty() || self.check_nan {
-            return false;
-        }
-        if self.attention(node, result) {
-            return true;
-        }
         let product = node.results[0];
         let leaves = match self.leaves(result, product, out) {
             Ok(leaves) => leaves,
@@ -122,7 +130,10 @@ impl<'a> Lowerer<'a> {
         let mut reasons = Vec::new();
         let mut chosen = None;
         for layout in layouts {
-            let Some(mut problem) = self.problem(node, &leaves, &layout) else {
+            self.on_the_way = true;
+            let problem = self.problem(node, &leaves, &layout);
+            self.on_the_way = false;
+            let Some(mut problem) = problem else {
                 return self.unscheduled(node, "its operands are no dense floats");
             };
             problem.stored = self.dtype(result);
@@ -137,6 +148,11 @@ impl<'a> Lowerer<'a> {
         let Some((choices, layout)) = chosen else {
             return self.unscheduled(node, &reasons.join("; "));
         };
+        let stored = not_inlined(&choices);
+        if !stored.is_empty() {
+            self.store_postponed(&stored);
+            return self.by_first_schedule(node, result);
+        }
         if result != product && !choices.iter().all(|c| c.plan.fuse) {
             // The product alone gets the schedule; what is behind it is a loop of its own.
             return false;

@@ -65,6 +65,7 @@ fn words(step: &Step) -> (&'static str, String) {
         Step::Reorder { axis } => ("reorder", axis.name().to_owned()),
         Step::Parallel { axis } => ("parallel", axis.name().to_owned()),
         Step::Pack { part } => ("pack", part.name().to_owned()),
+        Step::Inline { part } => ("inline", part.name().to_owned()),
         Step::Prefetch { part, by } => ("prefetch", format!("{} by {by}", part.name())),
         Step::PrefetchAhead { axis, by } => ("prefetch", format!("{} by {by}", axis.name())),
         Step::Fuse { part } => ("fuse", part.name().to_owned()),

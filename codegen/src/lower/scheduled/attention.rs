@@ -214,7 +214,7 @@ impl<'a> Lowerer<'a> {
         let layout: Vec<usize> = (0..self.shape(result).len()).collect();
         // Any buffer stands for the rows while their accesses are looked at.
         let rank = self.shape(p).len();
-        self.places.insert(p, whole(first.left.buffer, rank));
+        self.places.insert(p, whole(first.left.buffer(), rank));
         let problem = self.problem(node, &leaves, &layout);
         self.places.remove(&p);
         let problem = problem.ok_or("operands are no dense floats")?;
@@ -382,7 +382,7 @@ impl<'a> Lowerer<'a> {
         let (second, second_plan) = &attention.second;
         let memory = Memory {
             out: self.flat(buffer),
-            left: Source::Strided(self.flat(first.left.buffer)),
+            left: Source::Strided(self.flat(first.left.buffer())),
             right: [
                 self.source_of(first, first_plan),
                 self.source_of(second, second_plan),
@@ -416,7 +416,7 @@ impl<'a> Lowerer<'a> {
     }
 
     fn flat_leaves(&mut self, problem: &Problem) -> Vec<Value> {
-        let buffers = problem.leaves.iter().map(|leaf| leaf.buffer);
+        let buffers = problem.leaves.iter().map(|leaf| leaf.buffer());
         buffers.map(|buffer| self.flat(buffer)).collect()
     }
 
@@ -554,7 +554,7 @@ impl<'a> Lowerer<'a> {
                 let part = Part::Right;
                 Source::Panels(self.packed(problem, &problem.right, part, plan))
             }
-            false => Source::Strided(self.flat(problem.right.buffer)),
+            false => Source::Strided(self.flat(problem.right.buffer())),
         }
     }
 }

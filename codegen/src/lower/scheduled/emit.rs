@@ -155,13 +155,17 @@ impl<'a> Lowerer<'a> {
         }
         let right = match plan.pack_right {
             true => Source::Panels(self.packed(&problem, &problem.right, Part::Right, &plan)),
-            false => Source::Strided(self.flat(problem.right.buffer)),
+            false => Source::Strided(self.flat(problem.right.buffer())),
         };
         let left = match plan.pack_left {
             true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, &plan)),
-            false => Source::Strided(self.flat(problem.left.buffer)),
+            false => Source::Strided(self.flat(problem.left.buffer())),
         };
-        let leaves = problem.leaves.iter().map(|l| l.buffer).collect::<Vec<_>>();
+        let leaves = problem
+            .leaves
+            .iter()
+            .map(|l| l.buffer())
+            .collect::<Vec<_>>();
         let leaves = leaves.into_iter().map(|buffer| self.flat(buffer)).collect();
         let mut nest = Nest::new(kernel, problem, plan, left, right);
         nest.leaves = leaves;

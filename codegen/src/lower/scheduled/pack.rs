@@ -10,7 +10,7 @@ use aiai_ir::{BinaryKind, DType, Dim, Type, Value};
 use super::super::Lowerer;
 use super::emit::{At, Nest, Source};
 use super::plan::Plan;
-use super::problem::{Problem, Tensor};
+use super::problem::{Elements, Problem, Tensor};
 
 /// A packed weight: an output of the preparing function, an input of the main one.
 #[derive(Clone, Debug)]
@@ -67,8 +67,7 @@ impl<'a> Lowerer<'a> {
         let constant = tensor.param.filter(|_| tensor.constant);
         let Some(param) = constant else {
             let buffer = self.alloc(tensor.dtype, &shape);
-            let from = self.flat(tensor.buffer);
-            self.copy_panels(problem, tensor, part, (from, buffer), &shape, vector);
+            self.copy_panels(problem, tensor, part, buffer, &shape, vector);
             return self.flat(buffer);
         };
         let order = outer
@@ -104,8 +103,11 @@ impl<'a> Lowerer<'a> {
         // Parameters have the same values in both functions, being the first of each.
         self.in_prepare(|this| {
             let target = this.b.add_param(&name, ty, true);
-            let from = this.flat(param);
-            this.copy_panels(problem, tensor, part, (from, target), &shape, vector);
+            let own = Tensor {
+                elements: Elements::Stored(param),
+                ..tensor.clone()
+            };
+            this.copy_panels(problem, &own, part, target, &shape, vector);
         });
         self.flat(buffer)
     }

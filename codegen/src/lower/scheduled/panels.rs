@@ -5,15 +5,26 @@ use aiai_ir::schedule::{Axis, Part};
 use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Value};
 
 use super::super::Lowerer;
+use super::super::lines::Line;
+use super::super::vectors::place;
 use super::pack::{axis_of, indices};
-use super::problem::{Problem, Tensor};
+use super::problem::{Elements, Problem, Tensor};
+
+/// What a panel is copied from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// A buffer as one row.
+    Memory(Value),
+    /// A value that is computed on the way.
+    Value(Value),
+}
 
 /// A panel while it is filled.
 struct Panel<'p> {
     problem: &'p Problem,
     tensor: &'p Tensor,
     part: Part,
-    from: Value,
+    from: Origin,
     to: Value,
     width: i64,
     /// Which panel: outer indices and the number of the block.
@@ -31,7 +42,7 @@ impl<'a> Lowerer<'a> {
         problem: &Problem,
         tensor: &Tensor,
         part: Part,
-        (from, to): (Value, Value),
+        to: Value,
         shape: &[Dim],
         vector: i64,
     ) {
@@ -40,8 +51,18 @@ impl<'a> Lowerer<'a> {
         let tasks = &shape[..=outer.len()];
         let count = self.product(tasks);
         let lanes = vector / tensor.dtype.bytes() as i64;
+        let from = match tensor.elements {
+            Elements::Stored(buffer) => Origin::Memory(self.flat(buffer)),
+            Elements::Computed(value) => Origin::Value(value),
+        };
+        let line = self.line_of_panels(lanes);
+        let outer_line = self.line.replace(line);
         let whole = part == Part::Right && width % lanes == 0;
-        let along = |axis| problem.stride(&tensor.strides, axis).is_const(1);
+        let along = |this: &Self, axis| {
+            problem.stride(&tensor.strides, axis).is_const(1)
+                && this.has_vectors(tensor, problem.last(axis))
+        };
+        let (summed_along, columns_along) = (along(self, Axis::Summed), along(self, Axis::Columns));
         self.parallel(count, 1, |this, task| {
             let at = this.delinearize(tasks, task);
             let wide = this.int(width);
@@ -66,21 +87,60 @@ impl<'a> Lowerer<'a> {
                 Some((&last, before))
                     if whole
                         && (lanes as u64).is_power_of_two()
-                        && along(Axis::Summed)
-                        && !along(Axis::Columns) =>
+                        && summed_along
+                        && !columns_along =>
                 {
                     this.nest(before, &mut Vec::new(), &mut |this, inner| {
                         this.copy_squares(&panel, inner, last, lanes);
                     });
                 }
                 _ => this.nest(&sums, &mut Vec::new(), &mut |this, inner| match whole
-                    && along(Axis::Columns)
+                    && columns_along
                 {
                     true => this.copy_vectors(&panel, inner, lanes),
                     false => this.copy_elements(&panel, inner),
                 }),
             }
         });
+        self.line = outer_line;
+    }
+
+    /// The numbers by which a panel is computed on the way.
+    fn line_of_panels(&self, lanes: i64) -> Line {
+        Line {
+            lanes,
+            sums: 1,
+            stores: 1,
+            tile: None,
+            shared: true,
+            ahead: None,
+        }
+    }
+
+    /// Whether neighbours of a tensor, of which so many lie in one row, can be had in vectors.
+    fn has_vectors(&self, tensor: &Tensor, count: Dim) -> bool {
+        tensor.computed().is_none_or(|value| {
+            self.shape(value).last() == Some(&count) && self.lanes_of(value).is_ok()
+        })
+    }
+
+    /// Neighbours of what a panel is copied from; 0 from `count` on.
+    fn neighbours(&mut self, panel: &Panel, position: Value, lanes: i64, count: Value) -> Value {
+        match panel.from {
+            Origin::Memory(buffer) => {
+                let dtype = panel.tensor.dtype;
+                self.load_lanes(buffer, position, (lanes, 1), count, dtype)
+            }
+            Origin::Value(value) => {
+                let index = self.delinearize(self.shape(value), position);
+                let (&column, outer) = index.split_last().expect("a tensor has axes");
+                let mut at = place(outer, column, count, false);
+                let vector = self.vector(value, &mut at);
+                let zero = self.number(panel.tensor.dtype, 0.0);
+                let zero = self.in_all_lanes(zero);
+                self.where_existing(&at, vector, zero)
+            }
+        }
     }
 
     fn moved_along(
@@ -113,6 +173,18 @@ impl<'a> Lowerer<'a> {
         }
     }
 
+    /// The column, or the last one where what is computed on the way has no more.
+    fn inside(&mut self, panel: &Panel, column: Value, size: Value) -> Value {
+        match panel.from {
+            Origin::Memory(_) => column,
+            Origin::Value(_) => {
+                let one = self.int(1);
+                let most = self.b.binary(BinaryKind::Sub, size, one);
+                self.b.binary(BinaryKind::Min, column, most)
+            }
+        }
+    }
+
     fn copy_vectors(&mut self, panel: &Panel, inner: &[Value], lanes: i64) {
         let base = self.summed_position(panel, inner);
         let size = self.dim(panel.problem.last(Axis::Columns));
@@ -120,9 +192,9 @@ impl<'a> Lowerer<'a> {
             let start = self.int(start);
             let column = self.add(panel.first, start);
             let left = self.b.binary(BinaryKind::Sub, size, column);
-            let position = self.free_position(panel, base, column);
-            let dtype = panel.tensor.dtype;
-            let vector = self.load_lanes(panel.from, position, (lanes, 1), left, dtype);
+            let inside = self.inside(panel, column, size);
+            let position = self.free_position(panel, base, inside);
+            let vector = self.neighbours(panel, position, lanes, left);
             let all = self.int(lanes);
             self.store_panel(panel, vector, inner, start, all);
         }
@@ -149,9 +221,9 @@ impl<'a> Lowerer<'a> {
                     let column = this.add(panel.first, step);
                     let exists = this.b.compare(CompareKind::Lt, column, size);
                     let count = this.b.select(exists, left, none);
-                    let position = this.free_position(panel, base, column);
-                    let dtype = panel.tensor.dtype;
-                    let vector = this.load_lanes(panel.from, position, (lanes, 1), count, dtype);
+                    let inside = this.inside(panel, column, size);
+                    let position = this.free_position(panel, base, inside);
+                    let vector = this.neighbours(panel, position, lanes, count);
                     vectors.push(vector);
                 }
                 let start = this.int(start);
@@ -191,7 +263,13 @@ impl<'a> Lowerer<'a> {
             let end = this.dim(panel.problem.last(axis_of(panel.part)) - Dim::from(1));
             let inside = this.b.binary(BinaryKind::Min, index, end);
             let position = this.free_position(panel, base, inside);
-            let element = this.b.value(Op::Load, &[panel.from, position]);
+            let element = match panel.from {
+                Origin::Memory(buffer) => this.b.value(Op::Load, &[buffer, position]),
+                Origin::Value(value) => {
+                    let index = this.delinearize(this.shape(value), position);
+                    this.element(value, &index)
+                }
+            };
             let zero = this.number(panel.tensor.dtype, 0.0);
             let exists = this.b.compare(CompareKind::Le, index, end);
             let element = this.b.select(exists, element, zero);

@@ -26,6 +26,9 @@ pub struct Plan {
     pub parallel: Vec<Axis>,
     pub pack_left: bool,
     pub pack_right: bool,
+    /// What is elementwise in front of the operand is computed while it is packed.
+    pub inline_left: bool,
+    pub inline_right: bool,
     pub prefetch: Option<(Part, i64)>,
     pub fuse: bool,
     /// The rows are neighbours in the result, not the columns: blocks are transposed before they are stored.
@@ -47,6 +50,8 @@ impl Plan {
             parallel: Vec::new(),
             pack_left: false,
             pack_right: false,
+            inline_left: false,
+            inline_right: false,
             prefetch: None,
             fuse: false,
             transposed: false,
@@ -98,6 +103,11 @@ impl Plan {
                 Part::Right => self.pack_right = true,
                 _ => return Err(format!("{} is not packed", part.name())),
             },
+            Step::Inline { part } => match part {
+                Part::Left => self.inline_left = true,
+                Part::Right => self.inline_right = true,
+                _ => return Err(format!("nothing is computed on the way to {}", part.name())),
+            },
             Step::Prefetch { part, by } => self.prefetch = Some((part, by)),
             Step::PrefetchAhead { axis, .. } => {
                 return Err(format!("{} are not asked for ahead", axis.name()));
@@ -134,6 +144,22 @@ impl Plan {
             Some((Part::Right, _)) if self.pack_right => {}
             Some((part, _)) => return Err(format!("{} is prefetched from no panels", part.name())),
             None => {}
+        }
+        for (part, inlines, packs) in [
+            (Part::Left, self.inline_left, self.pack_left),
+            (Part::Right, self.inline_right, self.pack_right),
+        ] {
+            if inlines && !packs {
+                let name = part.name();
+                return Err(format!("{name} is computed on the way to no panels"));
+            }
+            let inlined = problem.tensor(part).filter(|t| t.computed().is_some());
+            if inlines && inlined.is_some_and(|t| !t.bare) {
+                let name = part.name();
+                return Err(format!(
+                    "elements of {name} are read several times, and stored first"
+                ));
+            }
         }
         for &(axis, by) in &self.tiles {
             let block = self.block(axis);
@@ -201,6 +227,15 @@ impl Plan {
         }
         self.unroll = unroll;
         Ok(())
+    }
+
+    /// Whether an operand is computed on the way into its panels.
+    pub fn inlines(&self, part: Part) -> bool {
+        match part {
+            Part::Left => self.inline_left,
+            Part::Right => self.inline_right,
+            Part::Out | Part::Epilogue => false,
+        }
     }
 
     /// The block of an axis that registers hold.

@@ -11,8 +11,7 @@ use super::super::{Lowerer, Place};
 /// A tensor in memory seen as one row, and how far each index moves in it, in elements.
 #[derive(Clone, Debug)]
 pub struct Tensor {
-    /// The buffer as it is.
-    pub buffer: Value,
+    pub elements: Elements,
     pub offset: Dim,
     /// One for each index of the space.
     pub strides: Vec<Dim>,
@@ -23,6 +22,31 @@ pub struct Tensor {
     pub bare: bool,
     /// What is read, and where, depends on weights alone.
     pub constant: bool,
+}
+
+/// Where the elements of a tensor come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Elements {
+    /// From a buffer as it is.
+    Stored(Value),
+    /// From the value, which nothing has stored; positions are those of row-major order.
+    Computed(Value),
+}
+
+impl Tensor {
+    pub fn buffer(&self) -> Value {
+        match self.elements {
+            Elements::Stored(buffer) => buffer,
+            Elements::Computed(_) => unreachable!("what is computed on the way has no buffer"),
+        }
+    }
+
+    pub fn computed(&self) -> Option<Value> {
+        match self.elements {
+            Elements::Stored(_) => None,
+            Elements::Computed(value) => Some(value),
+        }
+    }
 }
 
 /// A contraction of two operands.
@@ -230,11 +254,20 @@ impl<'a> Lowerer<'a> {
     /// A value in memory that is accessed by a map over a space, looked up through views.
     pub fn tensor(&mut self, value: Value, map: &AffineMap, space: usize) -> Option<Tensor> {
         let (value, map) = self.through_views(value, map.clone());
-        if let Some(Place::Lazy) | None = self.places.get(&value) {
+        if !self.on_the_way {
+            self.store_postponed(&[value]);
+        }
+        let waits = self.waiting_values.contains(&value);
+        if let (Some(Place::Lazy) | None, false) = (self.places.get(&value), waits) {
             self.dense(value);
         }
-        let Some(Place::Buffer { buffer, axes }) = self.places.get(&value).cloned() else {
-            return None;
+        let (elements, axes) = match self.places.get(&value).cloned() {
+            Some(Place::Buffer { buffer, axes }) => (Elements::Stored(buffer), axes),
+            _ if waits => {
+                let axes = (0..self.shape(value).len()).collect();
+                (Elements::Computed(value), axes)
+            }
+            _ => return None,
         };
         let shape = self.shape(value).to_vec();
         let mut physical = vec![Dim::from(1); shape.len()];
@@ -254,7 +287,7 @@ impl<'a> Lowerer<'a> {
             .as_indices()
             .is_some_and(|i| super::super::contract::distinct(&i));
         Some(Tensor {
-            buffer,
+            elements,
             offset,
             strides,
             dtype: self.dtype(value),

@@ -6,7 +6,7 @@ use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Type, Value};
 use super::super::Lowerer;
 use super::emit::{At, Nest, Source};
 use super::epilogue::Lanes;
-use super::problem::Problem;
+use super::problem::{Elements, Problem};
 
 /// Where a block is: its rows and columns, clamped to those that exist.
 struct Block {
@@ -392,7 +392,7 @@ impl<'a> Lowerer<'a> {
     fn out_position(&mut self, nest: &Nest, at: &At, row: Value, column: Value) -> Value {
         let problem = &nest.problem;
         let out = super::Tensor {
-            buffer: nest.kernel.out,
+            elements: Elements::Stored(nest.kernel.out),
             offset: Dim::from(0),
             strides: problem.out.clone(),
             dtype: problem.acc,

@@ -91,7 +91,7 @@ impl Checker {
                     Verb::Reorder => Step::Reorder { axis },
                     Verb::Parallel => Step::Parallel { axis },
                     Verb::Prefetch => Step::PrefetchAhead { axis, by },
-                    Verb::Pack | Verb::Fuse => return None,
+                    Verb::Pack | Verb::Inline | Verb::Fuse => return None,
                 })
             }
             Subject::Parts(parts) => {
@@ -100,6 +100,7 @@ impl Checker {
                 let by = self.by(verb, target)?;
                 Some(match verb {
                     Verb::Pack => Step::Pack { part },
+                    Verb::Inline => Step::Inline { part },
                     Verb::Prefetch => Step::Prefetch { part, by },
                     Verb::Fuse => Step::Fuse { part },
                     Verb::Tile
@@ -221,6 +222,7 @@ fn note(blocks: &mut HashMap<Axis, Blocks>, step: Step, target: &Target) {
         | Step::Reorder { .. }
         | Step::Parallel { .. }
         | Step::Pack { .. }
+        | Step::Inline { .. }
         | Step::Prefetch { .. }
         | Step::PrefetchAhead { .. }
         | Step::Fuse { .. } => {}
