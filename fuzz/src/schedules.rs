@@ -207,6 +207,26 @@ fn computed_for_two(x: f32[M, K], y: f32[K, N]) -> (f32[M, N], f32[K, N]) {
   (x @ e, e)
 }
 
+fn computed_in_loop(x: f32[4, K], w: f32[K, N], y: f32[K]) -> f32[3, 4, N] {
+  let (_, products) = for t in 0..3 with a = x {
+    let e = exp(a)
+    let b = update(a, y, at = (t, ..))
+    emit e @ w
+    b
+  }
+  products
+}
+
+fn attended_in_loop(x: f32[4, K], w: f32[4, N], y: f32[K]) -> f32[3, 4, N] {
+  let (_, products) = for t in 0..3 with a = x {
+    let p = softmax(a @ transpose(a))
+    let b = update(a, y, at = (t, ..))
+    emit p @ w + b[0, 0]
+    b
+  }
+  products
+}
+
 fn attended(q: f32[B, H, I, K], k: f32[B, H, J, K], v: f32[B, H, J, C], keep: bool[I, J]) -> f32[B, H, I, C] {
   let s[b, h, i, j] = (sum c: q[b, h, i, c] * k[b, h, j, c]) / sqrt(f32(K))
   let kept[b, h, i, j] = select(keep[i, j], s[b, h, i, j], -1e9)

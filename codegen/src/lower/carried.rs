@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use aiai_ir::{Op, OpNode, Region, Value};
+use aiai_ir::schedule::Pattern;
+use aiai_ir::{FuseKind, Op, OpNode, Region, Schedule, Value};
 
 use super::{Lowerer, Place};
 
@@ -68,15 +69,20 @@ impl<'a> Lowerer<'a> {
         alone
     }
 
-    /// The value, and those that are views of its memory or read it when they are used.
+    /// The value, and those that are views of its memory or read it when they are used. Rows of a product may wait for
+    /// the product that reads them.
     fn readers(&self, region: &Region, value: Value) -> HashSet<Value> {
         let mut found = HashSet::from([value]);
+        let attention = |s: &Schedule| s.pattern == Pattern::Attention;
+        let some_wait = self.schedules.iter().any(attention);
         for node in &region.ops {
+            let product = FuseKind::Contract;
+            let waits = some_wait && node.op == Op::Fused { kind: product };
             let yields = node.regions.iter().flat_map(|r| &r.yields);
             let mut made = node.results.iter().chain(yields);
             let is_view =
                 matches!(node.op, Op::Reshape { .. }) || made.any(|v| self.lazy.contains(v));
-            if is_view && reads(node, &found) {
+            if (is_view || waits) && reads(node, &found) {
                 found.extend(&node.results);
             }
         }

@@ -333,6 +333,8 @@ impl<'a> Accesses<'a> {
             }
             Op::For { .. } | Op::Parallel { .. } => self.loop_(node),
             Op::If | Op::While { .. } => self.spoiled = true,
+            // What is asked for ahead may as well come later, or have changed.
+            Op::Prefetch => {}
             op => {
                 let touches = |v: &Value| self.is(*v, self.donor) || self.is(*v, self.target);
                 self.spoiled |= node.operands.iter().any(touches);

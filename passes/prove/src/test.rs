@@ -129,6 +129,7 @@ pub fn test(rule: &Rule, options: &TestOptions) -> TestReport {
         failure: None,
     };
     let drawn = draw_sizes(&sizes, &values, &judge, options);
+    judge.take_time();
     report.sizes_found = !drawn.is_empty();
     if drawn.is_empty() {
         return report;
@@ -158,6 +159,7 @@ pub fn test(rule: &Rule, options: &TestOptions) -> TestReport {
                     inputs,
                     difference: *difference,
                 };
+                judge.take_time();
                 if convicts(&judge, &values, &failing, theme, &mut random) {
                     let small = Shrinker::new(&judge, &sizes, &values).shrink(failing, theme);
                     report.failure = Some(counterexample(rule, small));
@@ -240,16 +242,18 @@ fn draw_sizes(
     }
     let usable = |sizes: &Sizes| {
         let mut random = Random::stream(options.seed, u64::MAX - 1);
-        (0..3).any(|_| {
-            let inputs = values.draw(&mut random, sizes, Theme::Whole);
-            let stops = |inputs: Vec<Array>| {
-                matches!(
-                    judge.judge(&inputs, sizes),
-                    Verdict::LeftStops | Verdict::Unfit
-                )
-            };
-            inputs.is_some_and(|inputs| !stops(inputs))
-        })
+        // Where many runs take too long, it is not for the sizes.
+        judge.hurries()
+            || (0..3).any(|_| {
+                let inputs = values.draw(&mut random, sizes, Theme::Whole);
+                let stops = |inputs: Vec<Array>| {
+                    matches!(
+                        judge.judge(&inputs, sizes),
+                        Verdict::LeftStops | Verdict::Unfit
+                    )
+                };
+                inputs.is_some_and(|inputs| !stops(inputs))
+            })
     };
     let (good, stopping): (Vec<Sizes>, Vec<Sizes>) = drawn.into_iter().partition(usable);
     if good.is_empty() { stopping } else { good }

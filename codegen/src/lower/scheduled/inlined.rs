@@ -12,11 +12,13 @@ use super::super::{Lowerer, Place};
 use super::choose::Choice;
 
 impl<'a> Lowerer<'a> {
-    /// The values of a region that only a contraction of it reads, and that some schedule may compute on the way.
+    /// The values of a region that only a contraction of it reads, and that some schedule may compute on the way. Within
+    /// loops and branches none: what they are computed from may be overwritten in place before the contraction.
     pub fn postponed(&self, region: &'a Region) -> HashSet<Value> {
         let is_inline = |step: &Step| matches!(step, Step::Inline { .. });
         let mut schedules = self.schedules.iter();
-        if self.check_nan || !schedules.any(|s| s.steps.iter().any(is_inline)) {
+        let is_inner = !std::ptr::eq(region, &self.source.body);
+        if self.check_nan || is_inner || !schedules.any(|s| s.steps.iter().any(is_inline)) {
             return HashSet::new();
         }
         let mut uses: HashMap<Value, usize> = HashMap::new();

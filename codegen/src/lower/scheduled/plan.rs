@@ -129,6 +129,21 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether what is inlined is packed. What is read several times is not: it is stored first.
+    fn inlines_fit(&mut self, problem: &Problem) -> Result<(), String> {
+        for (part, inlines, packs) in [
+            (Part::Left, &mut self.inline_left, self.pack_left),
+            (Part::Right, &mut self.inline_right, self.pack_right),
+        ] {
+            if *inlines && !packs {
+                let name = part.name();
+                return Err(format!("{name} is computed on the way to no panels"));
+            }
+            *inlines &= problem.tensor(part).is_none_or(|tensor| tensor.bare);
+        }
+        Ok(())
+    }
+
     fn fits(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
         self.block_fits()?;
         unrolled_fit(self.unroll)?;
@@ -145,22 +160,7 @@ impl Plan {
             Some((part, _)) => return Err(format!("{} is prefetched from no panels", part.name())),
             None => {}
         }
-        for (part, inlines, packs) in [
-            (Part::Left, self.inline_left, self.pack_left),
-            (Part::Right, self.inline_right, self.pack_right),
-        ] {
-            if inlines && !packs {
-                let name = part.name();
-                return Err(format!("{name} is computed on the way to no panels"));
-            }
-            let inlined = problem.tensor(part).filter(|t| t.computed().is_some());
-            if inlines && inlined.is_some_and(|t| !t.bare) {
-                let name = part.name();
-                return Err(format!(
-                    "elements of {name} are read several times, and stored first"
-                ));
-            }
-        }
+        self.inlines_fit(problem)?;
         for &(axis, by) in &self.tiles {
             let block = self.block(axis);
             if by % block != 0 {

@@ -20,10 +20,7 @@ fn buffers(build: impl FnOnce(&mut Builder, Value) -> Value) -> (usize, usize) {
         features: Vec::new(),
         without: Vec::new(),
         guard: Vec::new(),
-        steps: vec![Step::Vectorize {
-            axis: Axis::Columns,
-            by: 16,
-        }],
+        steps: steps(pattern),
         doc: String::new(),
         loc: None,
     });
@@ -42,6 +39,21 @@ fn buffers(build: impl FnOnce(&mut Builder, Value) -> Value) -> (usize, usize) {
         count
     });
     (scalars, vectors)
+}
+
+fn steps(pattern: Pattern) -> Vec<Step> {
+    let vectorize = Step::Vectorize {
+        axis: Axis::Columns,
+        by: 16,
+    };
+    let prefetch = Step::PrefetchAhead {
+        axis: Axis::Rows,
+        by: 1,
+    };
+    match pattern {
+        Pattern::Rows => vec![vectorize, prefetch],
+        _ => vec![vectorize],
+    }
 }
 
 #[test]

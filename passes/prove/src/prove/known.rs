@@ -16,6 +16,8 @@ use super::models::Models;
 const MOST_STEPS: u32 = 100;
 /// Steps of all searches of one proof together, at most: after them nothing more is shown.
 const MOST_EFFORT: u64 = 300_000;
+/// What looking for a model counts, in steps.
+const REFUTATION: u64 = 20;
 /// Facts combined in one derivation, at most.
 const DEPTH: u32 = 5;
 
@@ -214,13 +216,18 @@ impl Known {
         }
         // Short derivations first: a long wrong way would spend all the steps.
         let shown = self.search(dim, 1, &mut 0)
-            || !self.models.borrow_mut().refute(dim, &self.usable())
-                && (2..=DEPTH).any(|depth| self.search(dim, depth, &mut 0));
+            || !self.refuted(dim) && (2..=DEPTH).any(|depth| self.search(dim, depth, &mut 0));
         if remembered {
             let facts = self.non_negative.len();
             self.cache().borrow_mut().insert(dim, (shown, facts));
         }
         shown
+    }
+
+    /// Whether the facts allow `dim` to be below 0.
+    fn refuted(&self, dim: Dim) -> bool {
+        self.effort.set(self.effort.get() + REFUTATION);
+        self.effort.get() <= MOST_EFFORT && self.models.borrow_mut().refute(dim, &self.usable())
     }
 
     /// Looks for `dim` as a sum of facts, multiples of them by what is not negative, and what is plainly

@@ -22,7 +22,7 @@ struct Model {
     others: i64,
 }
 
-/// Models found so far, the latest first.
+/// Models found so far, the one that was of use last first.
 #[derive(Default)]
 pub struct Models {
     kept: VecDeque<Model>,

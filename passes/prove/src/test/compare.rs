@@ -45,8 +45,10 @@ pub struct Difference {
     pub firm: bool,
 }
 
-/// Steps of a run after many that ended at their limit.
-const FEW_STEPS: u64 = 1 << 12;
+/// Runs that may end at the limit of steps; those after them get fewer.
+const PATIENCE: u32 = 2;
+/// How many those get.
+const FEW_STEPS: u64 = 1 << 14;
 
 /// A rule with what is needed to judge it, made once.
 pub struct Judge<'a> {
@@ -56,9 +58,10 @@ pub struct Judge<'a> {
     budget: Option<Function>,
     floats: bool,
     max_elements: usize,
-    /// Steps of one run, at most. Each run that takes more leaves fewer to those after it: loops that never end
-    /// would take all the time.
-    max_steps: Cell<u64>,
+    /// Steps of one run, at most.
+    max_steps: u64,
+    /// Runs that ended there: loops that never end would take all the time.
+    too_long: Cell<u32>,
 }
 
 /// What the arguments of class `real` are.
@@ -96,7 +99,8 @@ impl<'a> Judge<'a> {
             budget: if exact { None } else { twin::budget(rule) },
             floats,
             max_elements,
-            max_steps: Cell::new(max_steps),
+            max_steps,
+            too_long: Cell::new(0),
         }
     }
 
@@ -109,17 +113,29 @@ impl<'a> Judge<'a> {
     ) -> Outcome {
         let options = Options {
             max_elements: self.max_elements,
-            max_steps: self.max_steps.get(),
+            max_steps: match self.hurries() {
+                true => self.max_steps.min(FEW_STEPS),
+                false => self.max_steps,
+            },
             bound: against.is_some(),
             against: against.unwrap_or(Against::Executors),
             ..Options::default()
         };
         let outcome = eval::run_function(function, inputs, sizes, &options);
         if outcome.as_ref().is_err_and(takes_too_long) {
-            let fewer = options.max_steps / 4;
-            self.max_steps.set(fewer.max(FEW_STEPS));
+            self.too_long.set(self.too_long.get().saturating_add(1));
         }
         outcome
+    }
+
+    /// Whether runs get fewer steps, many having ended at their limit.
+    pub fn hurries(&self) -> bool {
+        self.too_long.get() >= PATIENCE
+    }
+
+    /// Gives all steps to the runs that follow.
+    pub fn take_time(&self) {
+        self.too_long.set(0);
     }
 
     /// A side in its own dtypes. Where bounds are asked for, constants count as rounded.
