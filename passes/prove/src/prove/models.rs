@@ -132,3 +132,28 @@ fn steps(goal: Dim, sym: Sym, lack: i64) -> [i64; 2] {
         None => [1, -1],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sym(name: &str) -> Dim {
+        Dim::sym(name)
+    }
+
+    #[test]
+    fn what_does_not_follow_is_denied_and_what_follows_is_not() {
+        let (i, n, m, one) = (sym("i"), sym("N"), sym("M"), Dim::from(1));
+        // i < N <= 2M + 1, and i is at most half of N.
+        let facts = [n - i - one, m + m + one - n, n.floor_div(Dim::from(2)) - i];
+        let mut models = Models::default();
+        for open in [i - one, n - m, m - n, -i, n - i - Dim::from(2), -one] {
+            assert!(models.refute(open, &facts), "{open}");
+        }
+        for shown in [n - one, m - i, m, n * m, Dim::overflow()] {
+            assert!(!models.refute(shown, &facts), "{shown}");
+        }
+        // Of facts that contradict one another there is no model.
+        assert!(!models.refute(-one, &[i - n, n - i - one]));
+    }
+}
