@@ -31,16 +31,21 @@ pub struct Line {
 }
 
 impl Line {
-    /// What the steps say; an error says which one does not fit.
-    fn new(schedule: &Schedule) -> Result<Line, String> {
-        let mut line = Line {
-            lanes: 0,
+    /// One vector after the other.
+    pub fn of_lanes(lanes: i64) -> Line {
+        Line {
+            lanes,
             sums: 1,
             stores: 1,
             tile: None,
             shared: false,
             ahead: None,
-        };
+        }
+    }
+
+    /// What the steps say; an error says which one does not fit.
+    fn new(schedule: &Schedule) -> Result<Line, String> {
+        let mut line = Line::of_lanes(0);
         for step in &schedule.steps {
             match *step {
                 Step::Tile { by, .. } => line.tile = Some(by),

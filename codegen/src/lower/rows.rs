@@ -134,7 +134,9 @@ impl<'a> Lowerer<'a> {
                 && !matrices.contains_key(&operand)
             {
                 matrices.insert(operand, self.b.value(matrix.clone(), &[buffer]));
-                flat.push(self.flat(buffer));
+                if self.line.is_some_and(|line| line.ahead.is_some()) {
+                    flat.push(self.flat(buffer));
+                }
             }
         }
         let is_row = self.shape(result) == shape;

@@ -90,12 +90,8 @@ impl Numbers {
         // No more partial results than the row has vectors.
         let most = columns.ceil_div(Dim::from(plan.lanes)).as_const();
         Line {
-            lanes: plan.lanes,
             sums: self.sums.min(most.unwrap_or(self.sums)).max(1),
-            stores: 1,
-            tile: None,
-            shared: false,
-            ahead: None,
+            ..Line::of_lanes(plan.lanes)
         }
     }
 }

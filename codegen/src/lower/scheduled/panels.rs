@@ -55,8 +55,7 @@ impl<'a> Lowerer<'a> {
             Elements::Stored(buffer) => Origin::Memory(self.flat(buffer)),
             Elements::Computed(value) => Origin::Value(value),
         };
-        let line = self.line_of_panels(lanes);
-        let outer_line = self.line.replace(line);
+        let outer_line = self.line.replace(Line::of_lanes(lanes));
         let whole = part == Part::Right && width % lanes == 0;
         let along = |this: &Self, axis| {
             problem.stride(&tensor.strides, axis).is_const(1)
@@ -103,18 +102,6 @@ impl<'a> Lowerer<'a> {
             }
         });
         self.line = outer_line;
-    }
-
-    /// The numbers by which a panel is computed on the way.
-    fn line_of_panels(&self, lanes: i64) -> Line {
-        Line {
-            lanes,
-            sums: 1,
-            stores: 1,
-            tile: None,
-            shared: true,
-            ahead: None,
-        }
     }
 
     /// Whether neighbours of a tensor, of which so many lie in one row, can be had in vectors.

@@ -128,7 +128,7 @@ impl<'a> Judge<'a> {
         outcome
     }
 
-    /// Whether runs get fewer steps, many having ended at their limit.
+    /// Whether runs get fewer steps, some having ended at their limit.
     pub fn hurries(&self) -> bool {
         self.too_long.get() >= PATIENCE
     }
