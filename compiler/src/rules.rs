@@ -22,10 +22,6 @@ impl Source for OfProgram {
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         self.0.instantiate(wanted)
     }
-
-    fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.0.left_sides(wanted)
-    }
 }
 
 /// What the command line asks the passes to do.

@@ -34,10 +34,6 @@ impl rewrite::Source for OfProgram {
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         self.0.instantiate(wanted)
     }
-
-    fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.0.left_sides(wanted)
-    }
 }
 
 /// Puts what rules look for behind some of the ops: double negations, ones, zeros.

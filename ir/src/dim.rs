@@ -6,10 +6,11 @@
 //! [`Dim::overflow`].
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::ops::{Add, Mul, Neg, Sub};
 use std::sync::{LazyLock, RwLock};
+
+use rustc_hash::FxHashSet;
 
 use crate::sym::Sym;
 
@@ -50,7 +51,7 @@ struct Poly {
     overflow: bool,
 }
 
-static POLYS: LazyLock<RwLock<HashSet<&'static Poly>>> = LazyLock::new(Default::default);
+static POLYS: LazyLock<RwLock<FxHashSet<&'static Poly>>> = LazyLock::new(Default::default);
 
 fn intern(poly: Poly) -> Dim {
     if let Some(known) = POLYS.read().unwrap_or_else(|e| e.into_inner()).get(&poly) {
@@ -63,6 +64,15 @@ fn intern(poly: Poly) -> Dim {
     let leaked: &'static Poly = Box::leak(Box::new(poly));
     polys.insert(leaked);
     Dim(leaked)
+}
+
+/// Constants that are interned from the start: most of what dimensions are added to and multiplied by.
+const SMALL: std::ops::Range<i64> = -1..257;
+
+static CONSTANTS: LazyLock<Vec<Dim>> = LazyLock::new(|| SMALL.map(constant).collect());
+
+fn constant(value: i64) -> Dim {
+    Dim::from_terms(vec![(Vec::new(), value)])
 }
 
 impl Dim {
@@ -186,6 +196,9 @@ impl Dim {
 
     /// Replaces every symbol for which `replacement` has an answer, all at once.
     pub fn substitute(self, replacement: &impl Fn(Sym) -> Option<Dim>) -> Dim {
+        if let Some(sym) = self.as_sym() {
+            return replacement(sym).unwrap_or(self);
+        }
         let mut changes = false;
         self.for_each_sym(&mut |sym| changes |= replacement(sym).is_some());
         if !changes {
@@ -228,7 +241,9 @@ impl Dim {
 
 impl From<i64> for Dim {
     fn from(value: i64) -> Dim {
-        Dim::from_terms(vec![(Vec::new(), value)])
+        let small = usize::try_from(value.wrapping_sub(SMALL.start)).ok();
+        let known = small.and_then(|at| CONSTANTS.get(at));
+        known.copied().unwrap_or_else(|| constant(value))
     }
 }
 
@@ -249,6 +264,15 @@ impl Add for Dim {
     fn add(self, other: Dim) -> Dim {
         if self.is_overflow() || other.is_overflow() {
             return Dim::overflow();
+        }
+        if let (Some(a), Some(b)) = (self.as_const(), other.as_const()) {
+            return a.checked_add(b).map_or_else(Dim::overflow, Dim::from);
+        }
+        if self.terms().is_empty() {
+            return other;
+        }
+        if other.terms().is_empty() {
+            return self;
         }
         Dim::from_terms(self.terms().iter().chain(other.terms()).cloned().collect())
     }
@@ -273,6 +297,13 @@ impl Mul for Dim {
     fn mul(self, other: Dim) -> Dim {
         if self.is_overflow() || other.is_overflow() {
             return Dim::overflow();
+        }
+        match (self.as_const(), other.as_const()) {
+            (Some(a), Some(b)) => return a.checked_mul(b).map_or_else(Dim::overflow, Dim::from),
+            (Some(1), None) => return other,
+            (None, Some(1)) => return self,
+            (Some(0), None) | (None, Some(0)) => return Dim::from(0),
+            _ => {}
         }
         let mut terms = Vec::with_capacity(self.terms().len() * other.terms().len());
         for (left, a) in self.terms() {

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod random;
 pub mod rule;
 pub mod schedule;
+pub mod sketch;
 pub mod sym;
 pub mod text;
 pub mod types;
@@ -33,6 +34,7 @@ pub use rule::{
     RuleInfo, RuleParam, RuleSet,
 };
 pub use schedule::Schedule;
+pub use sketch::{OpName, Sketch};
 pub use sym::Sym;
 pub use text::{PrintOptions, parse_module, print_function, print_module};
 pub use types::{Shape, Type};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::dim::Relation;
 use crate::module::{Function, Loc, Module};
+use crate::sketch::Sketch;
 use crate::{DType, Dim, Sym};
 
 /// What a rule claims of its two sides; see DESIGN section 5 of numerics.
@@ -90,6 +91,8 @@ pub struct RuleInfo {
     pub params: Vec<RuleParam>,
     /// The types of the parameters, as many.
     pub types: Vec<ParamType>,
+    /// What the left side of every instance has.
+    pub left: Sketch,
     pub doc: String,
     pub loc: Option<Loc>,
 }

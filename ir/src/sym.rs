@@ -1,14 +1,17 @@
-//! Interned names. Equality, order and hash are by content, so no result depends on interning order.
+//! Interned names. Order and hash are by content, so no result depends on interning order.
 
-use std::collections::HashSet;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{LazyLock, RwLock};
 
+use rustc_hash::FxHashSet;
+
 /// An interned name: of a dimension, a function, a file.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Eq)]
 pub struct Sym(&'static str);
 
-static NAMES: LazyLock<RwLock<HashSet<&'static str>>> = LazyLock::new(Default::default);
+static NAMES: LazyLock<RwLock<FxHashSet<&'static str>>> = LazyLock::new(Default::default);
 
 impl Sym {
     /// Interns `text`. The text is kept for the life of the process, once.
@@ -27,6 +30,34 @@ impl Sym {
 
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+}
+
+impl PartialEq for Sym {
+    /// Equal names are interned once, so they are at the same place.
+    fn eq(&self, other: &Sym) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Hash for Sym {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Ord for Sym {
+    fn cmp(&self, other: &Sym) -> Ordering {
+        if self == other {
+            return Ordering::Equal;
+        }
+        self.0.cmp(other.0)
+    }
+}
+
+impl PartialOrd for Sym {
+    fn partial_cmp(&self, other: &Sym) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -24,10 +24,6 @@ impl Source for Rules {
     fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
         self.0.program.instantiate(wanted)
     }
-
-    fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.0.program.left_sides(wanted)
-    }
 }
 
 impl Library {

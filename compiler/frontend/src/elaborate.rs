@@ -36,6 +36,7 @@ mod rules;
 mod schedules;
 mod signatures;
 mod sizes;
+mod sketch;
 mod slices;
 mod sums;
 pub mod types;

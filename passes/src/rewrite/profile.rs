@@ -7,7 +7,7 @@ use aiai_ir::{
     RuleParam, Sym, Type, rule::MOST_RANK,
 };
 
-use super::needs::Needs;
+use super::sketch::{Outline, Place, Places};
 
 /// Instances of one rule for one function, at most.
 const MOST_OF_ONE: usize = 512;
@@ -21,7 +21,7 @@ pub struct Profile {
     axes: BTreeSet<Vec<usize>>,
     permutations: BTreeSet<Vec<usize>>,
     rank: usize,
-    pub(super) has: Needs,
+    pub(super) outline: Outline,
 }
 
 impl Profile {
@@ -41,16 +41,8 @@ impl Profile {
             }
             profile.op(&node.op);
         });
-        profile.has = Needs::of_program(function);
+        profile.outline = Outline::of(function);
         profile
-    }
-
-    /// Whether all that occurs here occurs in the other.
-    pub fn within(&self, other: &Profile) -> bool {
-        self.types.is_subset(&other.types)
-            && self.axes.is_subset(&other.axes)
-            && self.permutations.is_subset(&other.permutations)
-            && self.has.met_by(&other.has)
     }
 
     fn ty(&mut self, ty: &Type) {
@@ -103,16 +95,28 @@ impl Profile {
         (found, more)
     }
 
-    /// Whether the parameters of an instance have types with which ops have operands in the function that the needs
-    /// of the rule ask for.
-    pub(super) fn feeds(&self, info: &RuleInfo, instance: &Instance, needs: &Needs) -> bool {
-        let ranks: Vec<usize> = info.packs.iter().map(|pack| instance.ranks[pack]).collect();
-        let dtypes: Vec<DType> = info.dtypes.iter().map(|d| instance.dtypes[&d.0]).collect();
-        let mut params = info.params.iter().zip(&info.types).enumerate();
-        params.all(|(number, (param, ty))| {
-            let kind = Param::of(info, param, ty).kind(&ranks, &dtypes);
-            kind.is_none_or(|kind| needs.fits(number, kind, &self.has))
-        })
+    /// Of these instances of a rule those that may fit at one of the places.
+    pub(super) fn at_places(
+        info: &RuleInfo,
+        instances: Vec<Instance>,
+        places: &Places,
+    ) -> Vec<Instance> {
+        let Places::Listed(places) = places else {
+            return instances;
+        };
+        let fits = |instance: &Instance| {
+            let ranks: Vec<usize> = info.packs.iter().map(|pack| instance.ranks[pack]).collect();
+            let dtypes: Vec<DType> = info.dtypes.iter().map(|d| instance.dtypes[&d.0]).collect();
+            let params = info.params.iter().zip(&info.types);
+            let kinds = params.map(|(param, ty)| Param::of(info, param, ty).kind(&ranks, &dtypes));
+            let kinds: Vec<_> = kinds.collect();
+            let admits = |place: &Place| {
+                let mut params = kinds.iter().enumerate();
+                params.all(|(number, kind)| kind.is_none_or(|kind| place.admits(number, kind)))
+            };
+            places.iter().any(admits)
+        };
+        instances.into_iter().filter(fits).collect()
     }
 
     /// Those ranks and dtypes with which every parameter has a type that occurs. Most have none, so an instance is

@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use aiai_ir::{
     AttributeKind, Builder, DType, DTypeBound, Dim, Facts, FloatClass, Function, Instance,
     ParamType, Region, Relation, Rule, RuleAttribute as Attribute, RuleInfo, RuleParam, RuleSet,
-    Sym, Truth, Value,
+    Sketch, Sym, Truth, Value,
 };
 
 use super::Elaborator;
 use super::context::{Cx, Env};
 use super::program::Program;
+use super::sketch::Sketcher;
 use super::value::{GArg, Ty, Val};
 use crate::ast::{self, Expr, ExprKind, Item, RuleClassKind, TypeKind};
 use crate::diagnostics::Diagnostic;
@@ -40,19 +41,6 @@ impl Program {
     /// [`Program::rule_infos`]. Instances that do not elaborate (an axis that a tensor does not have) are
     /// left out.
     pub fn instantiate(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.instances(wanted, |e, rule, instance| e.rule(rule, instance))
-    }
-
-    /// The same without the right sides, which are empty functions: enough to see what a rule is looking for.
-    pub fn left_sides(&self, wanted: &[(usize, Instance)]) -> RuleSet {
-        self.instances(wanted, |e, rule, instance| e.left_side(rule, instance))
-    }
-
-    fn instances(
-        &self,
-        wanted: &[(usize, Instance)],
-        make: fn(&mut Elaborator, &ast::Rule, &Instance) -> Option<Rule>,
-    ) -> RuleSet {
         let mut set = RuleSet::default();
         self.elaborated(|e| {
             let rules = self.root_files().flat_map(|file| rules_in(&file.items));
@@ -61,7 +49,7 @@ impl Program {
                 let Some(rule) = rules.get(*index) else {
                     continue;
                 };
-                set.rules.extend(e.quietly(|e| make(e, rule, instance)));
+                set.rules.extend(e.quietly(|e| e.rule(rule, instance)));
             }
             set.module = std::mem::take(&mut e.module);
         });
@@ -134,6 +122,7 @@ impl Elaborator<'_> {
             attributes: Vec::new(),
             params: Vec::new(),
             types: Vec::new(),
+            left: Sketch::Other(Vec::new()),
             doc: rule.doc.text(),
             loc: Some(self.sources.loc(rule.name.span)),
         };
@@ -154,6 +143,7 @@ impl Elaborator<'_> {
             info.types.push(param_type(param));
             info.params.push(self.rule_param(param));
         }
+        info.left = Sketcher::new(self, &info).side(&rule.lhs);
         info
     }
 
@@ -265,27 +255,17 @@ impl Elaborator<'_> {
         if !self.says_something(rule, &lhs, &rhs) {
             return None;
         }
-        Some(self.of_sides(rule, instance, lhs, rhs.function))
-    }
-
-    fn left_side(&mut self, rule: &ast::Rule, instance: &Instance) -> Option<Rule> {
-        let lhs = self.side(rule, &rule.lhs, "lhs", instance)?;
-        let nothing = Function::new(rule.name.name.as_str());
-        Some(self.of_sides(rule, instance, lhs, nothing))
-    }
-
-    fn of_sides(&self, rule: &ast::Rule, instance: &Instance, lhs: Side, rhs: Function) -> Rule {
-        Rule {
+        Some(Rule {
             name: rule.name.name,
             class: class_of(&rule.class),
             instance: instance.clone(),
             params: lhs.params,
             guard: lhs.guard,
             lhs: lhs.function,
-            rhs,
+            rhs: rhs.function,
             doc: rule.doc.text(),
             loc: Some(self.sources.loc(rule.name.span)),
-        }
+        })
     }
 
     /// One side as a function of all parameters of the rule.
