@@ -79,7 +79,7 @@ enum Choice {
 }
 
 /// Rounds of making instances, at most.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 16;
 
 impl Library {
     /// The rules of the sources that a class of floating-point results admits.

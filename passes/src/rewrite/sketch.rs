@@ -12,30 +12,25 @@ use super::pattern::bits;
 /// Dtype and rank.
 pub type Kind = (DType, usize);
 
-/// What values a parameter may stand for.
+/// What a parameter may stand for at one place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Bound {
     param: usize,
+    kinds: Vec<Kind>,
     /// The value behind all that is looked through.
     source: Value,
-    kinds: Vec<Kind>,
 }
 
-/// What the parameters of a rule may stand for at one place: those that are bound, by their numbers.
+/// One way in which a sketch fits a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+struct Fit {
+    /// By the numbers of the parameters.
     bounds: Vec<Bound>,
 }
 
-impl Place {
-    /// Whether a parameter of this type may stand here.
-    pub fn admits(&self, param: usize, kind: Kind) -> bool {
-        let mut bounds = self.bounds.iter().filter(|bound| bound.param == param);
-        bounds.all(|bound| bound.kinds.contains(&kind))
-    }
-
+impl Fit {
     /// Both at once; nothing where a parameter would stand for two values.
-    fn and(&self, other: &Place) -> Option<Place> {
+    fn and(&self, other: &Fit) -> Option<Fit> {
         let mut both = self.clone();
         for bound in &other.bounds {
             match both.bounds.iter_mut().find(|b| b.param == bound.param) {
@@ -49,6 +44,27 @@ impl Place {
     }
 }
 
+/// The types that parameters of a rule, by their numbers, may have at some places of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    kinds: Vec<(usize, Vec<Kind>)>,
+}
+
+impl Place {
+    fn of(fit: Fit) -> Place {
+        let bounds = fit.bounds.into_iter();
+        Place {
+            kinds: bounds.map(|bound| (bound.param, bound.kinds)).collect(),
+        }
+    }
+
+    /// Whether a parameter of this type may stand here.
+    pub fn admits(&self, param: usize, kind: Kind) -> bool {
+        let mut kinds = self.kinds.iter().filter(|known| known.0 == param);
+        kinds.all(|known| known.1.contains(&kind))
+    }
+}
+
 /// The places where a sketch fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Places {
@@ -57,9 +73,11 @@ pub enum Places {
     Listed(BTreeSet<Place>),
 }
 
-/// Places of one sketch that are listed, at most, and steps to find them.
+/// Places of one sketch that are listed, at most.
 const MOST_PLACES: usize = 256;
-const MOST_STEPS: usize = 100_000;
+
+/// Steps to find how a sketch fits one value, at most.
+const MOST_STEPS: usize = 4000;
 
 /// A program as sketches see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,11 +173,11 @@ impl Outline {
         let (Sketch::Op(name, _) | Sketch::Moved(name, _)) = sketch else {
             return Places::Any;
         };
-        let mut steps = MOST_STEPS;
         let mut places = BTreeSet::new();
         for &root in self.ops.get(name).into_iter().flatten() {
+            let mut steps = MOST_STEPS;
             match self.fit(sketch, root, &mut steps) {
-                Some(found) => places.extend(found),
+                Some(found) => places.extend(found.into_iter().map(Place::of)),
                 None => return Places::Any,
             }
             if places.len() > MOST_PLACES {
@@ -179,9 +197,9 @@ impl Outline {
     }
 
     /// How a sketch fits a value; `None` where the steps do not suffice.
-    fn fit(&self, sketch: &Sketch, value: Value, steps: &mut usize) -> Option<Vec<Place>> {
+    fn fit(&self, sketch: &Sketch, value: Value, steps: &mut usize) -> Option<Vec<Fit>> {
         *steps = steps.checked_sub(1)?;
-        let anything = || vec![Place::default()];
+        let anything = || vec![Fit::default()];
         match sketch {
             Sketch::Other(_) => Some(anything()),
             Sketch::Param(param) => {
@@ -191,10 +209,10 @@ impl Outline {
                 let source = self.along(value).last().map_or(value, |at| at.0);
                 let bounds = vec![Bound {
                     param: *param,
-                    source,
                     kinds,
+                    source,
                 }];
-                Some(vec![Place { bounds }])
+                Some(vec![Fit { bounds }])
             }
             Sketch::Splat(number) => {
                 let number = number.map(|number| bits(Scalar::Float(number)));
@@ -216,7 +234,7 @@ impl Outline {
         parts: &[Sketch],
         value: Value,
         steps: &mut usize,
-    ) -> Option<Vec<Place>> {
+    ) -> Option<Vec<Fit>> {
         let mut found = Vec::new();
         for (_, at) in self.along(value) {
             let Some((made, operands)) = at.made.as_ref().filter(|made| made.0 == name) else {
@@ -241,8 +259,8 @@ impl Outline {
         parts: &[Sketch],
         operands: &[Value],
         steps: &mut usize,
-    ) -> Option<Vec<Place>> {
-        let mut found = vec![Place::default()];
+    ) -> Option<Vec<Fit>> {
+        let mut found = vec![Fit::default()];
         for (part, &operand) in parts.iter().zip(operands) {
             if found.is_empty() {
                 break;
