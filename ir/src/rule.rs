@@ -91,7 +91,7 @@ pub struct RuleInfo {
     pub params: Vec<RuleParam>,
     /// The types of the parameters, as many.
     pub types: Vec<ParamType>,
-    /// What the left side of every instance has.
+    /// What the left side looks like.
     pub left: Sketch,
     pub doc: String,
     pub loc: Option<Loc>,

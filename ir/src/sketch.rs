@@ -50,17 +50,18 @@ impl From<Row> for OpName {
     }
 }
 
-/// What every instance of a program has: enough to see where it cannot match, without making an instance.
+/// What the left side of a rule has in every instance: enough to see where it cannot match, without making one. Of
+/// instances in which written movement does nothing it says nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sketch {
     /// The parameter of this number.
     Param(usize),
-    /// Elements that are all equal and known; the number, where every dtype that can hold it holds it exactly.
+    /// Elements that are all equal and known; the number, where it is one that f16 and bf16 hold.
     Splat(Option<f64>),
     Op(OpName, Vec<Sketch>),
     /// The elements of a value, or some of them, in other places, as this op says.
     Moved(OpName, Box<Sketch>),
-    /// What depends on more than the text says; these are parts of it.
+    /// What depends on more than the text says. These are parts of it, whatever else it is.
     Other(Vec<Sketch>),
 }
 

@@ -151,12 +151,8 @@ impl Library {
                 Choice::Named(name) if name != info.name => continue,
                 Choice::Forms | Choice::Types | Choice::Named(_) => Places::Any,
             };
-            if places == Places::Listed(BTreeSet::new()) {
-                continue;
-            }
-            let (instances, more) = profile.instances(info);
-            let instances = Profile::at_places(info, instances, &places);
-            if more && !instances.is_empty() {
+            let (instances, more) = profile.instances(info, &places);
+            if more {
                 cut.push(info.name);
             }
             keys.extend(instances.into_iter().map(|instance| (number, instance)));
@@ -186,7 +182,7 @@ impl Library {
             }
             left = rest;
             let instances = |&number: &usize| {
-                let (all, _) = profile.instances(&self.rules[number].info);
+                let (all, _) = profile.instances(&self.rules[number].info, &Places::Any);
                 all.into_iter().map(move |instance| (number, instance))
             };
             let keys: Vec<Key> = new.iter().flat_map(instances).collect();
@@ -248,7 +244,6 @@ impl Library {
                 }
             }
             let round = rewrite(&self.rules_of(&keys), function, &limits);
-            let fired = !round.firings.is_empty();
             limits.firings = limits.firings.saturating_sub(round.firings.len());
             limits.created = limits.created.saturating_sub(round.created);
             trace.firings.extend(round.firings);
@@ -258,7 +253,7 @@ impl Library {
                 Limit::Created(_) => Limit::Created(all.created),
                 other => other,
             });
-            if !fired || trace.limit_hit.is_some() {
+            if trace.limit_hit.is_some() {
                 break;
             }
         }

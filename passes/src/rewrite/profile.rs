@@ -74,10 +74,10 @@ impl Profile {
         }
     }
 
-    /// The instances of a rule that may fire on the function, in a fixed order, and whether there were more than
-    /// are made.
-    pub(super) fn instances(&self, info: &RuleInfo) -> (Vec<Instance>, bool) {
-        let mut found = self.typed(info);
+    /// The instances of a rule that may fire at one of these places, in a fixed order, and whether there were more
+    /// than are made.
+    pub(super) fn instances(&self, info: &RuleInfo, places: &Places) -> (Vec<Instance>, bool) {
+        let mut found = self.typed(info, places);
         for &(name, kind) in &info.attributes {
             let with = |instance: &Instance| {
                 let values = self.values(kind, info.highest(instance));
@@ -95,33 +95,14 @@ impl Profile {
         (found, more)
     }
 
-    /// Of these instances of a rule those that may fit at one of the places.
-    pub(super) fn at_places(
-        info: &RuleInfo,
-        instances: Vec<Instance>,
-        places: &Places,
-    ) -> Vec<Instance> {
-        let Places::Listed(places) = places else {
-            return instances;
+    /// Those ranks and dtypes with which every parameter has a type that occurs, at one of the places. Most have none,
+    /// so an instance is made only of what passed.
+    fn typed(&self, info: &RuleInfo, places: &Places) -> Vec<Instance> {
+        let listed = match places {
+            Places::Any => None,
+            Places::Listed(places) if places.is_empty() => return Vec::new(),
+            Places::Listed(places) => Some(places),
         };
-        let fits = |instance: &Instance| {
-            let ranks: Vec<usize> = info.packs.iter().map(|pack| instance.ranks[pack]).collect();
-            let dtypes: Vec<DType> = info.dtypes.iter().map(|d| instance.dtypes[&d.0]).collect();
-            let params = info.params.iter().zip(&info.types);
-            let kinds = params.map(|(param, ty)| Param::of(info, param, ty).kind(&ranks, &dtypes));
-            let kinds: Vec<_> = kinds.collect();
-            let admits = |place: &Place| {
-                let mut params = kinds.iter().enumerate();
-                params.all(|(number, kind)| kind.is_none_or(|kind| place.admits(number, kind)))
-            };
-            places.iter().any(admits)
-        };
-        instances.into_iter().filter(fits).collect()
-    }
-
-    /// Those ranks and dtypes with which every parameter has a type that occurs. Most have none, so an instance is
-    /// made only of what passed.
-    fn typed(&self, info: &RuleInfo) -> Vec<Instance> {
         let fitting = |bound: DTypeBound| {
             let dtypes = self.dtypes.iter().copied();
             dtypes.filter(|dtype| bound.holds(*dtype)).collect()
@@ -143,7 +124,14 @@ impl Profile {
         for _ in 0..MOST_SPREAD {
             let (ranks, chosen) = digits.split_at(info.packs.len());
             let chosen: Vec<DType> = chosen.iter().zip(&dtypes).map(|(&k, of)| of[k]).collect();
-            if params.iter().all(|param| param.fits(self, ranks, &chosen)) {
+            let kinds = || params.iter().map(|param| param.kind(ranks, &chosen));
+            let admits = |place: &Place| {
+                let mut kinds = kinds().enumerate();
+                kinds.all(|(number, kind)| kind.is_none_or(|kind| place.admits(number, kind)))
+            };
+            if params.iter().all(|param| param.fits(self, ranks, &chosen))
+                && listed.is_none_or(|places| places.iter().any(admits))
+            {
                 found.push(Instance {
                     ranks: info
                         .packs

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aiai_ir::ops::Effect;
 use aiai_ir::{DType, Function, Op, OpName, OpNode, Region, Scalar, Sketch, Value};
 
 use super::pattern::bits;
@@ -17,8 +18,8 @@ pub type Kind = (DType, usize);
 struct Bound {
     param: usize,
     kinds: Vec<Kind>,
-    /// The value behind all that is looked through.
-    source: Value,
+    /// The value behind all that is looked through; of constants nothing: equal ones are one to a rule.
+    source: Option<Value>,
 }
 
 /// One way in which a sketch fits a value.
@@ -76,8 +77,9 @@ pub enum Places {
 /// Places of one sketch that are listed, at most.
 const MOST_PLACES: usize = 256;
 
-/// Steps to find how a sketch fits one value, at most.
-const MOST_STEPS: usize = 4000;
+/// Steps to find where a sketch fits, at most: of the whole search, and more for each op that may be its root.
+const MOST_STEPS: usize = 10_000;
+const MOST_STEPS_OF_ROOT: usize = 64;
 
 /// A program as sketches see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,13 +92,24 @@ pub struct Outline {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
-    kind: Kind,
     /// What makes the value, and of what.
     made: Option<(OpName, Vec<Value>)>,
     /// Whether that only moves, repeats or converts elements.
     looked_through: bool,
-    /// The number that all elements are, given by the bits of an `f64`.
-    splat: Option<u64>,
+    constant: Constant,
+    /// The value behind all that is looked through, and the kinds on the way to it.
+    source: Value,
+    kinds: Vec<Kind>,
+}
+
+/// What is known of a value before the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Constant {
+    No,
+    /// Rewriting makes a constant of it, or it is one: any number.
+    Some,
+    /// All elements are this number, given by the bits of an `f64`.
+    Splat(u64),
 }
 
 impl Outline {
@@ -134,16 +147,50 @@ impl Outline {
 
     fn see(&mut self, function: &Function, value: Value, node: Option<&OpNode>) {
         let ty = function.ty(value);
-        let splat = match node.map(|node| &node.op) {
-            Some(Op::Constant { value }) => value.splat(),
-            _ => None,
+        let kind = (ty.dtype(), ty.rank());
+        let looked_through = node.is_some_and(|node| is_looked_through(&node.op));
+        let behind = node.filter(|_| looked_through);
+        let behind = behind.and_then(|node| self.seen(*node.operands.first()?));
+        let (source, mut kinds) = match behind {
+            Some(behind) => (behind.source, behind.kinds.clone()),
+            None => (value, Vec::new()),
         };
-        self.values[value.0 as usize] = Some(Seen {
-            kind: (ty.dtype(), ty.rank()),
+        if let Err(at) = kinds.binary_search(&kind) {
+            kinds.insert(at, kind);
+        }
+        let seen = Seen {
             made: node.map(|node| (OpName::of(&node.op), node.operands.clone())),
-            looked_through: node.is_some_and(|node| is_looked_through(&node.op)),
-            splat: splat.map(|splat| bits(Scalar::Float(splat.as_f64()))),
-        });
+            looked_through,
+            constant: node.map_or(Constant::No, |node| self.constant(node)),
+            source,
+            kinds,
+        };
+        self.values[value.0 as usize] = Some(seen);
+    }
+
+    fn seen(&self, value: Value) -> Option<&Seen> {
+        self.values.get(value.0 as usize)?.as_ref()
+    }
+
+    /// What an op gives that is computed before the program runs.
+    fn constant(&self, node: &OpNode) -> Constant {
+        match &node.op {
+            Op::Constant { value } => value.splat().map_or(Constant::Some, |splat| {
+                Constant::Splat(bits(Scalar::Float(splat.as_f64())))
+            }),
+            Op::DimValue { dim } if dim.as_const().is_some() => Constant::Some,
+            op => {
+                let of = |&operand: &Value| self.seen(operand).map(|seen| seen.constant);
+                let mut operands = node.operands.iter().map(of);
+                let pure = op.info().effect == Effect::Pure && !node.operands.is_empty();
+                if !pure || !operands.all(|of| of.is_some_and(|of| of != Constant::No)) {
+                    return Constant::No;
+                }
+                let moves = is_looked_through(op) && !matches!(op, Op::Cast { .. });
+                let first = node.operands.first().and_then(of).filter(|_| moves);
+                first.unwrap_or(Constant::Some)
+            }
+        }
     }
 
     /// Takes in the ops of another program, for [`Outline::has_ops_of`].
@@ -173,9 +220,10 @@ impl Outline {
         let (Sketch::Op(name, _) | Sketch::Moved(name, _)) = sketch else {
             return Places::Any;
         };
+        let roots = self.ops.get(name).map_or(&[][..], Vec::as_slice);
+        let mut steps = MOST_STEPS + roots.len().saturating_mul(MOST_STEPS_OF_ROOT);
         let mut places = BTreeSet::new();
-        for &root in self.ops.get(name).into_iter().flatten() {
-            let mut steps = MOST_STEPS;
+        for &root in roots {
             match self.fit(sketch, root, &mut steps) {
                 Some(found) => places.extend(found.into_iter().map(Place::of)),
                 None => return Places::Any,
@@ -187,12 +235,11 @@ impl Outline {
         Places::Listed(places)
     }
 
-    /// The values that an operand may be: itself, and what stands behind what is looked through.
-    fn along(&self, value: Value) -> impl Iterator<Item = (Value, &Seen)> {
-        let seen = |value: Value| Some((value, self.values.get(value.0 as usize)?.as_ref()?));
-        std::iter::successors(seen(value), move |(_, at)| {
+    /// What an operand may be: itself, and what stands behind what is looked through.
+    fn along(&self, value: Value) -> impl Iterator<Item = &Seen> {
+        std::iter::successors(self.seen(value), |at| {
             let (_, operands) = at.made.as_ref().filter(|_| at.looked_through)?;
-            seen(*operands.first()?)
+            self.seen(*operands.first()?)
         })
     }
 
@@ -203,21 +250,25 @@ impl Outline {
         match sketch {
             Sketch::Other(_) => Some(anything()),
             Sketch::Param(param) => {
-                let mut kinds: Vec<Kind> = self.along(value).map(|at| at.1.kind).collect();
-                kinds.sort_unstable();
-                kinds.dedup();
-                let source = self.along(value).last().map_or(value, |at| at.0);
+                let Some(seen) = self.seen(value) else {
+                    return Some(anything());
+                };
+                let constant = seen.constant != Constant::No;
                 let bounds = vec![Bound {
                     param: *param,
-                    kinds,
-                    source,
+                    kinds: seen.kinds.clone(),
+                    source: (!constant).then_some(seen.source),
                 }];
                 Some(vec![Fit { bounds }])
             }
             Sketch::Splat(number) => {
                 let number = number.map(|number| bits(Scalar::Float(number)));
-                let is = |splat: u64| number.is_none_or(|number| number == splat);
-                let fits = self.along(value).any(|at| at.1.splat.is_some_and(is));
+                let seen = self.seen(value);
+                let fits = match seen.map_or(Constant::Some, |seen| seen.constant) {
+                    Constant::No => false,
+                    Constant::Some => true,
+                    Constant::Splat(splat) => number.is_none_or(|number| number == splat),
+                };
                 Some(if fits { anything() } else { Vec::new() })
             }
             Sketch::Op(name, parts) => self.fit_op(*name, parts, value, steps),
@@ -236,7 +287,8 @@ impl Outline {
         steps: &mut usize,
     ) -> Option<Vec<Fit>> {
         let mut found = Vec::new();
-        for (_, at) in self.along(value) {
+        for at in self.along(value) {
+            *steps = steps.checked_sub(1)?;
             let Some((made, operands)) = at.made.as_ref().filter(|made| made.0 == name) else {
                 continue;
             };

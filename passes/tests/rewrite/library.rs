@@ -96,50 +96,6 @@ rule square(x: f32[..S]) real { exp(x) * exp(x) => exp(x + x) }";
     assert!(!ops(&g).contains(&"exp"), "{g} {trace:?}");
 }
 
-#[test]
-fn sketches_leave_open_what_programs_may_write_otherwise() {
-    let fires = |rule: &str, text: &str| {
-        let mut f = function(text, "f");
-        let trace = library(rule, Float::Real).greedy(&mut f, &Limits::default());
-        assert_eq!(trace.firings.len(), 1, "{rule}\n{text}\n{f}");
-    };
-    // A conversion that is none.
-    let rule = "rule powers<T: float>(x: T[..S], y: T[..S]) real {
-  exp(f32(x)) * exp(f32(y)) => exp(f32(x) + f32(y))
-}";
-    fires(
-        rule,
-        "fn f(x: f32[N], y: f32[N]) -> f32[N] { exp(x) * exp(y) }",
-    );
-    fires(
-        rule,
-        "fn f(x: f16[N], y: f16[N]) -> f32[N] { exp(f32(x)) * exp(f32(y)) }",
-    );
-    // A size, known or not; operands the other way round, and repeated along axes.
-    let rule = "rule mean_of_sum(x: f32[N], y: f32[]) real { sum(x) * f32(N) + y => y }";
-    fires(
-        rule,
-        "fn f(x: f32[A], y: f32[]) -> f32[] { y + f32(A) * sum(x) }",
-    );
-    fires(
-        rule,
-        "fn f(x: f32[8], y: f32[]) -> f32[] { sum(x) * 8 + y }",
-    );
-    // Functions of the library, `let`, sums over indices.
-    let rule = "rule gated(x: f32[M, K], w: f32[K, N]) real {
-  {
-    let y[i, j] = sum k: x[i, k] * w[k, j]
-    relu(y) * 1.0 + sigmoid(0.0 - y)
-  }
-    => x @ w
-}";
-    let text = "fn f(x: f32[3, 4], w: f32[4, 5]) -> f32[3, 5] {
-  let y = x @ w
-  sigmoid(0.0 - y) + relu(y) * 1.0
-}";
-    fires(rule, text);
-}
-
 /// What both engines make of the sample, as text.
 fn results() -> String {
     let mut text = String::new();

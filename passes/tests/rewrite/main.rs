@@ -4,6 +4,7 @@ mod greedy;
 mod library;
 mod saturate;
 mod simplifier;
+mod sketch;
 mod why;
 
 use aiai_frontend::elaborate::{Loader, Program, check};

@@ -66,6 +66,8 @@ struct Scope<'e> {
     indices: Vec<&'e Ident>,
     /// In a function that the rule calls: names of the rule are not in sight.
     called: bool,
+    /// What the function leaves open, dtypes among them.
+    generics: Vec<Sym>,
 }
 
 impl<'a, 'p> Sketcher<'a, 'p> {
@@ -106,10 +108,7 @@ impl<'a, 'p> Sketcher<'a, 'p> {
             }
             ExprKind::Call { function, args, .. } => self.call(*function, args, scope),
             ExprKind::Index { base, args } => self.index(base, args, scope),
-            ExprKind::Tuple(parts) => {
-                let parts = parts.iter().map(|part| self.term(part, scope).operand());
-                other(parts.collect())
-            }
+            ExprKind::Tuple(_) => other(Vec::new()),
             ExprKind::Reduce(reduce) => self.reduction(reduce, scope),
             ExprKind::Block(block) => self.block(block, Scope::within(scope)),
             ExprKind::For(scan) => match scan.source {
@@ -164,11 +163,12 @@ impl<'a, 'p> Sketcher<'a, 'p> {
             IndexArg::Range { .. } | IndexArg::All(_) | IndexArg::Rest(_) => true,
         };
         let slices = args.iter().all(known);
-        let base = self.term(base, scope).operand();
-        if slices {
-            moved(Row::Slice, base)
-        } else {
-            other(vec![base])
+        match self.term(base, scope).operand() {
+            // A part of a tuple, or of what may be one.
+            Sketch::Other(_) => other(Vec::new()),
+            // Along an axis of size 1 there is nothing to slice.
+            base if slices => Term::Value(base),
+            base => other(vec![base]),
         }
     }
 
@@ -188,7 +188,12 @@ impl<'a, 'p> Sketcher<'a, 'p> {
             };
             let mut indices = Vec::new();
             let plain = args.iter().all(|arg| match arg {
-                IndexArg::At(at) => self.affine(at, &inner, &mut indices),
+                IndexArg::At(at) => {
+                    let mut here = Vec::new();
+                    let plain = self.affine(at, &inner, &mut here);
+                    indices.extend(here);
+                    plain
+                }
                 IndexArg::Range { .. } | IndexArg::All(_) | IndexArg::Rest(_) => false,
             });
             if !plain || indices.is_empty() {
@@ -204,31 +209,31 @@ impl<'a, 'p> Sketcher<'a, 'p> {
         }
     }
 
-    /// Whether a place is a sum of multiples of indices, whose names are collected.
+    /// Whether a place is certainly a sum of multiples of indices, each once, whose names are collected.
     fn affine(&self, expr: &Expr, scope: &Scope, indices: &mut Vec<Sym>) -> bool {
-        let is_index = |name: Sym| scope.indices.iter().any(|index| index.name == name);
         match &expr.kind {
-            ExprKind::Int { .. } => true,
             ExprKind::Paren(inner) => self.affine(inner, scope, indices),
-            ExprKind::Name(name) if is_index(name.name) => {
+            ExprKind::Name(name) if scope.indices.iter().any(|i| i.name == name.name) => {
+                let new = !indices.contains(&name.name);
                 indices.push(name.name);
-                true
+                new
             }
-            ExprKind::Name(name) => !matches!(self.name(name.name, scope), Term::Value(_)),
-            ExprKind::Binary { op, lhs, rhs, .. } => {
-                let before = indices.len();
-                let left = self.affine(lhs, scope, indices);
-                let between = indices.len();
-                let right = self.affine(rhs, scope, indices);
-                let one = before == between || between == indices.len();
-                let fits = match op {
-                    BinaryOp::Add | BinaryOp::Sub => true,
-                    BinaryOp::Mul => one,
-                    _ => false,
-                };
-                left && right && fits
+            ExprKind::Binary {
+                op: BinaryOp::Add | BinaryOp::Sub,
+                lhs,
+                rhs,
+                ..
+            } => self.affine(lhs, scope, indices) && self.affine(rhs, scope, indices),
+            ExprKind::Binary {
+                op: BinaryOp::Mul,
+                lhs,
+                rhs,
+                ..
+            } => {
+                (self.is_not_zero(lhs, scope) && self.affine(rhs, scope, indices))
+                    || (self.is_not_zero(rhs, scope) && self.affine(lhs, scope, indices))
             }
-            _ => false,
+            _ => !matches!(self.term(expr, scope), Term::Value(_)),
         }
     }
 
@@ -276,10 +281,15 @@ impl<'a, 'p> Sketcher<'a, 'p> {
         if self.elaborator.find_module(name, function.span).is_some() {
             return other(Vec::new());
         }
-        let name = name.as_str();
         let plain = args.iter().take_while(|arg| arg.name.is_none());
         let terms: Vec<Term> = plain.map(|arg| self.term(&arg.value, scope)).collect();
-        if let Some(to) = self.dtypes(function.name, scope) {
+        if scope.generics.contains(&name) {
+            return match terms.into_iter().next() {
+                Some(Term::Value(of)) => Term::Value(of),
+                _ => other(Vec::new()),
+            };
+        }
+        if let Some(to) = self.dtypes(name, scope) {
             let from = args
                 .first()
                 .and_then(|arg| self.dtypes_of(&arg.value, scope));
@@ -290,12 +300,17 @@ impl<'a, 'p> Sketcher<'a, 'p> {
                 _ => other(Vec::new()),
             };
         }
+        let name = name.as_str();
         // Of what is known the value may be computed at once.
         if !terms.is_empty() && !terms.iter().any(|term| matches!(term, Term::Value(_))) {
             return match (name, terms.as_slice()) {
                 ("full", &[Term::Known(value)]) => Term::Value(Term::Known(value).operand()),
                 _ => other(Vec::new()),
             };
+        }
+        // Of what is known to be true or false one branch is taken.
+        if name == "select" && !matches!(terms.first(), Some(Term::Value(_))) {
+            return other(Vec::new());
         }
         let operands: Vec<Sketch> = terms.into_iter().map(Term::operand).collect();
         let unary = UnaryKind::from_name(name).map(|kind| Op::Unary { kind });
@@ -312,10 +327,17 @@ impl<'a, 'p> Sketcher<'a, 'p> {
         };
         match named {
             Some(found) => op(found, operands),
+            None if name == "concat" => match args.first().map(|arg| &arg.value.peel().kind) {
+                Some(ExprKind::Tuple(parts)) if parts.len() > 1 => {
+                    let parts = parts.iter().map(|part| self.term(part, scope).operand());
+                    op(Row::Concat, parts.collect())
+                }
+                _ => other(operands),
+            },
             None if name == "pad" && operands.len() == 1 && !self.pads(args, scope) => {
                 other(operands)
             }
-            None => called(name, args, operands),
+            None => called(name, operands),
         }
     }
 
@@ -333,7 +355,13 @@ impl<'a, 'p> Sketcher<'a, 'p> {
     /// What dtypes an expression may have, where that is seen at once.
     fn dtypes_of(&self, expr: &Expr, scope: &Scope) -> Option<Vec<DType>> {
         match &expr.peel().kind {
-            ExprKind::Call { function, .. } => self.dtypes(function.name, scope),
+            ExprKind::Call { function, .. } => {
+                let (name, at) = (function.name, function.span);
+                let own = self.elaborator.find_fn(name, at).is_some()
+                    || self.elaborator.find_module(name, at).is_some()
+                    || scope.generics.contains(&name);
+                self.dtypes(name, scope).filter(|_| !own)
+            }
             ExprKind::Name(name) if !scope.called && !scope.has(name.name) => {
                 let mut params = self.info.params.iter().zip(&self.info.types);
                 let (_, ty) = params.find(|(param, _)| param.name == name.name)?;
@@ -343,24 +371,32 @@ impl<'a, 'p> Sketcher<'a, 'p> {
         }
     }
 
-    /// Whether there is something to pad with in every instance.
+    /// Whether it is certain that there is something to pad with.
     fn pads(&self, args: &[Arg], scope: &Scope) -> bool {
         let amounts = args.iter().filter(|arg| {
             let name = arg.name.map(|name| name.name);
             name.is_some_and(|name| matches!(name.as_str(), "before" | "after"))
         });
-        let mut amounts = amounts.map(|arg| self.term(&arg.value, scope));
-        amounts.any(|amount| match amount {
-            Term::Positive | Term::Size => true,
-            Term::Known(value) => value.is_some_and(|value| value > 0.0),
+        let mut amounts = amounts.map(|arg| &arg.value);
+        amounts.any(|amount| self.is_not_zero(amount, scope))
+    }
+
+    /// Whether it is certain that a number or a size is none that is 0 and known.
+    fn is_not_zero(&self, expr: &Expr, scope: &Scope) -> bool {
+        match self.term(expr, scope) {
+            Term::Positive => true,
+            Term::Known(value) => value.is_some_and(|value| value != 0.0),
+            // A size of the rule has a name in every instance.
+            Term::Size => !scope.called && expr.as_name().is_some(),
             Term::Value(_) => false,
-        })
+        }
     }
 
     /// The body of a function with what it is called with.
     fn call_fn(&self, def: &ast::Function, args: &[Arg], scope: &Scope) -> Term {
         let mut inner = Scope {
             called: true,
+            generics: def.generics.iter().map(|g| g.name.name).collect(),
             ..Scope::default()
         };
         for (number, param) in def.params.iter().enumerate() {
@@ -392,6 +428,7 @@ impl<'e> Scope<'e> {
             names: outer.names.clone(),
             indices: outer.indices.clone(),
             called: outer.called,
+            generics: outer.generics.clone(),
         }
     }
 
@@ -411,7 +448,10 @@ fn unary(op: UnaryOp, operand: Term) -> Term {
         UnaryOp::Not => UnaryKind::Not,
     };
     match (operand, op) {
-        (Term::Known(value), UnaryOp::Neg) => Term::Known(value.map(|value| -value)),
+        // The integer 0 has no sign, and the float 0.0 has one.
+        (Term::Known(value), UnaryOp::Neg) => {
+            Term::Known(value.filter(|&value| value != 0.0).map(|value| -value))
+        }
         (Term::Value(operand), _) => self::op(Op::Unary { kind }, vec![operand]),
         (Term::Known(_) | Term::Positive, _) => Term::Known(None),
         (Term::Size, _) => Term::Size,
@@ -422,6 +462,8 @@ fn binary(op: BinaryOp, lhs: Term, rhs: Term) -> Term {
     match (&lhs, &rhs) {
         (Term::Value(_), _) | (_, Term::Value(_)) => {}
         (Term::Size, _) | (_, Term::Size) => return Term::Size,
+        // A remainder is an op where the numbers are no sizes.
+        _ if op == BinaryOp::Rem => return Term::Size,
         _ => return Term::Known(None),
     }
     let operands = vec![lhs.operand(), rhs.operand()];
@@ -443,7 +485,7 @@ fn binary(op: BinaryOp, lhs: Term, rhs: Term) -> Term {
 }
 
 /// A call of a builtin whose op has another name, or which has several ops.
-fn called(name: &str, args: &[Arg], mut operands: Vec<Sketch>) -> Term {
+fn called(name: &str, mut operands: Vec<Sketch>) -> Term {
     let (axis, axes) = (0, Vec::new());
     let kind = name.strip_prefix("scatter_").map(ScatterKind::from_name);
     match (name, operands.len()) {
@@ -457,10 +499,6 @@ fn called(name: &str, args: &[Arg], mut operands: Vec<Sketch>) -> Term {
             op(Op::ArgReduce { kind, axis }, operands)
         }
         ("sort" | "argsort", 1) => op(Row::Sort, operands),
-        ("concat", 1) => match (&args[0].value.peel().kind, operands.pop()) {
-            (ExprKind::Tuple(_), Some(Sketch::Other(parts))) => op(Row::Concat, parts),
-            _ => op(Row::Concat, Vec::new()),
-        },
         ("reverse", 1) => op(Row::Reverse, operands),
         ("pad", 1) => op(Row::Pad, operands),
         ("broadcast", 1..) => moved(Row::Broadcast, operands.swap_remove(0)),
@@ -484,10 +522,10 @@ fn op(name: impl Into<OpName>, operands: Vec<Sketch>) -> Term {
     Term::Value(Sketch::Op(name.into(), operands))
 }
 
-/// Written movement. Copies of one number may be a constant.
+/// Written movement. Copies of one number may be a constant, and a tuple is moved by no op.
 fn moved(by: Row, of: Sketch) -> Term {
     Term::Value(match of {
-        Sketch::Splat(number) => Sketch::Splat(number),
+        Sketch::Splat(_) | Sketch::Other(_) => of,
         of => Sketch::Moved(by.into(), Box::new(of)),
     })
 }
