@@ -151,8 +151,7 @@ fn long_chains_of_movement_are_looked_at_in_bounded_time() {
         text += &format!("  let x{} = f32(f16(x{k}))\n", k + 1);
     }
     text += "  sin(x600) / 1\n}";
-    let rule =
-        "rule there_and_back(x: f32[..S]) exact { f32(f16(f32(f16(x)))) => f32(f16(x)) }
+    let rule = "rule there_and_back(x: f32[..S]) exact { f32(f16(f32(f16(x)))) => f32(f16(x)) }
 rule r(x: f32[..S]) real { sin(x) / 1 => sin(x) }";
     assert!(firings(rule, &text) > 1);
 }

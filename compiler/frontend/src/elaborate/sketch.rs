@@ -418,7 +418,8 @@ impl<'a, 'p> Sketcher<'a, 'p> {
             };
             inner.names.push((param.name.name, term));
         }
-        self.block(&def.body, inner)
+        // What it gives is a value, even if it is known.
+        Term::Value(self.block(&def.body, inner).operand())
     }
 }
 
