@@ -92,6 +92,22 @@ fn true_relation(value: i64) -> Relation {
 }
 
 #[test]
+fn constants_are_what_they_are_made_of() {
+    for value in [i64::MIN, i64::MIN + 1, -2, -1, 0, 1, 256, 257, i64::MAX] {
+        assert_eq!(Dim::from(value).as_const(), Some(value));
+        assert_eq!(Dim::from(value) + Dim::from(0), Dim::from(value));
+        assert_eq!(Dim::from(value) * Dim::from(1), Dim::from(value));
+        assert_eq!(Dim::from(value) * Dim::from(0), Dim::from(0));
+    }
+    let n = Dim::sym("N");
+    assert_eq!((n + Dim::from(3)) * Dim::from(0), Dim::from(0));
+    assert_eq!(n - n + Dim::from(5), Dim::from(5));
+    assert!((Dim::from(i64::MAX) + Dim::from(1)).is_overflow());
+    assert!((Dim::from(i64::MIN) * Dim::from(-1)).is_overflow());
+    assert!((Dim::overflow() * Dim::from(0)).is_overflow());
+}
+
+#[test]
 fn a_negative_divisor_bounds_nothing() {
     let a = Dim::sym("A");
     // For A = 5 this is 6 - 7.

@@ -1,8 +1,8 @@
 //! Libraries of rules: instances are made for the ranks, dtypes and axes that occur in a function, and kept.
 //!
 //! A rule in the text stands for so many instances that making all of them would take longer than compiling the
-//! program. Those whose parameters have types that no value of the function has cannot fire, and are not made.
-//! Firings bring new types about; [`Library::greedy`] then makes what they ask for and goes on.
+//! program. Those are made whose left side the function looks like somewhere, with the types that stand there.
+//! Firings bring new forms about; [`Library::greedy`] then makes what they ask for and goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -228,8 +228,14 @@ impl Library {
         let all = limits;
         let mut limits = limits.clone();
         let mut keys = BTreeSet::new();
+        let mut seen = None;
         for number in 0..=ROUNDS {
-            let (wanted, cut) = self.keys(&Profile::of(function), choice);
+            let profile = Profile::of(function);
+            if seen.as_ref() == Some(&profile) {
+                break;
+            }
+            let (wanted, cut) = self.keys(&profile, choice);
+            seen = Some(profile);
             if wanted.is_subset(&keys) {
                 break;
             }

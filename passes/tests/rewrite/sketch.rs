@@ -145,7 +145,7 @@ fn rules_with_many_attributes_are_made_for_their_places() {
 }
 
 #[test]
-fn long_chains_of_movement_are_looked_at_in_bounded_time() {
+fn rules_fire_behind_chains_too_long_to_look_along() {
     let mut text = String::from("fn f(x0: f32[N]) -> f32[N] {\n");
     for k in 0..600 {
         text += &format!("  let x{} = f32(f16(x{k}))\n", k + 1);
