@@ -1,6 +1,6 @@
 //! The MLIR and LLVM backend: loop functions become MLIR, and MLIR becomes machine code through LLVM.
 //!
-//! [`text`] writes a loop function in the dialects `llvm`, `arith`, `math`, `vector`, `scf` and `cf` and needs nothing; the
+//! [`text`] writes a loop function in the dialects `memref`, `vector`, `arith`, `math`, `scf`, `llvm` and `cf`, and needs nothing; the
 //! rest is there with the feature `llvm`, which needs LLVM 22 on the machine that builds.
 
 mod casts;

@@ -23,8 +23,8 @@ use melior::utility;
 use crate::{ENTRY, Text, planned};
 
 /// From the dialects that the text is in to the LLVM dialect.
-const TO_LLVM: &str = "builtin.module(convert-scf-to-cf, convert-vector-to-llvm, convert-math-to-llvm, arith-expand, convert-arith-to-llvm, \
-                       convert-cf-to-llvm, reconcile-unrealized-casts)";
+const TO_LLVM: &str =
+    "builtin.module(convert-scf-to-cf, arith-expand, convert-to-llvm, reconcile-unrealized-casts)";
 
 /// Why no code was made: a defect of the compiler or a machine that it does not support.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use aiai_codegen::{Target, tables};
-use aiai_ir::{DType, Dim, Function, Loc, Op, OpNode, Region, Value};
+use aiai_ir::{DType, Dim, Function, Loc, Op, OpNode, Region, Type, Value};
 use aiai_runtime::abi::{self, Param};
 use aiai_runtime::program::Site;
 
@@ -24,6 +24,8 @@ pub struct Unit<'s> {
     dims: Vec<Dim>,
     positions: HashMap<Dim, usize>,
     pub freed: HashSet<Value>,
+    /// Buffers whose elements are loaded or stored here, not in the runtime alone.
+    pub accessed: HashSet<Value>,
     /// Functions and constants that are finished.
     pub items: String,
     pub count: usize,
@@ -55,6 +57,7 @@ pub fn module(functions: &[(&Function, String)], target: &Target) -> Text {
         positions: dims.iter().enumerate().map(|(i, d)| (*d, i)).collect(),
         dims,
         freed: HashSet::new(),
+        accessed: HashSet::new(),
         items: String::new(),
         count: 0,
         bodies: HashMap::new(),
@@ -65,6 +68,7 @@ pub fn module(functions: &[(&Function, String)], target: &Target) -> Text {
     for (function, symbol) in functions {
         unit.source = function;
         unit.freed = tables::freed_in(function).into_iter().collect();
+        unit.accessed = accessed_in(function);
         let signature = format!(
             "llvm.func @{symbol}(%context: !llvm.ptr, %inputs: !llvm.ptr, %outputs: !llvm.ptr, \
              %dims: !llvm.ptr) -> i32"
@@ -96,6 +100,19 @@ pub fn module(functions: &[(&Function, String)], target: &Target) -> Text {
     }
 }
 
+/// The buffers of which elements are loaded or stored.
+fn accessed_in(function: &Function) -> HashSet<Value> {
+    let mut found = HashSet::new();
+    function.body.walk(&mut |node| {
+        found.extend(match node.op {
+            Op::Load | Op::LoadVector { .. } => node.operands.first(),
+            Op::Store | Op::StoreVector => node.operands.get(1),
+            _ => None,
+        });
+    });
+    found
+}
+
 fn machine_type(param: Param) -> &'static str {
     match param {
         Param::Ptr => "!llvm.ptr",
@@ -111,6 +128,8 @@ pub struct Translator<'u, 's> {
     pub unit: &'u mut Unit<'s>,
     pub w: Writer,
     values: HashMap<Value, Name>,
+    /// Buffers whose elements are loaded or stored.
+    pub memrefs: HashMap<Value, Name>,
     /// Integers that are known.
     constants: HashMap<Value, i64>,
     /// Lanes of the vectors of the elementwise op at hand; `None` for scalars.
@@ -123,6 +142,7 @@ impl<'u, 's> Translator<'u, 's> {
             unit,
             w: Writer::new(signature),
             values: HashMap::new(),
+            memrefs: HashMap::new(),
             constants: HashMap::new(),
             lanes: None,
         }
@@ -140,7 +160,7 @@ impl<'u, 's> Translator<'u, 's> {
             };
             let at = places.next().unwrap_or(0);
             let address = self.table_entry(table, at, "!llvm.ptr");
-            self.values.insert(param, address);
+            self.buffer(param, address);
         }
         self.region(&source.body);
         self.succeed();
@@ -154,7 +174,10 @@ impl<'u, 's> Translator<'u, 's> {
         for (k, &capture) in captures.iter().enumerate() {
             let ty = register_type(self.unit.source.ty(capture));
             let value = self.table_entry("%environment", k + 1, &ty);
-            self.values.insert(capture, value);
+            match self.unit.source.ty(capture) {
+                Type::Buffer { .. } => self.buffer(capture, value),
+                Type::Tensor { .. } => self.bind(&[capture], [value]),
+            }
         }
         self.counted(("%low".into(), "%high".into(), 1), &[], &[], region);
         self.succeed();
@@ -271,7 +294,7 @@ impl<'u, 's> Translator<'u, 's> {
             Op::Data { value } => self.data(node, value),
             Op::View { .. } => {
                 let address = self.get(node.operands[0]);
-                self.define(node, address);
+                self.buffer(node.results[0], address);
             }
             Op::Load => self.load(node),
             Op::Store => self.store(node),

@@ -2,17 +2,10 @@
 
 use aiai_ir::{DType, OpNode, ReduceKind, Value};
 
+use crate::memory::stored_type;
 use crate::scalars::{register_type, scalar_type, type_of};
 use crate::translate::Translator;
 use crate::writer::Name;
-
-/// The type of an element in memory.
-fn stored_type(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F16 | DType::BF16 => "i16",
-        dtype => scalar_type(dtype),
-    }
-}
 
 fn listed(numbers: impl Iterator<Item = i64>) -> String {
     let numbers: Vec<String> = numbers.map(|n| n.to_string()).collect();
@@ -46,24 +39,26 @@ impl Translator<'_, '_> {
     }
 
     /// Neighbours in memory; 0 where the mask does not hold.
-    fn load_lanes(&mut self, address: &str, scalar: &str, lanes: i64, mask: Option<&Name>) -> Name {
+    fn load_lanes(&mut self, buffer: Value, place: &str, lanes: i64, mask: Option<&Name>) -> Name {
+        let (scalar, memref) = (stored_type(self.dtype(buffer)), self.memref_type(buffer));
         let ty = type_of(scalar, Some(lanes));
-        let align = alignment(scalar);
         let Some(mask) = mask else {
-            return self.w.value(&format!(
-                "llvm.load {address} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"
-            ));
+            return self
+                .w
+                .value(&format!("vector.load {place} : {memref}, {ty}"));
         };
-        let zero = match scalar.starts_with('f') {
-            true => format!("arith.constant dense<0.0> : {ty}"),
-            false => format!("arith.constant dense<0> : {ty}"),
-        };
-        let zero = self.w.value(&zero);
+        let zero = self.zeros(scalar, lanes);
         let masks = type_of("i1", Some(lanes));
         self.w.value(&format!(
-            "llvm.intr.masked.load {address}, {mask}, {zero} {{alignment = {align} : i32}} : \
-             (!llvm.ptr, {masks}, {ty}) -> {ty}"
+            "vector.maskedload {place}, {mask}, {zero} : {memref}, {masks}, {ty} into {ty}"
         ))
+    }
+
+    fn zeros(&mut self, scalar: &str, lanes: i64) -> Name {
+        let zero = if scalar.starts_with('f') { "0.0" } else { "0" };
+        let ty = type_of(scalar, Some(lanes));
+        self.w
+            .value(&format!("arith.constant dense<{zero}> : {ty}"))
     }
 
     pub fn load_vector(&mut self, node: &OpNode, lanes: i64, stride: i64) {
@@ -71,16 +66,15 @@ impl Translator<'_, '_> {
         let Some((&count, index)) = rest.split_last() else {
             return;
         };
-        let address = self.place(buffer, index);
         let dtype = self.dtype(buffer);
-        let scalar = stored_type(dtype);
         let loaded = match stride {
             1 => {
                 let mask = self.mask(count, lanes);
-                self.load_lanes(&address, scalar, lanes, mask.as_ref())
+                let place = self.place(buffer, index);
+                self.load_lanes(buffer, &place, lanes, mask.as_ref())
             }
-            2 => self.load_every_second(&address, scalar, lanes, count),
-            _ => self.gather(&address, scalar, lanes, stride, count),
+            2 => self.load_every_second(buffer, index, lanes, count),
+            _ => self.gather(buffer, index, (lanes, stride), count),
         };
         let value = match dtype {
             DType::F16 | DType::BF16 => {
@@ -99,8 +93,14 @@ impl Translator<'_, '_> {
     }
 
     /// Two vectors of neighbours, and every second lane of both.
-    fn load_every_second(&mut self, address: &str, scalar: &str, lanes: i64, count: Value) -> Name {
-        let ty = type_of(scalar, Some(lanes));
+    fn load_every_second(
+        &mut self,
+        buffer: Value,
+        index: &[Value],
+        lanes: i64,
+        count: Value,
+    ) -> Name {
+        let ty = type_of(stored_type(self.dtype(buffer)), Some(lanes));
         let masks = match self.known(count).is_some_and(|n| n > lanes) {
             true => [None, None],
             false => {
@@ -116,9 +116,15 @@ impl Translator<'_, '_> {
                 ]
             }
         };
-        let far = self.element(address, lanes as usize, scalar);
-        let first = self.load_lanes(address, scalar, lanes, masks[0].as_ref());
-        let second = self.load_lanes(&far, scalar, lanes, masks[1].as_ref());
+        let first = self.place(buffer, index);
+        let mut far: Vec<Name> = index.iter().map(|&i| self.get(i)).collect();
+        if let Some(last) = far.last_mut() {
+            let width = self.int(lanes);
+            *last = self.w.value(&format!("arith.addi {last}, {width} : i64"));
+        }
+        let second = self.place_at(buffer, &far);
+        let first = self.load_lanes(buffer, &first, lanes, masks[0].as_ref());
+        let second = self.load_lanes(buffer, &second, lanes, masks[1].as_ref());
         self.w.value(&format!(
             "vector.shuffle {first}, {second} [{}] : {ty}, {ty}",
             listed((0..lanes).map(|lane| 2 * lane))
@@ -127,32 +133,23 @@ impl Translator<'_, '_> {
 
     fn gather(
         &mut self,
-        address: &str,
-        scalar: &str,
-        lanes: i64,
-        stride: i64,
+        buffer: Value,
+        index: &[Value],
+        (lanes, stride): (i64, i64),
         count: Value,
     ) -> Name {
         let count = self.get(count);
         let mask = self.mask_below(&count, lanes);
-        let [ty, offsets, pointers, masks] =
-            [scalar, "i64", "!llvm.ptr", "i1"].map(|ty| type_of(ty, Some(lanes)));
+        let scalar = stored_type(self.dtype(buffer));
+        let [ty, offsets, masks] = [scalar, "i64", "i1"].map(|ty| type_of(ty, Some(lanes)));
         let steps = listed((0..lanes).map(|lane| lane * stride));
         let steps = self
             .w
             .value(&format!("arith.constant dense<[{steps}]> : {offsets}"));
-        let places = self.w.value(&format!(
-            "llvm.getelementptr {address}[{steps}] : (!llvm.ptr, {offsets}) -> {pointers}, {scalar}"
-        ));
-        let zero = match scalar.starts_with('f') {
-            true => format!("arith.constant dense<0.0> : {ty}"),
-            false => format!("arith.constant dense<0> : {ty}"),
-        };
-        let zero = self.w.value(&zero);
+        let (place, memref) = (self.place(buffer, index), self.memref_type(buffer));
+        let zero = self.zeros(scalar, lanes);
         self.w.value(&format!(
-            "llvm.intr.masked.gather {places}, {mask}, {zero} {{alignment = {} : i32}} : \
-             ({pointers}, {masks}, {ty}) -> {ty}",
-            alignment(scalar)
+            "vector.gather {place} [{steps}], {mask}, {zero} : {memref}, {offsets}, {masks}, {ty} into {ty}"
         ))
     }
 
@@ -164,9 +161,7 @@ impl Translator<'_, '_> {
         let Some(lanes) = crate::scalars::lanes_of(self.unit.source.ty(vector)) else {
             return;
         };
-        let address = self.place(buffer, index);
         let dtype = self.dtype(buffer);
-        let scalar = stored_type(dtype);
         let mut value = self.get(vector);
         if matches!(dtype, DType::F16 | DType::BF16) {
             self.lanes = Some(lanes);
@@ -177,20 +172,20 @@ impl Translator<'_, '_> {
                 .w
                 .value(&format!("arith.trunci {bits} : {from} to {to}"));
         }
-        let ty = type_of(scalar, Some(lanes));
-        let align = alignment(scalar);
-        match self.mask(count, lanes) {
-            None => self.w.line(&format!(
-                "llvm.store {value}, {address} {{alignment = {align} : i64}} : {ty}, !llvm.ptr"
-            )),
+        let (ty, memref) = (
+            type_of(stored_type(dtype), Some(lanes)),
+            self.memref_type(buffer),
+        );
+        let mask = self.mask(count, lanes);
+        let place = self.place(buffer, index);
+        let op = match mask {
+            None => format!("vector.store {value}, {place} : {memref}, {ty}"),
             Some(mask) => {
                 let masks = type_of("i1", Some(lanes));
-                self.w.line(&format!(
-                    "llvm.intr.masked.store {value}, {address}, {mask} {{alignment = {align} : i32}} : \
-                     {ty}, {masks} into !llvm.ptr"
-                ));
+                format!("vector.maskedstore {place}, {mask}, {value} : {memref}, {masks}, {ty}")
             }
-        }
+        };
+        self.w.line(&op);
     }
 
     /// A scalar in every lane.
@@ -318,15 +313,5 @@ impl Translator<'_, '_> {
             "\"llvm.intr.prefetch\"({address}) <{{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}}> : \
              (!llvm.ptr) -> ()"
         ));
-    }
-}
-
-/// The alignment of elements of a type, in bytes.
-fn alignment(scalar: &str) -> i64 {
-    match scalar {
-        "i8" => 1,
-        "i16" => 2,
-        "i64" | "f64" => 8,
-        _ => 4,
     }
 }
