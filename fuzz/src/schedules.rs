@@ -14,7 +14,7 @@ use aiai_ir::{Function, Schedule};
 use crate::generate::{Program, Sizes};
 use aiai_ir::random::Random;
 
-const SMALL: [&str; 3] = [
+const SMALL: [&str; 4] = [
     "
 schedule both_packed for contract on cpu {
   tile columns by 8, rows by 4, summed by 3
@@ -118,6 +118,52 @@ schedule sums for contract on cpu where summed >= 2 {
   register rows by 3, columns by 2
   vectorize columns by 2
   fuse epilogue
+}
+",
+    "
+schedule with_rows for contract on cpu where rows >= 2 {
+  tile rows by 4, columns by 4
+  parallel rows
+  pack right
+  register rows by 2, columns by 2
+  vectorize columns by 2
+  fuse epilogue at rows
+}
+
+schedule few_rows for contract on cpu {
+  register rows by 1, columns by 2
+  vectorize columns by 2
+}
+
+schedule one_batch for attention on cpu where batch >= 4 and columns <= 5 {
+  tile rows by 4
+  register rows by 2, columns by 2
+  vectorize columns by 2
+}
+
+schedule some_batches for attention on cpu where columns <= 7 {
+  tile rows by 2
+  parallel rows
+  register rows by 1, columns by 2
+  vectorize columns by 2
+}
+
+schedule all_batches for attention on cpu {
+  tile rows by 3
+  register rows by 3, columns by 4
+  vectorize columns by 4
+}
+
+schedule lines for rows on cpu {
+  parallel rows
+  vectorize columns by 2
+  unroll columns by 2
+  prefetch rows by 1
+}
+
+schedule pairs for map on cpu {
+  parallel columns
+  vectorize columns by 2
 }
 ",
 ];
@@ -257,6 +303,24 @@ fn rows_of_rows(a: f32[I, K], b: f32[K, J], c: f32[J, L], d: f32[L, N]) -> f32[I
 fn other_quotient(a: f32[I, K], b: f32[K, J], c: f32[J, N]) -> f32[I, N] {
   let e = tanh(a @ b) + 2.0
   (e / sum(e, axis = -1, keep = true)) @ c
+}
+
+fn normed(w: f32[K, N], x: f32[B, M, K], r: f32[B, M, N], gain: f32[N]) -> f32[B, M, N] {
+  let y = x @ w + r
+  let d = y - mean(y, axis = -1, keep = true)
+  d / sqrt(mean(d * d, axis = -1, keep = true) + 1e-3) * gain
+}
+
+fn shares_of_product(w: f32[K, 6], x: f32[B, K]) -> f32[B, 6] { softmax(2.0 * (x @ w)) }
+
+fn lengths_of_product(w: f64[K, N], x: f64[B, K]) -> f64[B] {
+  let y = x @ w
+  sqrt(sum(y * y, axis = -1))
+}
+
+fn rows_turned(w: f32[K, N], x: f32[N, K]) -> f32[N, N] {
+  let y = x @ w
+  softmax(y + transpose(y))
 }
 
 fn halves(w: f16[K, N], x: f16[M, K]) -> f16[M, N] { x @ w }

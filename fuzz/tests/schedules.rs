@@ -36,17 +36,18 @@ fn scheduled_loops_agree_with_the_tensor_level() {
 
 #[test]
 fn every_kind_of_kernel_agrees_under_every_set_of_schedules() {
-    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 6] = [
+    const SETS: [fn(&aiai_ir::Function) -> aiai_codegen::Options; 7] = [
         |function| schedules::options_of(function, 0),
         |function| schedules::options_of(function, 1),
         |function| schedules::options_of(function, 2),
         |function| schedules::options_of(function, 3),
         |function| schedules::options_of(function, 4),
         |function| schedules::options_of(function, 5),
+        |function| schedules::options_of(function, 6),
     ];
     assert_eq!(schedules::SETS.len(), SETS.len());
     let pools = [aiai_runtime::Pool::new(1).unwrap()];
-    let mut scheduled = [[0; 4]; 6];
+    let mut scheduled = [[0; 4]; 7];
     for (k, options) in SETS.into_iter().enumerate() {
         let backend = Backend {
             options,
@@ -65,15 +66,15 @@ fn every_kind_of_kernel_agrees_under_every_set_of_schedules() {
             }
         }
     }
-    let at_least = |pattern: Pattern, least: [usize; 6]| {
+    let at_least = |pattern: Pattern, least: [usize; 7]| {
         let counts = scheduled.map(|set| set[pattern as usize]);
         let fits = counts.iter().zip(least).all(|(&n, least)| n >= least);
         assert!(fits, "{} by schedule: {counts:?}", pattern.name());
     };
-    at_least(Pattern::Contract, [20, 20, 20, 20, 10, 20]);
-    at_least(Pattern::Attention, [4, 4, 4, 4, 0, 4]);
-    at_least(Pattern::Rows, [20, 20, 20, 20, 0, 20]);
-    at_least(Pattern::Map, [10, 10, 10, 10, 0, 10]);
+    at_least(Pattern::Contract, [20, 20, 20, 20, 10, 20, 20]);
+    at_least(Pattern::Attention, [4, 4, 4, 4, 0, 4, 4]);
+    at_least(Pattern::Rows, [20, 20, 20, 20, 0, 20, 20]);
+    at_least(Pattern::Map, [10, 10, 10, 10, 0, 10, 10]);
     // This set has none for them.
     assert_eq!(scheduled[4][1..], [0, 0, 0]);
 }
@@ -163,6 +164,53 @@ fn what_is_inlined_is_not_stored() {
             "{kernel}"
         );
     }
+}
+
+#[test]
+fn rows_behind_a_product_are_computed_in_its_tiles() {
+    let loops = |kernel: &str, fuse: &str, parallel: &str| {
+        let text = format!(
+            "schedule mine for contract on cpu {{ tile rows by 4\nparallel {parallel}\nregister rows by 2, columns by 4\n\
+             vectorize columns by 4\n{fuse} }}\nschedule lines for rows on cpu {{ parallel rows\nvectorize columns by 4 }}"
+        );
+        let (loops, notes) = loops_by(kernel, &text);
+        (loops.matches(" parallel ").count(), notes)
+    };
+    for kernel in ["normed", "shares_of_product", "lengths_of_product"] {
+        let (apart, of_both) = loops(kernel, "fuse epilogue", "rows");
+        let (within, notes) = loops(kernel, "fuse epilogue at rows", "rows");
+        assert_eq!(notes[0], "schedule `mine`", "{kernel}");
+        assert_eq!(notes, of_both, "{kernel}");
+        assert_eq!((apart, within), (2, 1), "{kernel}");
+    }
+    // Other rows of the product are read, or the product is read by no rows.
+    let (apart, _) = loops("rows_turned", "fuse epilogue", "rows");
+    let (within, _) = loops("rows_turned", "fuse epilogue at rows", "rows");
+    assert_eq!(apart, within);
+    let (apart, _) = loops("product", "fuse epilogue", "rows");
+    let (within, _) = loops("product", "fuse epilogue at rows", "rows");
+    assert_eq!(apart, within);
+    let (_, notes) = loops("normed", "fuse epilogue at rows", "rows, columns");
+    let reason = "plain loops: `mine`: threads share columns: none of them finishes a row";
+    assert!(notes[0].starts_with(reason), "{notes:?}");
+}
+
+#[test]
+fn attention_takes_the_form_that_fits_its_sizes() {
+    let of_rows = |name: &str, guard: &str| {
+        format!(
+            "schedule {name} for attention on cpu {guard} {{ tile rows by 4\nvectorize columns by 4 }}\n"
+        )
+    };
+    let notes = |text: &str| loops_by("attended", text).1;
+    let two = of_rows("many", "where batch >= 8") + &of_rows("others", "");
+    assert_eq!(notes(&two), ["schedule `many` or `others` for attention"]);
+    // Without one for all sizes there is none.
+    let one = notes(&of_rows("many", "where batch >= 8"));
+    assert!(
+        one.iter().any(|n| n.contains("no schedule fits all sizes")),
+        "{one:?}"
+    );
 }
 
 #[test]

@@ -137,8 +137,14 @@ pub enum Step {
         axis: Axis,
         by: i64,
     },
+    /// What is behind is computed where a register block is.
     Fuse {
         part: Part,
+    },
+    /// What is behind is computed where a tile of an axis is finished.
+    FuseAt {
+        part: Part,
+        axis: Axis,
     },
 }
 
@@ -191,7 +197,8 @@ impl Pattern {
     pub fn axes(self) -> &'static [Axis] {
         match self {
             Pattern::Contract => Axis::ALL,
-            Pattern::Rows | Pattern::Attention => &[Axis::Rows, Axis::Columns],
+            Pattern::Attention => &[Axis::Batch, Axis::Rows, Axis::Columns],
+            Pattern::Rows => &[Axis::Rows, Axis::Columns],
             Pattern::Map => &[Axis::Columns],
         }
     }
@@ -240,6 +247,22 @@ impl Verb {
             }
         };
         Subject::Parts(if is_product { parts } else { &[] })
+    }
+
+    /// Where a step about a part may be done, which `at` says.
+    pub fn places(self) -> &'static [Axis] {
+        match self {
+            Verb::Fuse => &[Axis::Rows],
+            Verb::Tile
+            | Verb::Register
+            | Verb::Vectorize
+            | Verb::Unroll
+            | Verb::Reorder
+            | Verb::Parallel
+            | Verb::Pack
+            | Verb::Inline
+            | Verb::Prefetch => &[],
+        }
     }
 
     /// Whether a number stands behind each axis or part: `by n`.

@@ -36,6 +36,34 @@ pub struct Row {
     passes: u32,
 }
 
+/// The loops over the rows of a group.
+struct RowLoops<'a> {
+    group: &'a Region,
+    /// The shape of all rows.
+    shape: Vec<Dim>,
+    /// Buffers of that shape, seen as rows and columns, and as one row each.
+    matrices: HashMap<Value, Value>,
+    flat: Vec<Value>,
+    target: Value,
+    /// Values that several loops over the row read, those of them that get a scratch row, and the one that lies where
+    /// the result comes.
+    kept: Vec<Value>,
+    scratched: Vec<Value>,
+    in_target: Option<Value>,
+}
+
+impl RowLoops<'_> {
+    /// The length of a row.
+    fn last(&self) -> Dim {
+        self.shape[self.shape.len() - 1]
+    }
+
+    /// The number of rows.
+    fn rows(&self) -> Dim {
+        Dim::product(self.shape[..self.shape.len() - 1].iter().copied())
+    }
+}
+
 impl Row {
     /// Whether an index of these axes is that of the row.
     pub fn is_at(&self, outer: &[Dim], index: &[Value]) -> bool {
@@ -89,12 +117,18 @@ fn only_elementwise(group: &Region, lowerer: &Lowerer) -> bool {
 impl<'a> Lowerer<'a> {
     /// Lowers a group that reduces the rows of `x`.
     pub fn rows(&mut self, group: &'a Region, x: Value) {
+        let mut tiled = None;
         for node in &group.ops {
             self.b.loc = node.loc;
             let result = node.results[0];
             self.nodes.insert(result, node);
             if matches!(node.op, Op::Contract { .. }) {
-                self.node(node);
+                if tiled.is_none() && only_elementwise(group, self) {
+                    tiled = self.tiled_product(group, x);
+                }
+                if !matches!(self.places.get(&result), Some(Place::Buffer { .. })) {
+                    self.node(node);
+                }
             } else {
                 self.check_sizes(node);
                 self.places.insert(result, Place::Lazy);
@@ -105,7 +139,14 @@ impl<'a> Lowerer<'a> {
         self.places.insert(result, Place::Lazy);
         self.by_schedule(Pattern::Rows, &line_sizes(self.shape(x)), |this| {
             let reason = this.lanes_of(x).err();
-            this.rows_of(group, this.shape(x).to_vec(), buffer);
+            let loops = this.row_loops(group, this.shape(x).to_vec(), buffer);
+            match &tiled {
+                None => this.all_rows(&loops),
+                Some(tiled) => this.by_tiles(tiled, &mut |this, range| match range {
+                    None => this.all_rows(&loops),
+                    Some(range) => this.some_rows(&loops, range.low, range.count),
+                }),
+            }
             reason
         });
         self.memo.clear();
@@ -117,8 +158,8 @@ impl<'a> Lowerer<'a> {
             .insert(result, whole(buffer, self.shape(result).len()));
     }
 
-    /// The loop over the rows of a group.
-    fn rows_of(&mut self, group: &'a Region, shape: Vec<Dim>, buffer: Value) {
+    /// What the loops over the rows of a group need.
+    fn row_loops(&mut self, group: &'a Region, shape: Vec<Dim>, buffer: Value) -> RowLoops<'a> {
         let result = group.yields[0];
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
         let rows = Dim::product(outer.iter().copied());
@@ -146,6 +187,21 @@ impl<'a> Lowerer<'a> {
         };
         let kept = self.kept(group, &shape);
         let (scratched, in_target) = self.homes(group, &kept);
+        RowLoops {
+            group,
+            shape,
+            matrices,
+            flat,
+            target,
+            kept,
+            scratched,
+            in_target,
+        }
+    }
+
+    /// The loop over all rows of a group, block by block.
+    fn all_rows(&mut self, loops: &RowLoops<'a>) {
+        let (last, rows) = (loops.last(), loops.rows());
         let few = (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK);
         let block_size = match self.line {
             Some(line) => line.tile.unwrap_or(few),
@@ -154,45 +210,59 @@ impl<'a> Lowerer<'a> {
         let blocks = self.dim(rows.ceil_div(Dim::from(block_size)));
         let grain = TASK / block_size / last.as_const().unwrap_or(TASK).clamp(1, TASK);
         self.line_tasks(blocks, grain.max(1), |this, block| {
-            let scratch: HashMap<Value, Value> = scratched
-                .iter()
-                .map(|&value| (value, this.alloc(this.dtype(value), &[last])))
-                .collect();
             let (size, total) = (this.int(block_size), this.dim(rows));
             let from = this.mul(block, size);
             let left = this.b.binary(BinaryKind::Sub, total, from);
             let count = this.b.binary(BinaryKind::Min, left, size);
-            this.for_loop(count, 1, |this, i| {
-                let number = this.add(from, i);
-                let at = this.delinearize(outer, number);
-                let ahead = this.ahead(&flat, number, last);
-                this.row = Some(Row {
-                    shape: shape.clone(),
-                    at: at.clone(),
-                    number,
-                    matrices,
-                    kept,
-                    ahead,
-                    passes: 0,
-                });
-                let in_scratch = scratch.iter().map(|(&v, &buffer)| (v, vec![buffer]));
-                let in_target = in_target.map(|v| (v, vec![target, number]));
-                let targets = in_scratch.chain(in_target).collect();
-                for node in &group.ops {
-                    this.b.loc = node.loc;
-                    this.in_group(node, &at, &shape, &targets);
-                }
-                match this.places.get(&result) {
-                    Some(Place::Scalar(scalar)) => {
-                        let mut operands = vec![*scalar, target];
-                        operands.extend(this.one_per_row(result, &at));
-                        this.b.op(Op::Store, &operands, Vec::new());
-                    }
-                    _ => this.fill_row(result, &at, last, &[target, number]),
-                }
-                this.row = None;
-                this.pending.clear();
+            this.some_rows(loops, from, count);
+        });
+    }
+
+    /// The loop over so many rows of a group.
+    fn some_rows(&mut self, loops: &RowLoops<'a>, from: Value, count: Value) {
+        let (group, last) = (loops.group, loops.last());
+        let result = group.yields[0];
+        let scratch: HashMap<Value, Value> = loops
+            .scratched
+            .iter()
+            .map(|&value| (value, self.alloc(self.dtype(value), &[last])))
+            .collect();
+        // Other loops over the rows may have left numbers of theirs.
+        for node in &group.ops {
+            if !matches!(node.op, Op::Contract { .. }) {
+                self.places.insert(node.results[0], Place::Lazy);
+            }
+        }
+        self.for_loop(count, 1, |this, i| {
+            let number = this.add(from, i);
+            let at = this.delinearize(&loops.shape[..loops.shape.len() - 1], number);
+            let ahead = this.ahead(&loops.flat, number, last);
+            this.row = Some(Row {
+                shape: loops.shape.clone(),
+                at: at.clone(),
+                number,
+                matrices: loops.matrices.clone(),
+                kept: loops.kept.clone(),
+                ahead,
+                passes: 0,
             });
+            let in_scratch = scratch.iter().map(|(&v, &buffer)| (v, vec![buffer]));
+            let in_target = loops.in_target.map(|v| (v, vec![loops.target, number]));
+            let targets = in_scratch.chain(in_target).collect();
+            for node in &group.ops {
+                this.b.loc = node.loc;
+                this.in_group(node, &at, &loops.shape, &targets);
+            }
+            match this.places.get(&result) {
+                Some(Place::Scalar(scalar)) => {
+                    let mut operands = vec![*scalar, loops.target];
+                    operands.extend(this.one_per_row(result, &at));
+                    this.b.op(Op::Store, &operands, Vec::new());
+                }
+                _ => this.fill_row(result, &at, last, &[loops.target, number]),
+            }
+            this.row = None;
+            this.pending.clear();
         });
     }
 

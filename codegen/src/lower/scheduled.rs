@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use aiai_ir::schedule::Pattern;
-use aiai_ir::{AffineMap, CompareKind, Op, OpNode, Region, Relation, Value};
+use aiai_ir::{AffineMap, CompareKind, Dim, Op, OpNode, Region, Relation, Value};
 
 use super::{Lowerer, Place};
 
 mod alone;
 mod attention;
+mod attention_loops;
 mod choose;
 mod emit;
 mod epilogue;
@@ -23,10 +24,12 @@ mod plan;
 mod problem;
 mod register;
 mod rowwise;
+mod tiled;
 
 pub use alone::{Alone, Fit, Scheduled};
 pub use choose::conditions;
 use choose::{Choice, Chosen, choose};
+use emit::Range;
 use inlined::not_inlined;
 pub use pack::Packed;
 use problem::{Problem, Tensor};
@@ -43,6 +46,18 @@ struct Kernel<'k> {
     out: Value,
     leaves: &'k [(Value, AffineMap)],
 }
+
+/// What a contraction gets.
+pub struct Found {
+    leaves: Vec<(Value, AffineMap)>,
+    choices: Vec<Choice>,
+    /// The order of the result's axes in memory.
+    layout: Vec<usize>,
+}
+
+/// What is computed behind a contraction: within its tasks for the rows that one has finished, or else for all rows
+/// when the contraction is done.
+type Behind<'b, 'a> = &'b mut dyn FnMut(&mut Lowerer<'a>, Option<Range>);
 
 impl<'a> Lowerer<'a> {
     /// Lowers a group that ends with what is elementwise behind a contraction. Whether it did.
@@ -99,19 +114,41 @@ impl<'a> Lowerer<'a> {
 
     /// Lowers a contraction by the first schedule that fits, and what is elementwise behind it. Whether there is one.
     fn by_first_schedule(&mut self, node: &'a OpNode, result: Value) -> bool {
+        let mut found = match self.first_schedule(node, result) {
+            Ok(found) => found,
+            Err(reason) => return self.unscheduled(node, &reason),
+        };
+        // Nothing reduces rows behind it.
+        for choice in &mut found.choices {
+            choice.plan.fuse_rows = false;
+        }
+        let stored = not_inlined(&found.choices);
+        if !stored.is_empty() {
+            self.store_postponed(&stored);
+            return self.by_first_schedule(node, result);
+        }
+        if result != node.results[0] && !found.choices.iter().all(|c| c.plan.fuse) {
+            // The product alone gets the schedule; what is behind it is a loop of its own.
+            return false;
+        }
+        self.note_schedules(node, &found.choices, &found.layout);
+        let (flat, place) = self.memory_of(result, &found.layout);
+        self.emit(node, result, flat, &found, &mut |_, _| {});
+        self.places.insert(result, place);
+        true
+    }
+
+    /// The schedules for a contraction and what is elementwise behind it, or why there are none.
+    fn first_schedule(&mut self, node: &'a OpNode, result: Value) -> Result<Found, String> {
         let Op::Contract {
             space, maps, out, ..
         } = &node.op
         else {
-            return false;
+            return Err("it is no contraction".into());
         };
-        let product = node.results[0];
-        let leaves = match self.leaves(result, product, out) {
-            Ok(leaves) => leaves,
-            Err(reason) => return self.unscheduled(node, &reason),
-        };
+        let leaves = self.leaves(result, node.results[0], out)?;
         let (Some(roles), Some(free)) = (self.roles(space, maps, out), out.as_indices()) else {
-            return self.unscheduled(node, "it is no product of rows and columns");
+            return Err("it is no product of rows and columns".into());
         };
         // In memory the result lies in its own order, or where nobody cares, by rows and columns.
         let natural: Vec<usize> = (0..free.len()).collect();
@@ -128,38 +165,24 @@ impl<'a> Lowerer<'a> {
             ],
         };
         let mut reasons = Vec::new();
-        let mut chosen = None;
         for layout in layouts {
             self.on_the_way = true;
             let problem = self.problem(node, &leaves, &layout);
             self.on_the_way = false;
-            let Some(mut problem) = problem else {
-                return self.unscheduled(node, "its operands are no dense floats");
-            };
+            let mut problem = problem.ok_or("its operands are no dense floats")?;
             problem.stored = self.dtype(result);
             match choose(&problem, self.schedules, &self.facts) {
-                Chosen::Variants(found) => {
-                    chosen = Some((found, layout));
-                    break;
+                Chosen::Variants(choices) => {
+                    return Ok(Found {
+                        leaves,
+                        choices,
+                        layout,
+                    });
                 }
                 Chosen::Nothing(reason) => reasons.push(reason),
             }
         }
-        let Some((choices, layout)) = chosen else {
-            return self.unscheduled(node, &reasons.join("; "));
-        };
-        let stored = not_inlined(&choices);
-        if !stored.is_empty() {
-            self.store_postponed(&stored);
-            return self.by_first_schedule(node, result);
-        }
-        if result != product && !choices.iter().all(|c| c.plan.fuse) {
-            // The product alone gets the schedule; what is behind it is a loop of its own.
-            return false;
-        }
-        self.note_schedules(node, &choices, &layout);
-        self.emit_choices(node, result, &leaves, choices, &layout);
-        true
+        Err(reasons.join("; "))
     }
 
     fn unscheduled(&mut self, node: &OpNode, reason: &str) -> bool {
@@ -176,50 +199,95 @@ impl<'a> Lowerer<'a> {
         });
     }
 
-    fn emit_choices(
-        &mut self,
-        node: &'a OpNode,
-        result: Value,
-        leaves: &[(Value, AffineMap)],
-        choices: Vec<Choice>,
-        layout: &[usize],
-    ) {
-        let Op::Contract { out, .. } = &node.op else {
-            return;
-        };
+    /// Memory for the result of a contraction: as one row, and where the result lies from then on.
+    fn memory_of(&mut self, result: Value, layout: &[usize]) -> (Value, Place) {
         let shape = self.shape(result).to_vec();
         let physical: Vec<_> = layout.iter().map(|&axis| shape[axis]).collect();
         let buffer = match self.outputs.get(&result) {
             Some(&buffer) => buffer,
             None => self.alloc(self.dtype(result), &physical),
         };
-        let flat = self.flat(buffer);
+        let axes = (0..layout.len())
+            .map(|k| layout.iter().position(|&axis| axis == k).unwrap_or(k))
+            .collect();
+        (self.flat(buffer), Place::Buffer { buffer, axes })
+    }
+
+    fn emit(
+        &mut self,
+        node: &'a OpNode,
+        result: Value,
+        flat: Value,
+        found: &Found,
+        behind: Behind<'_, 'a>,
+    ) {
+        let Op::Contract { out, .. } = &node.op else {
+            return;
+        };
         let kernel = Kernel {
             product: node.results[0],
             result,
             out_map: out,
             out: flat,
-            leaves,
+            leaves: &found.leaves,
         };
         self.memo.clear();
-        self.variants(&kernel, &choices);
+        let fuses = |choice: &Choice| choice.plan.fuse_rows;
+        let [all, any] = [
+            found.choices.iter().all(fuses),
+            found.choices.iter().any(fuses),
+        ];
+        match self.variants(&kernel, &found.choices, behind, any && !all) {
+            Some(finished) => {
+                let zero = self.int(0);
+                let left = self.b.compare(CompareKind::Eq, finished, zero);
+                self.b.begin_region(&[]);
+                behind(self, None);
+                let then = self.b.end_region(&[]);
+                self.b.begin_region(&[]);
+                let otherwise = self.b.end_region(&[]);
+                self.b.op(Op::If, &[left], vec![then, otherwise]);
+            }
+            None if all => {}
+            None => behind(self, None),
+        }
         self.memo.clear();
-        let axes = (0..layout.len())
-            .map(|k| layout.iter().position(|&axis| axis == k).unwrap_or(k))
-            .collect();
-        self.places.insert(result, Place::Buffer { buffer, axes });
     }
 
-    /// The first variant whose conditions hold.
-    fn variants(&mut self, kernel: &Kernel, choices: &[Choice]) {
-        let Some((choice, others)) = choices.split_first() else {
-            return;
+    /// The first variant whose conditions hold. Where some compute what is behind them and some do not, whether this
+    /// one did, as 1 or 0.
+    fn variants(
+        &mut self,
+        kernel: &Kernel,
+        choices: &[Choice],
+        behind: Behind<'_, 'a>,
+        mixed: bool,
+    ) -> Option<Value> {
+        let (choice, others) = choices.split_first()?;
+        let finished = |this: &mut Self, behind: Behind<'_, 'a>| {
+            this.nest_of(kernel, choice, behind);
+            mixed.then(|| this.int(i64::from(choice.plan.fuse_rows)))
         };
         if others.is_empty() {
-            return self.nest_of(kernel, choice);
+            return finished(self, behind);
         }
+        let Some(holds) = self.all_hold(&choice.conditions) else {
+            return finished(self, behind);
+        };
+        self.b.begin_region(&[]);
+        let done = finished(self, behind);
+        let then = self.b.end_region(done.as_slice());
+        self.b.begin_region(&[]);
+        let done = self.variants(kernel, others, behind, mixed);
+        let otherwise = self.b.end_region(done.as_slice());
+        let results = self.b.op(Op::If, &[holds], vec![then, otherwise]);
+        results.first().copied()
+    }
+
+    /// Whether all conditions hold; `None` where there are none.
+    fn all_hold(&mut self, conditions: &[(Relation, Dim)]) -> Option<Value> {
         let mut holds = None;
-        for &(relation, dim) in &choice.conditions {
+        for &(relation, dim) in conditions {
             let (value, zero) = (self.dim(dim), self.int(0));
             let kind = match relation {
                 Relation::Zero => CompareKind::Eq,
@@ -232,16 +300,7 @@ impl<'a> Lowerer<'a> {
                 Some(all) => self.b.binary(aiai_ir::BinaryKind::And, all, one),
             });
         }
-        let Some(holds) = holds else {
-            return self.nest_of(kernel, choice);
-        };
-        self.b.begin_region(&[]);
-        self.nest_of(kernel, choice);
-        let then = self.b.end_region(&[]);
-        self.b.begin_region(&[]);
-        self.variants(kernel, others);
-        let otherwise = self.b.end_region(&[]);
-        self.b.op(Op::If, &[holds], vec![then, otherwise]);
+        holds
     }
 
     /// A buffer as one row.

@@ -13,4 +13,4 @@ pub mod stdlib;
 pub mod suggest;
 
 /// The version of the grammar in `docs/grammar.md`.
-pub const GRAMMAR_VERSION: u32 = 3;
+pub const GRAMMAR_VERSION: u32 = 4;

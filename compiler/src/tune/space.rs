@@ -216,7 +216,9 @@ impl Space {
                 more.push(Step::Prefetch { part, by });
             }
         }
-        let fuse = steps.iter().position(|s| matches!(s, Step::Fuse { .. }));
+        let fuse = steps
+            .iter()
+            .position(|s| matches!(s, Step::Fuse { .. } | Step::FuseAt { .. }));
         let at = fuse.unwrap_or(steps.len());
         steps.splice(at..at, more);
         if let Some(by) = self.value(point, Knob::SummedTile).filter(|&by| by > 0) {

@@ -69,6 +69,7 @@ fn words(step: &Step) -> (&'static str, String) {
         Step::Prefetch { part, by } => ("prefetch", format!("{} by {by}", part.name())),
         Step::PrefetchAhead { axis, by } => ("prefetch", format!("{} by {by}", axis.name())),
         Step::Fuse { part } => ("fuse", part.name().to_owned()),
+        Step::FuseAt { part, axis } => ("fuse", format!("{} at {}", part.name(), axis.name())),
     }
 }
 

@@ -7,33 +7,37 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::schedule::{Axis, Part, Pattern};
-use aiai_ir::{AffineMap, BinaryKind, CompareKind, Dim, FuseKind, Op, OpNode, Region, Value};
+use aiai_ir::schedule::{Axis, Pattern};
+use aiai_ir::{AffineMap, BinaryKind, Dim, FuseKind, Op, OpNode, Region, Value};
 
 use super::super::{Lowerer, rows, whole};
-use super::emit::{At, Nest, Range, Source};
-use super::numbers::Numbers;
-use super::plan::Plan;
+use super::Shared;
+use super::numbers::Form;
 use super::problem::Problem;
-use super::{Kernel, Shared};
 
 /// Two products and the rows in between.
-struct Attention<'a> {
+pub(super) struct Attention<'a> {
     /// The group that makes the rows, its product, and what the product's epilogue gives.
-    group: &'a Region,
-    scores: &'a OpNode,
-    scaled: Value,
+    pub group: &'a Region,
+    pub scores: &'a OpNode,
+    pub scaled: Value,
     /// What is elementwise behind the scores, and its accesses.
-    leaves: Vec<(Value, AffineMap)>,
+    pub leaves: Vec<(Value, AffineMap)>,
     /// The rows that the second product reads: those of the group, or what they are before the division by a
     /// number of the row.
-    rows: Value,
-    divisor: Option<Value>,
+    pub rows: Value,
+    pub divisor: Option<Value>,
     /// The second product.
-    node: &'a OpNode,
-    numbers: Numbers,
-    first: (Shared, Plan),
-    second: (Shared, Plan),
+    pub node: &'a OpNode,
+    pub problems: [Shared; 2],
+    /// What schedules make of it, in the order in which they are tried.
+    pub forms: Vec<Form>,
+}
+
+/// The second product's result and what its epilogue reads.
+pub(super) struct OwnKernel {
+    pub result: Value,
+    pub leaves: Vec<(Value, AffineMap)>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -107,7 +111,8 @@ impl<'a> Lowerer<'a> {
         }
         match self.attention_of(rows_node, node, result) {
             Ok((attention, kernel)) => {
-                let what = format!("schedule `{}` for attention", attention.numbers.name);
+                let names: Vec<_> = attention.forms.iter().map(|f| f.name()).collect();
+                let what = format!("schedule {} for attention", names.join(" or "));
                 self.note(node, Pattern::Attention, what);
                 self.attention_loops(&attention, kernel);
                 true
@@ -134,8 +139,7 @@ impl<'a> Lowerer<'a> {
         self.rows_are_simple(group, scaled, &shape)?;
         let (first, leaves) = self.first_problem(scores, scaled)?;
         let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
-        let (numbers, [first_plan, second_plan]) =
-            Numbers::choose(self.schedules, [&first, &second], &self.facts)?;
+        let forms = Form::choose(self.schedules, [&first, &second], &self.facts)?;
         let (rows, divisor) = match self.row_quotient(group.yields[0], &shape) {
             Some((rows, divisor)) => (rows, Some(divisor)),
             None => (group.yields[0], None),
@@ -148,9 +152,8 @@ impl<'a> Lowerer<'a> {
             scaled,
             leaves,
             node,
-            numbers,
-            first: (Shared::new(first), first_plan),
-            second: (Shared::new(second), second_plan),
+            problems: [first, second].map(Shared::new),
+            forms,
         };
         Ok((attention, own))
     }
@@ -375,203 +378,6 @@ impl<'a> Lowerer<'a> {
         };
         shifted(value) == Some(true)
     }
-
-    fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
-        let buffer = self.destination(own.result);
-        let (first, first_plan) = &attention.first;
-        let (second, second_plan) = &attention.second;
-        let memory = Memory {
-            out: self.flat(buffer),
-            left: Source::Strided(self.flat(first.left.buffer())),
-            right: [
-                self.source_of(first, first_plan),
-                self.source_of(second, second_plan),
-            ],
-            leaves: [self.flat_leaves(first), self.flat_leaves(second)],
-        };
-        let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
-        let blocks = first.last(Axis::Rows);
-        let blocks = blocks.ceil_div(Dim::from(attention.numbers.tile));
-        if attention.numbers.shared {
-            sizes.push(blocks);
-        }
-        let tasks = self.product(&sizes);
-        self.parallel(tasks, 1, |this, task| {
-            let index = this.delinearize(&sizes, task);
-            if attention.numbers.shared {
-                return this.attention_block(attention, &own, &memory, &index);
-            }
-            let blocks = this.dim(blocks);
-            this.for_loop(blocks, 1, |this, block| {
-                let batch = &index[..sizes.len()];
-                this.attention_block(attention, &own, &memory, &[batch, &[block]].concat());
-            });
-        });
-        self.memo.clear();
-        for node in &attention.group.ops {
-            self.places.remove(&node.results[0]);
-        }
-        let rank = self.shape(own.result).len();
-        self.places.insert(own.result, whole(buffer, rank));
-    }
-
-    fn flat_leaves(&mut self, problem: &Problem) -> Vec<Value> {
-        let buffers = problem.leaves.iter().map(|leaf| leaf.buffer());
-        buffers.map(|buffer| self.flat(buffer)).collect()
-    }
-
-    /// A block of rows: the scores, what is done to them, the product with them.
-    fn attention_block(
-        &mut self,
-        attention: &Attention<'a>,
-        own: &OwnKernel,
-        memory: &Memory,
-        index: &[Value],
-    ) {
-        let (Op::Contract { out, .. }, Op::Contract { out: own_out, .. }) =
-            (&attention.scores.op, &attention.node.op)
-        else {
-            return;
-        };
-        let (first, first_plan) = &attention.first;
-        let (second, second_plan) = &attention.second;
-        let (rows, columns) = (first.last(Axis::Rows), first.last(Axis::Columns));
-        let dtype = self.dtype(attention.scaled);
-        let tile = Dim::from(attention.numbers.tile);
-        let scratch = self.alloc(dtype, &[columns * tile]);
-        let divisors = attention.divisor.map(|_| self.alloc(dtype, &[tile]));
-        let (by, total, width) = (self.dim(tile), self.dim(rows), self.dim(columns));
-        let low = self.mul(index[index.len() - 1], by);
-        let left = self.b.binary(BinaryKind::Sub, total, low);
-        let count = self.b.binary(BinaryKind::Min, left, by);
-        let (zero, before) = (self.int(0), self.mul(low, width));
-        let shift = self.b.binary(BinaryKind::Sub, zero, before);
-        let range = Range { low, count };
-        let kernel = Kernel {
-            product: attention.scores.results[0],
-            result: attention.scaled,
-            out_map: out,
-            out: scratch,
-            leaves: &attention.leaves,
-        };
-        let mut nest = Nest::new(
-            &kernel,
-            first.clone(),
-            first_plan.clone(),
-            memory.left,
-            memory.right[0],
-        );
-        nest.leaves.clone_from(&memory.leaves[0]);
-        nest.out_shift = Some(shift);
-        let at = self.at_rows(first, index, range);
-        self.blocks_of(&nest, &first_plan.order, &at);
-        self.normalise_rows(attention, (scratch, divisors), count, columns);
-        let kernel = Kernel {
-            product: attention.node.results[0],
-            result: own.result,
-            out_map: own_out,
-            out: memory.out,
-            leaves: &own.leaves,
-        };
-        let scratch = Source::Strided(scratch);
-        let plan = second_plan.clone();
-        let mut nest = Nest::new(&kernel, second.clone(), plan, scratch, memory.right[1]);
-        nest.leaves.clone_from(&memory.leaves[1]);
-        nest.left_shift = Some(shift);
-        nest.divisors = divisors.map(|buffer| (buffer, low));
-        let at = self.at_rows(second, index, range);
-        self.blocks_of(&nest, &second_plan.order, &at);
-    }
-
-    /// Some rows of one batch.
-    fn at_rows(&mut self, problem: &Problem, index: &[Value], rows: Range) -> At {
-        let low = self.int(0);
-        let whole = |this: &mut Self, axis| Range {
-            low,
-            count: this.dim(problem.last(axis)),
-        };
-        At {
-            fixed: problem
-                .batch
-                .iter()
-                .copied()
-                .zip(index.iter().copied())
-                .collect(),
-            rows,
-            columns: whole(self, Axis::Columns),
-            summed: whole(self, Axis::Summed),
-            ends: None,
-        }
-    }
-
-    /// What the group does to the rows of a block, in place.
-    fn normalise_rows(
-        &mut self,
-        attention: &Attention<'a>,
-        (scratch, divisors): (Value, Option<Value>),
-        count: Value,
-        columns: Dim,
-    ) {
-        let line = attention.numbers.line(&attention.first.1, columns);
-        let outer = self.line.replace(line);
-        self.for_loop(count, 1, |this, row| {
-            let width = this.dim(columns);
-            let mut rows = super::rowwise::Rows {
-                scratch,
-                begin: this.mul(row, width),
-                width,
-                stored: attention.scaled,
-                numbers: HashMap::new(),
-                shape: this.shape(attention.scaled).to_vec(),
-            };
-            for node in &attention.group.ops {
-                if let Op::Reduce { kind, acc, .. } = node.op {
-                    this.reduce_scratch(
-                        &mut rows,
-                        attention.group,
-                        attention.rows,
-                        node,
-                        (kind, acc),
-                    );
-                }
-            }
-            this.store_rows(&rows, attention.rows);
-            if let (Some(value), Some(buffer)) = (attention.divisor, divisors) {
-                // Of no elements the sum is 0, and so is what it would divide.
-                let (zero, one) = (this.int(0), this.number(this.dtype(value), 1.0));
-                let empty = this.b.compare(CompareKind::Eq, width, zero);
-                let number = this.row_number(&rows, value);
-                let number = this.b.select(empty, one, number);
-                this.b.op(Op::Store, &[number, buffer, row], Vec::new());
-            }
-        });
-        self.line = outer;
-    }
-
-    fn source_of(&mut self, problem: &Shared, plan: &Plan) -> Source {
-        match plan.pack_right {
-            true => {
-                let part = Part::Right;
-                Source::Panels(self.packed(problem, &problem.right, part, plan))
-            }
-            false => Source::Strided(self.flat(problem.right.buffer())),
-        }
-    }
-}
-
-/// The buffers that all blocks read and write.
-struct Memory {
-    out: Value,
-    left: Source,
-    /// Of the first product and of the second.
-    right: [Source; 2],
-    leaves: [Vec<Value>; 2],
-}
-
-/// The second product's result and what its epilogue reads.
-struct OwnKernel {
-    result: Value,
-    leaves: Vec<(Value, AffineMap)>,
 }
 
 /// The first product with the rows of the result as its rows.

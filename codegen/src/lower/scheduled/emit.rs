@@ -9,7 +9,7 @@ use super::super::Lowerer;
 use super::choose::Choice;
 use super::plan::Plan;
 use super::problem::{Problem, Tensor};
-use super::{Kernel, Shared};
+use super::{Behind, Kernel, Shared};
 
 /// Multiplications to a task, about.
 const TASK: i64 = 1 << 16;
@@ -144,7 +144,7 @@ pub struct At {
 }
 
 impl<'a> Lowerer<'a> {
-    pub(super) fn nest_of(&mut self, kernel: &Kernel, choice: &Choice) {
+    pub(super) fn nest_of(&mut self, kernel: &Kernel, choice: &Choice, behind: Behind<'_, 'a>) {
         let problem = choice.problem.clone();
         let mut plan = choice.plan.clone();
         // No larger blocks than there are rows.
@@ -154,11 +154,11 @@ impl<'a> Lowerer<'a> {
                 .retain(|&(axis, by)| axis != Axis::Rows || by % plan.rows == 0);
         }
         let right = match plan.pack_right {
-            true => Source::Panels(self.packed(&problem, &problem.right, Part::Right, &plan)),
+            true => Source::Panels(self.packed(&problem, &problem.right, Part::Right, &plan, &[])),
             false => Source::Strided(self.flat(problem.right.buffer())),
         };
         let left = match plan.pack_left {
-            true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, &plan)),
+            true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, &plan, &[])),
             false => Source::Strided(self.flat(problem.left.buffer())),
         };
         let leaves = problem
@@ -170,11 +170,16 @@ impl<'a> Lowerer<'a> {
         let mut nest = Nest::new(kernel, problem, plan, left, right);
         nest.leaves = leaves;
         nest.halve_ends();
-        self.tasks_of(&nest);
+        let fused = nest.plan.fuse_rows;
+        self.tasks_of(&nest, &mut |this, rows| {
+            if fused {
+                behind(this, Some(rows));
+            }
+        });
     }
 
     /// The parallel loops, as one.
-    fn tasks_of(&mut self, nest: &Nest) {
+    fn tasks_of(&mut self, nest: &Nest, finish: &mut dyn FnMut(&mut Self, Range)) {
         let (shared, inner) = loops(&nest.problem, &nest.plan);
         let size = |l: &Loop| match *l {
             Loop::Index(i) => nest.problem.sizes[i],
@@ -204,6 +209,7 @@ impl<'a> Lowerer<'a> {
                 this.enter(&mut at, *l, value);
             }
             this.inner_of(nest, &inner, &at);
+            finish(this, at.rows);
         });
     }
 

@@ -1,7 +1,7 @@
 //! The numbers of attention: what a schedule says of its two products and of the rows in between.
 
 use aiai_ir::schedule::{Axis, Part, Pattern, Step};
-use aiai_ir::{Dim, Facts, Schedule, Sym};
+use aiai_ir::{Dim, Facts, Relation, Schedule, Sym};
 
 use super::super::lines::{Line, unrolled_fit};
 use super::choose::guard;
@@ -11,9 +11,16 @@ use super::problem::Problem;
 /// Rows of a block, at most: each has a row of scores in the scratch memory of a thread.
 const MOST_ROWS: i64 = 256;
 
-/// What a schedule says beside the register blocks of the products.
-pub struct Numbers {
-    pub name: Sym,
+/// Forms of one attention, at most; the last one fits all sizes.
+const MOST_FORMS: usize = 4;
+
+/// What a schedule makes of attention.
+pub struct Form {
+    name: Sym,
+    /// Of sizes; none for the last form.
+    pub conditions: Vec<(Relation, Dim)>,
+    /// How the two products are done.
+    pub plans: [Plan; 2],
     /// Rows of a block.
     pub tile: i64,
     /// Blocks of rows are shared out among the threads, not batches alone.
@@ -22,20 +29,32 @@ pub struct Numbers {
     sums: i64,
 }
 
-impl Numbers {
-    /// The first schedule that fits, with the plans of the two products; an error says why none does.
+impl Form {
+    /// The forms of the schedules that fit, the first of which whose conditions hold is used; an error says why there are
+    /// none.
     pub fn choose(
         schedules: &[Schedule],
         products: [&Problem; 2],
         facts: &Facts,
-    ) -> Result<(Numbers, [Plan; 2]), String> {
-        let mut reasons = Vec::new();
+    ) -> Result<Vec<Form>, String> {
+        let (mut forms, mut reasons) = (Vec::new(), Vec::new());
         let of_attention = |s: &&Schedule| s.pattern == Pattern::Attention;
         for schedule in schedules.iter().filter(of_attention) {
-            match Numbers::of(schedule, products, facts) {
-                Ok(found) => return Ok(found),
+            match Form::of(schedule, products, facts) {
+                Ok(form) => {
+                    let is_last = form.conditions.is_empty();
+                    if is_last || forms.len() + 1 < MOST_FORMS {
+                        forms.push(form);
+                    }
+                    if is_last {
+                        return Ok(forms);
+                    }
+                }
                 Err(reason) => reasons.push(format!("`{}`: {reason}", schedule.name)),
             }
+        }
+        if !forms.is_empty() {
+            reasons.push("no schedule fits all sizes".into());
         }
         match reasons.as_slice() {
             [] => Err("there is no schedule for attention".into()),
@@ -47,17 +66,9 @@ impl Numbers {
         schedule: &Schedule,
         [first, second]: [&Problem; 2],
         facts: &Facts,
-    ) -> Result<(Numbers, [Plan; 2]), String> {
-        // What is not known of sizes does not hold.
-        if let [(_, dim), ..] = guard(schedule, first, facts)?.as_slice() {
-            return Err(format!("`{dim}` is not known"));
-        }
-        let mut numbers = Numbers {
-            name: schedule.name,
-            tile: 0,
-            shared: false,
-            sums: 1,
-        };
+    ) -> Result<Form, String> {
+        let conditions = guard(schedule, first, facts)?;
+        let (mut tile, mut shared, mut sums) = (0, false, 1);
         let mut of_products = schedule.clone();
         of_products.steps.clear();
         for &step in &schedule.steps {
@@ -65,28 +76,41 @@ impl Numbers {
                 Step::Tile {
                     axis: Axis::Rows,
                     by,
-                } => numbers.tile = by,
-                Step::Parallel { axis: Axis::Rows } => numbers.shared = true,
+                } => tile = by,
+                Step::Parallel { axis: Axis::Rows } => shared = true,
                 Step::Unroll {
                     axis: Axis::Columns,
                     by,
-                } => numbers.sums = by,
+                } => sums = by,
                 _ => of_products.steps.push(step),
             }
         }
-        if !(1..=MOST_ROWS).contains(&numbers.tile) {
+        if !(1..=MOST_ROWS).contains(&tile) {
             return Err(format!("a tile of rows has 1 to {MOST_ROWS} of them"));
         }
-        unrolled_fit(numbers.sums)?;
+        unrolled_fit(sums)?;
         let plans = [
             plan_of(&of_products, first, facts)?,
             plan_of(&of_products, second, facts)?,
         ];
-        Ok((numbers, plans))
+        Ok(Form {
+            name: schedule.name,
+            conditions,
+            plans,
+            tile,
+            shared,
+            sums,
+        })
+    }
+
+    /// The schedule's name, as notes have it.
+    pub fn name(&self) -> String {
+        format!("`{}`", self.name)
     }
 
     /// How a row of so many scores is gone through, which the plan of the first product has stored.
-    pub fn line(&self, plan: &Plan, columns: Dim) -> Line {
+    pub fn line(&self, columns: Dim) -> Line {
+        let plan = &self.plans[0];
         // No more partial results than the row has vectors.
         let most = columns.ceil_div(Dim::from(plan.lanes)).as_const();
         Line {

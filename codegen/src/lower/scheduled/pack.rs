@@ -9,6 +9,7 @@ use aiai_ir::{BinaryKind, DType, Dim, Type, Value};
 
 use super::super::Lowerer;
 use super::emit::{At, Nest, Source};
+use super::panels::Within;
 use super::plan::Plan;
 use super::problem::{Elements, Problem, Tensor};
 
@@ -53,8 +54,10 @@ impl<'a> Lowerer<'a> {
         tensor: &Tensor,
         part: Part,
         plan: &Plan,
+        within: &Within,
     ) -> Value {
-        let (outer, summed) = indices(problem, tensor, part);
+        let (mut outer, summed) = indices(problem, tensor, part);
+        outer.retain(|i| !within.iter().any(|f| f.0 == *i));
         let size = |i: &usize| problem.sizes[*i];
         let axis = axis_of(part);
         let width = plan.block(axis);
@@ -67,7 +70,7 @@ impl<'a> Lowerer<'a> {
         let constant = tensor.param.filter(|_| tensor.constant);
         let Some(param) = constant else {
             let buffer = self.alloc(tensor.dtype, &shape);
-            self.copy_panels(problem, tensor, part, buffer, &shape, vector);
+            self.copy_panels(problem, tensor, part, buffer, &shape, (vector, within));
             return self.flat(buffer);
         };
         let order = outer
@@ -107,7 +110,7 @@ impl<'a> Lowerer<'a> {
                 elements: Elements::Stored(param),
                 ..tensor.clone()
             };
-            this.copy_panels(problem, &own, part, target, &shape, vector);
+            this.copy_panels(problem, &own, part, target, &shape, (vector, &[]));
         });
         self.flat(buffer)
     }

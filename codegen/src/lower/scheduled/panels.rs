@@ -10,6 +10,9 @@ use super::super::vectors::place;
 use super::pack::{axis_of, indices};
 use super::problem::{Elements, Problem, Tensor};
 
+/// The values of indices for which panels are filled: none where it is for all.
+pub(super) type Within = [(usize, Value)];
+
 /// What a panel is copied from.
 #[derive(Clone, Copy)]
 enum Origin {
@@ -44,9 +47,10 @@ impl<'a> Lowerer<'a> {
         part: Part,
         to: Value,
         shape: &[Dim],
-        vector: i64,
+        (vector, within): (i64, &Within),
     ) {
-        let (outer, summed) = indices(problem, tensor, part);
+        let (mut outer, summed) = indices(problem, tensor, part);
+        outer.retain(|i| !within.iter().any(|f| f.0 == *i));
         let width = shape[shape.len() - 1].as_const().unwrap_or(1);
         let tasks = &shape[..=outer.len()];
         let count = self.product(tasks);
@@ -62,12 +66,13 @@ impl<'a> Lowerer<'a> {
                 && this.has_vectors(tensor, problem.last(axis))
         };
         let (summed_along, columns_along) = (along(self, Axis::Summed), along(self, Axis::Columns));
-        self.parallel(count, 1, |this, task| {
+        let fill = |this: &mut Self, task: Value| {
             let at = this.delinearize(tasks, task);
             let wide = this.int(width);
             let first = this.mul(at[outer.len()], wide);
             let mut base = this.dim(tensor.offset);
-            for (&i, &value) in outer.iter().zip(&at) {
+            let outer = outer.iter().zip(&at).map(|(&i, &value)| (i, value));
+            for (i, value) in outer.chain(within.iter().copied()) {
                 base = this.moved_along(tensor, base, i, value);
             }
             let panel = Panel {
@@ -100,7 +105,11 @@ impl<'a> Lowerer<'a> {
                     false => this.copy_elements(&panel, inner),
                 }),
             }
-        });
+        };
+        match within {
+            [] => self.parallel(count, 1, fill),
+            _ => self.for_loop(count, 1, fill),
+        }
         self.line = outer_line;
     }
 

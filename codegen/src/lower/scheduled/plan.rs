@@ -31,6 +31,8 @@ pub struct Plan {
     pub inline_right: bool,
     pub prefetch: Option<(Part, i64)>,
     pub fuse: bool,
+    /// So is what reduces rows of the result, where a tile of rows is finished.
+    pub fuse_rows: bool,
     /// The rows are neighbours in the result, not the columns: blocks are transposed before they are stored.
     pub transposed: bool,
 }
@@ -54,6 +56,7 @@ impl Plan {
             inline_right: false,
             prefetch: None,
             fuse: false,
+            fuse_rows: false,
             transposed: false,
         };
         for step in &schedule.steps {
@@ -113,6 +116,10 @@ impl Plan {
                 return Err(format!("{} are not asked for ahead", axis.name()));
             }
             Step::Fuse { .. } => self.fuse = true,
+            Step::FuseAt { .. } => {
+                self.fuse = true;
+                self.fuse_rows = true;
+            }
         }
         Ok(())
     }
@@ -144,6 +151,20 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether rows are finished within a task, where what is behind them is computed there.
+    fn rows_fit(&self) -> Result<(), String> {
+        if !self.fuse_rows {
+            return Ok(());
+        }
+        if !self.tiles.iter().any(|t| t.0 == Axis::Rows) {
+            return Err("there are no tiles of rows where something could be computed".into());
+        }
+        if self.parallel.contains(&Axis::Columns) {
+            return Err("threads share columns: none of them finishes a row".into());
+        }
+        Ok(())
+    }
+
     fn fits(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
         self.block_fits()?;
         unrolled_fit(self.unroll)?;
@@ -161,6 +182,7 @@ impl Plan {
             None => {}
         }
         self.inlines_fit(problem)?;
+        self.rows_fit()?;
         for &(axis, by) in &self.tiles {
             let block = self.block(axis);
             if by % block != 0 {

@@ -368,19 +368,19 @@ pub struct Step {
     pub span: Span,
 }
 
-/// What a step is about: `columns by 768`, `right`.
+/// What a step is about: `columns by 768`, `right`, `epilogue at rows`.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub name: Ident,
     pub by: Option<By>,
+    /// The axis behind `at`.
+    pub at: Option<Ident>,
 }
 
 impl Target {
     pub fn span(&self) -> Span {
-        match self.by {
-            Some(by) => self.name.span.to(by.span),
-            None => self.name.span,
-        }
+        let last = self.at.map(|at| at.span).or(self.by.map(|by| by.span));
+        last.map_or(self.name.span, |last| self.name.span.to(last))
     }
 }
 

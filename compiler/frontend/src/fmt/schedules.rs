@@ -53,6 +53,9 @@ impl Formatter<'_> {
             if let Some(by) = target.by {
                 parts.extend([" by ".into(), self.source(by.span).into()]);
             }
+            if let Some(at) = target.at {
+                parts.extend([" at ".into(), at.name.as_str().into()]);
+            }
         }
         Doc::Concat(parts).nest(CONTINUED).group()
     }

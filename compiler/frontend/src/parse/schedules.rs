@@ -130,8 +130,16 @@ impl Parser<'_> {
             return Err(self.not_a_step("an axis or a part"));
         }
         let name = self.ident("an axis or a part")?;
+        if self.accept_word("at") {
+            if self.peek() != Token::Name {
+                return Err(self.not_a_step("an axis"));
+            }
+            let at = Some(self.ident("an axis")?);
+            return Ok(Target { name, by: None, at });
+        }
         if !self.accept_word("by") {
-            return Ok(Target { name, by: None });
+            let (by, at) = (None, None);
+            return Ok(Target { name, by, at });
         }
         if self.peek() != Token::Int {
             return Err(self.not_a_step("a whole number"));
@@ -143,7 +151,7 @@ impl Parser<'_> {
             Some(Number::Float(_)) | None => return Err(Failed),
         };
         let by = Some(By { value, span });
-        Ok(Target { name, by })
+        Ok(Target { name, by, at: None })
     }
 
     /// Reports a step of another form.

@@ -74,6 +74,10 @@ impl Checker {
     }
 
     fn step(&mut self, verb: Verb, target: &Target) -> Option<Step> {
+        let place = match target.at {
+            Some(at) => Some(self.place(verb, at)?),
+            None => None,
+        };
         // Of an unknown pattern, which is reported, any axis and part may be named.
         match verb.subject(self.pattern.unwrap_or(Pattern::Contract)) {
             Subject::Axes(axes) => {
@@ -102,7 +106,10 @@ impl Checker {
                     Verb::Pack => Step::Pack { part },
                     Verb::Inline => Step::Inline { part },
                     Verb::Prefetch => Step::Prefetch { part, by },
-                    Verb::Fuse => Step::Fuse { part },
+                    Verb::Fuse => match place {
+                        None => Step::Fuse { part },
+                        Some(axis) => Step::FuseAt { part, axis },
+                    },
                     Verb::Tile
                     | Verb::Register
                     | Verb::Vectorize
@@ -135,6 +142,25 @@ impl Checker {
             _ => format!("it can be about {}", listed(&axis_names(axes))),
         };
         self.report(Diagnostic::new("E0704", name.span, message).help(help));
+    }
+
+    /// The axis behind `at`.
+    fn place(&mut self, verb: Verb, name: Ident) -> Option<Axis> {
+        let axis = self.axis(name)?;
+        let places = verb.places();
+        if places.contains(&axis) {
+            return Some(axis);
+        }
+        let message = match places {
+            [] => format!("`{}` takes no `at`", verb.name()),
+            _ => format!("`{}` cannot be at `{}`", verb.name(), name.name),
+        };
+        let help = match places {
+            [] => format!("what is fused can be: `{} ... at`", Verb::Fuse.name()),
+            _ => format!("it can be at {}", listed(&axis_names(places))),
+        };
+        self.report(Diagnostic::new("E0704", name.span, message).help(help));
+        None
     }
 
     /// The number behind `by`; 1 where there is none and none belongs.
@@ -225,6 +251,7 @@ fn note(blocks: &mut HashMap<Axis, Blocks>, step: Step, target: &Target) {
         | Step::Inline { .. }
         | Step::Prefetch { .. }
         | Step::PrefetchAhead { .. }
-        | Step::Fuse { .. } => {}
+        | Step::Fuse { .. }
+        | Step::FuseAt { .. } => {}
     }
 }

@@ -1,0 +1,283 @@
+//! The loops of attention: blocks of rows, with the scores of one block in scratch memory.
+
+use std::collections::HashMap;
+
+use aiai_ir::schedule::{Axis, Part};
+use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Value};
+
+use super::super::{Lowerer, whole};
+use super::attention::{Attention, OwnKernel};
+use super::emit::{At, Nest, Range, Source};
+use super::numbers::Form;
+use super::plan::Plan;
+use super::problem::Problem;
+use super::{Kernel, Shared};
+
+impl<'a> Lowerer<'a> {
+    pub(super) fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
+        let buffer = self.destination(own.result);
+        let [first, second] = &attention.problems;
+        let memory = Memory {
+            out: self.flat(buffer),
+            left: Source::Strided(self.flat(first.left.buffer())),
+            leaves: [self.flat_leaves(first), self.flat_leaves(second)],
+        };
+        self.attention_forms(attention, &own, &memory, &attention.forms);
+        self.memo.clear();
+        for node in &attention.group.ops {
+            self.places.remove(&node.results[0]);
+        }
+        let rank = self.shape(own.result).len();
+        self.places.insert(own.result, whole(buffer, rank));
+    }
+
+    /// The first form whose conditions hold.
+    fn attention_forms(
+        &mut self,
+        attention: &Attention<'a>,
+        own: &OwnKernel,
+        memory: &Memory,
+        forms: &[Form],
+    ) {
+        let Some((form, others)) = forms.split_first() else {
+            return;
+        };
+        let Some(holds) = self.all_hold(&form.conditions) else {
+            return self.attention_tasks(attention, form, own, memory);
+        };
+        self.b.begin_region(&[]);
+        self.attention_tasks(attention, form, own, memory);
+        let then = self.b.end_region(&[]);
+        self.b.begin_region(&[]);
+        self.attention_forms(attention, own, memory, others);
+        let otherwise = self.b.end_region(&[]);
+        self.b.op(Op::If, &[holds], vec![then, otherwise]);
+    }
+
+    /// A task is a block of rows, or all blocks of a batch.
+    fn attention_tasks(
+        &mut self,
+        attention: &Attention<'a>,
+        form: &Form,
+        own: &OwnKernel,
+        memory: &Memory,
+    ) {
+        let first = &attention.problems[0];
+        let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
+        let blocks = first.last(Axis::Rows).ceil_div(Dim::from(form.tile));
+        let products = [0, 1].map(|k| (&attention.problems[k], &form.plans[k]));
+        if form.shared {
+            sizes.push(blocks);
+            let right = products.map(|product| self.all_of(product));
+            let block = Block {
+                attention,
+                form,
+                own,
+                memory,
+                right,
+            };
+            let tasks = self.product(&sizes);
+            self.parallel(tasks, 1, |this, task| {
+                let index = this.delinearize(&sizes, task);
+                this.attention_block(&block, &index);
+            });
+            return;
+        }
+        let tasks = self.product(&sizes);
+        self.parallel(tasks, 1, |this, task| {
+            let index = this.delinearize(&sizes, task);
+            let right = products.map(|product| this.one_of(product, &index));
+            let block = Block {
+                attention,
+                form,
+                own,
+                memory,
+                right,
+            };
+            let blocks = this.dim(blocks);
+            this.for_loop(blocks, 1, |this, i| {
+                this.attention_block(&block, &[&index[..], &[i]].concat());
+            });
+        });
+    }
+
+    fn flat_leaves(&mut self, problem: &Problem) -> Vec<Value> {
+        let buffers = problem.leaves.iter().map(|leaf| leaf.buffer());
+        buffers.map(|buffer| self.flat(buffer)).collect()
+    }
+
+    /// A block of rows: the scores, what is done to them, the product with them.
+    fn attention_block(&mut self, block: &Block<'_, 'a>, index: &[Value]) {
+        let Block {
+            attention,
+            form,
+            own,
+            memory,
+            right: [(first, first_right), (second, second_right)],
+        } = block;
+        let (Op::Contract { out, .. }, Op::Contract { out: own_out, .. }) =
+            (&attention.scores.op, &attention.node.op)
+        else {
+            return;
+        };
+        let [first_plan, second_plan] = &form.plans;
+        let (rows, columns) = (first.last(Axis::Rows), first.last(Axis::Columns));
+        let dtype = self.dtype(attention.scaled);
+        let tile = Dim::from(form.tile);
+        let scratch = self.alloc(dtype, &[columns * tile]);
+        let divisors = attention.divisor.map(|_| self.alloc(dtype, &[tile]));
+        let (by, total, width) = (self.dim(tile), self.dim(rows), self.dim(columns));
+        let low = self.mul(index[index.len() - 1], by);
+        let left = self.b.binary(BinaryKind::Sub, total, low);
+        let count = self.b.binary(BinaryKind::Min, left, by);
+        let (zero, before) = (self.int(0), self.mul(low, width));
+        let shift = self.b.binary(BinaryKind::Sub, zero, before);
+        let range = Range { low, count };
+        let kernel = Kernel {
+            product: attention.scores.results[0],
+            result: attention.scaled,
+            out_map: out,
+            out: scratch,
+            leaves: &attention.leaves,
+        };
+        let mut nest = Nest::new(
+            &kernel,
+            first.clone(),
+            first_plan.clone(),
+            memory.left,
+            *first_right,
+        );
+        nest.leaves.clone_from(&memory.leaves[0]);
+        nest.out_shift = Some(shift);
+        let at = self.at_rows(first, index, range);
+        self.blocks_of(&nest, &first_plan.order, &at);
+        self.normalise_rows(block, (scratch, divisors), count, columns);
+        let kernel = Kernel {
+            product: attention.node.results[0],
+            result: own.result,
+            out_map: own_out,
+            out: memory.out,
+            leaves: &own.leaves,
+        };
+        let scratch = Source::Strided(scratch);
+        let plan = second_plan.clone();
+        let mut nest = Nest::new(&kernel, second.clone(), plan, scratch, *second_right);
+        nest.leaves.clone_from(&memory.leaves[1]);
+        nest.left_shift = Some(shift);
+        nest.divisors = divisors.map(|buffer| (buffer, low));
+        let at = self.at_rows(second, index, range);
+        self.blocks_of(&nest, &second_plan.order, &at);
+    }
+
+    /// Some rows of one batch.
+    fn at_rows(&mut self, problem: &Problem, index: &[Value], rows: Range) -> At {
+        let low = self.int(0);
+        let whole = |this: &mut Self, axis| Range {
+            low,
+            count: this.dim(problem.last(axis)),
+        };
+        At {
+            fixed: problem
+                .batch
+                .iter()
+                .copied()
+                .zip(index.iter().copied())
+                .collect(),
+            rows,
+            columns: whole(self, Axis::Columns),
+            summed: whole(self, Axis::Summed),
+            ends: None,
+        }
+    }
+
+    /// What the group does to the rows of a block, in place.
+    fn normalise_rows(
+        &mut self,
+        block: &Block<'_, 'a>,
+        (scratch, divisors): (Value, Option<Value>),
+        count: Value,
+        columns: Dim,
+    ) {
+        let attention = block.attention;
+        let line = block.form.line(columns);
+        let outer = self.line.replace(line);
+        self.for_loop(count, 1, |this, row| {
+            let width = this.dim(columns);
+            let mut rows = super::rowwise::Rows {
+                scratch,
+                begin: this.mul(row, width),
+                width,
+                stored: attention.scaled,
+                numbers: HashMap::new(),
+                shape: this.shape(attention.scaled).to_vec(),
+            };
+            for node in &attention.group.ops {
+                if let Op::Reduce { kind, acc, .. } = node.op {
+                    this.reduce_scratch(
+                        &mut rows,
+                        attention.group,
+                        attention.rows,
+                        node,
+                        (kind, acc),
+                    );
+                }
+            }
+            this.store_rows(&rows, attention.rows);
+            if let (Some(value), Some(buffer)) = (attention.divisor, divisors) {
+                // Of no elements the sum is 0, and so is what it would divide.
+                let (zero, one) = (this.int(0), this.number(this.dtype(value), 1.0));
+                let empty = this.b.compare(CompareKind::Eq, width, zero);
+                let number = this.row_number(&rows, value);
+                let number = this.b.select(empty, one, number);
+                this.b.op(Op::Store, &[number, buffer, row], Vec::new());
+            }
+        });
+        self.line = outer;
+    }
+
+    /// The right operand of a product, of all batches.
+    fn all_of(&mut self, (problem, plan): (&Shared, &Plan)) -> (Shared, Source) {
+        let source = match plan.pack_right {
+            true => {
+                let part = Part::Right;
+                Source::Panels(self.packed(problem, &problem.right, part, plan, &[]))
+            }
+            false => Source::Strided(self.flat(problem.right.buffer())),
+        };
+        (problem.clone(), source)
+    }
+
+    /// The right operand of a product, of one batch: its panels are for the task at hand alone.
+    fn one_of(&mut self, product: (&Shared, &Plan), index: &[Value]) -> (Shared, Source) {
+        let (problem, plan) = product;
+        if !plan.pack_right || problem.right.constant {
+            return self.all_of(product);
+        }
+        let batch = problem.batch.iter().copied();
+        let within: Vec<(usize, Value)> = batch.zip(index.iter().copied()).collect();
+        let panels = self.packed(problem, &problem.right, Part::Right, plan, &within);
+        let mut problem = Problem::clone(problem);
+        for &(i, _) in &within {
+            problem.right.strides[i] = Dim::from(0);
+        }
+        (Shared::new(problem), Source::Panels(panels))
+    }
+}
+
+/// The buffers that all blocks read and write.
+struct Memory {
+    out: Value,
+    left: Source,
+    /// Of the first product and of the second.
+    leaves: [Vec<Value>; 2],
+}
+
+/// What the loops over blocks of rows need.
+struct Block<'b, 'a> {
+    attention: &'b Attention<'a>,
+    form: &'b Form,
+    own: &'b OwnKernel,
+    memory: &'b Memory,
+    /// The right operands of both products, with the problems that say where their elements are.
+    right: [(Shared, Source); 2],
+}
