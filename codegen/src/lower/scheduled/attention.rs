@@ -38,6 +38,8 @@ pub(super) struct Attention<'a> {
 pub(super) struct OwnKernel {
     pub result: Value,
     pub leaves: Vec<(Value, AffineMap)>,
+    /// The order of the result's axes in memory.
+    pub layout: Vec<usize>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -197,13 +199,35 @@ impl<'a> Lowerer<'a> {
         Ok((problem, leaves))
     }
 
-    /// The product of the rows `p`, which lie in scratch memory.
+    /// The product of the rows `p`, which lie in scratch memory. Where nobody cares how the result lies, the columns of
+    /// all heads of a row are neighbours, as the product behind sums over them.
     fn second_problem(
         &mut self,
         p: Value,
         node: &'a OpNode,
         result: Value,
         first: &Problem,
+    ) -> Result<(Problem, OwnKernel), String> {
+        let natural: Vec<usize> = (0..self.shape(result).len()).collect();
+        let fixed = self.outputs.contains_key(&result) || self.row_major.contains(&result);
+        if let [batches @ .., head, row, column] = natural.as_slice()
+            && !fixed
+        {
+            let by_rows = [batches, &[*row, *head, *column]].concat();
+            if let Ok(found) = self.second_by_layout(p, node, result, first, by_rows) {
+                return Ok(found);
+            }
+        }
+        self.second_by_layout(p, node, result, first, natural)
+    }
+
+    fn second_by_layout(
+        &mut self,
+        p: Value,
+        node: &'a OpNode,
+        result: Value,
+        first: &Problem,
+        layout: Vec<usize>,
     ) -> Result<(Problem, OwnKernel), String> {
         let Op::Contract { out, maps, .. } = &node.op else {
             return Err("the rows are read by no product".into());
@@ -214,7 +238,6 @@ impl<'a> Lowerer<'a> {
             .as_indices()
             .ok_or("the rows are read elsewhere")?;
         let leaves = self.leaves(result, node.results[0], out)?;
-        let layout: Vec<usize> = (0..self.shape(result).len()).collect();
         // Any buffer stands for the rows while their accesses are looked at.
         let rank = self.shape(p).len();
         self.places.insert(p, whole(first.left.buffer(), rank));
@@ -242,7 +265,12 @@ impl<'a> Lowerer<'a> {
         problem.left.strides[row] = width;
         problem.left.strides[summed] = Dim::from(1);
         problem.row_parts = vec![(problem.sizes[row], width)];
-        Ok((problem, OwnKernel { result, leaves }))
+        let own = OwnKernel {
+            result,
+            leaves,
+            layout,
+        };
+        Ok((problem, own))
     }
 
     /// Whether all that is done to the rows behind the scores is reductions and elementwise work.

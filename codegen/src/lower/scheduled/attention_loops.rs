@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aiai_ir::schedule::{Axis, Part};
 use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Value};
 
-use super::super::{Lowerer, whole};
+use super::super::Lowerer;
 use super::attention::{Attention, OwnKernel};
 use super::emit::{At, Nest, Range, Source};
 use super::numbers::Form;
@@ -15,10 +15,10 @@ use super::{Kernel, Shared};
 
 impl<'a> Lowerer<'a> {
     pub(super) fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
-        let buffer = self.destination(own.result);
+        let (out, place) = self.memory_of(own.result, &own.layout);
         let [first, second] = &attention.problems;
         let memory = Memory {
-            out: self.flat(buffer),
+            out,
             left: Source::Strided(self.flat(first.left.buffer())),
             leaves: [self.flat_leaves(first), self.flat_leaves(second)],
         };
@@ -27,8 +27,7 @@ impl<'a> Lowerer<'a> {
         for node in &attention.group.ops {
             self.places.remove(&node.results[0]);
         }
-        let rank = self.shape(own.result).len();
-        self.places.insert(own.result, whole(buffer, rank));
+        self.places.insert(own.result, place);
     }
 
     /// The first form whose conditions hold.
