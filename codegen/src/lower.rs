@@ -14,6 +14,7 @@ use aiai_ir::{
     OpNode, Region, Relation, Schedule, Sym, Type, UnaryKind, Value,
 };
 
+mod abreast;
 mod bounds;
 mod carried;
 mod contract;
@@ -140,6 +141,7 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
         row: None,
         line: None,
         passes: 0,
+        rows_alone: None,
         inlined: options.inlined,
         pending: HashMap::new(),
         check_nan: options.check_nan,
@@ -193,6 +195,8 @@ struct Lowerer<'a> {
     line: Option<lines::Line>,
     /// How many passes by vectors the loops at hand have.
     passes: usize,
+    /// Why rows are not done side by side though the schedule at hand asks for it.
+    rows_alone: Option<String>,
     inlined: &'a [UnaryKind],
     /// Values of the current row that are kept, but not computed yet.
     pending: HashMap<Value, vectors::Pending>,

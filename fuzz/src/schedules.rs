@@ -119,6 +119,20 @@ schedule sums for contract on cpu where summed >= 2 {
   vectorize columns by 2
   fuse epilogue
 }
+
+schedule two_abreast for rows on cpu where columns <= 64 {
+  register rows by 2
+  vectorize columns by 2
+}
+
+schedule abreast for rows on cpu {
+  tile rows by 8
+  parallel rows
+  register rows by 4
+  vectorize columns by 4
+  unroll columns by 2
+  prefetch rows by 4
+}
 ",
     "
 schedule with_rows for contract on cpu where rows >= 2 {
@@ -156,6 +170,7 @@ schedule all_batches for attention on cpu {
 
 schedule lines for rows on cpu {
   parallel rows
+  register rows by 2
   vectorize columns by 2
   unroll columns by 2
   prefetch rows by 1
@@ -334,6 +349,25 @@ fn long_shares(x: f32[B, 150]) -> f32[B, 150] { softmax(x) }
 fn wide_shares(x: f64[B, N]) -> f64[B, N] { softmax(x) }
 
 fn half_shares(x: f16[B, N]) -> f16[B, N] { softmax(x) }
+
+fn log_shares(x: f32[B, 20]) -> f32[B, 20] { log_softmax(x) }
+
+fn shares_of_shares(x: f32[B, N]) -> f32[B, N] { softmax(tanh(softmax(x)) * x) }
+
+fn shifted(x: f32[B, N], s: f32[B, 1]) -> f32[B, N] {
+  let m = max(x, axis = -1, keep = true) * s + 1.0
+  tanh(x - m) * pow(abs(m), 0.5)
+}
+
+fn spans(x: f32[B, T, N], y: f32) -> f32[B, T] {
+  let m = max(x, axis = -1)
+  (m - min(x, axis = -1)) / (y * y + 1.0) + sum(x - reshape(m, (B, T, 1)), axis = -1)
+}
+
+fn above(x: f32[B, 40]) -> f32[B, 40] {
+  let m = mean(x, axis = -1, keep = true)
+  select(x > m, f32(i32(m) / 2), x - m)
+}
 
 fn norm(x: f32[B, T, N], gain: f32[N], shift: f32[N]) -> f32[B, T, N] {
   let d = x - mean(x, axis = -1, keep = true)

@@ -70,7 +70,8 @@ names! {
         /// in the order of the steps; n = 1 cuts into single indices.
         Tile = "tile",
         /// `register axis by n`: the innermost block of an axis. The results of a block stay in registers
-        /// while the summed indices are gone through.
+        /// while the summed indices are gone through. Of `rows`, `register rows by n`: the partial results of n rows
+        /// are combined side by side.
         Register = "register",
         /// `vectorize axis by n`: n neighbours at a time, in one vector. Ends are masked.
         Vectorize = "vectorize",
@@ -88,7 +89,7 @@ names! {
         /// stored first.
         Inline = "inline",
         /// `prefetch part by n`: asks for what is read n iterations later. Of `rows`, `prefetch rows by n`: the second
-        /// pass along a row asks for the row n later.
+        /// pass along a row asks for the row n later, and with `register rows` the first for where the result comes.
         Prefetch = "prefetch",
         /// `fuse epilogue`: what is elementwise behind a contraction is done while its block is in registers.
         Fuse = "fuse",
@@ -240,7 +241,9 @@ impl Verb {
                     (Verb::Register | Verb::Reorder, Pattern::Contract | Pattern::Attention) => {
                         &[Rows, Columns]
                     }
-                    (Verb::Register | Verb::Reorder, Pattern::Rows | Pattern::Map) => &[],
+                    (Verb::Register, Pattern::Rows) => &[Rows],
+                    (Verb::Reorder, Pattern::Rows) => &[],
+                    (Verb::Register | Verb::Reorder, Pattern::Map) => &[],
                     (Verb::Unroll, Pattern::Contract) => &[Summed],
                     _ => &[Columns],
                 });

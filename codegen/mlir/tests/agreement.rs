@@ -4,7 +4,7 @@
 
 use aiai_fuzz::{Backend, Options, Verdict, check, generate};
 use aiai_ir::eval::Array;
-use aiai_ir::{BinaryKind, DType, Dim, Function, Module, ReduceKind, Type, UnaryKind};
+use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Function, Module, ReduceKind, Type, UnaryKind};
 use aiai_runtime::{Pool, Tensor};
 
 const PROGRAMS: u64 = 60;
@@ -121,7 +121,7 @@ fn along(b: &mut aiai_ir::Builder, x: aiai_ir::Value, of: aiai_ir::Value) -> aia
 }
 
 /// Programs that reduce rows.
-const OF_ROWS: [(&str, Program); 7] = [
+const OF_ROWS: [(&str, Program); 9] = [
     ("sum", |b, x| b.reduce(ReduceKind::Sum, x, &[1])),
     ("max", |b, x| b.reduce(ReduceKind::Max, x, &[1])),
     ("min", |b, x| b.reduce(ReduceKind::Min, x, &[1])),
@@ -156,7 +156,59 @@ const OF_ROWS: [(&str, Program); 7] = [
         let scale = b.unary(UnaryKind::Rsqrt, variance);
         b.binary(BinaryKind::Mul, centred, scale)
     }),
+    ("a truth value", |b, x| {
+        let largest = b.reduce(ReduceKind::Max, x, &[1]);
+        let under = along(b, largest, x);
+        let under = b.binary(BinaryKind::Sub, x, under);
+        let total = b.reduce(ReduceKind::Sum, under, &[1]);
+        b.compare(CompareKind::Gt, largest, total)
+    }),
+    ("a half", |b, x| {
+        let largest = b.reduce(ReduceKind::Max, x, &[1]);
+        let under = along(b, largest, x);
+        let under = b.binary(BinaryKind::Sub, x, under);
+        let total = b.reduce(ReduceKind::Sum, under, &[1]);
+        b.cast(total, DType::F16)
+    }),
 ];
+
+/// A program for some numbers of rows.
+fn of_rows(build: Program, columns: Dim) -> aiai_fuzz::Program {
+    let ty = Type::tensor(DType::F32, vec![Dim::sym("B"), columns]);
+    let mut module = Module::default();
+    let mut function = Function::new("apply");
+    let mut b = aiai_ir::Builder::new(&mut function);
+    let x = b.add_param("x", ty, false);
+    let y = build(&mut b, x);
+    b.finish(&[y], &["y"]);
+    let entry = function.name;
+    module.insert(function);
+    let sizes = [1, 15, 16, 17, 33, 100].map(|rows| [("B".into(), rows)].into());
+    aiai_fuzz::Program {
+        seed: 1,
+        module,
+        entry,
+        sizes: sizes.to_vec(),
+    }
+}
+
+fn optimized(program: &aiai_fuzz::Program) -> Function {
+    let (mut module, entry) = (program.module.clone(), program.entry);
+    let options = aiai_passes::Options::default();
+    aiai_passes::optimize(&mut module, entry, &options).expect("primitives");
+    module.get(entry).expect("the entry").clone()
+}
+
+fn numbers(count: i64) -> Vec<f32> {
+    let number = |i| ((i * 37 % 101) as f32 - 50.0) / 8.0;
+    (0..count).map(number).collect()
+}
+
+fn matrix(numbers: &[f32], [rows, columns]: [i64; 2]) -> Tensor {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let shape = [rows as usize, columns as usize];
+    Tensor::from_bytes(aiai_runtime::DType::F32, &shape, &bytes).expect("a tensor")
+}
 
 fn run_rows(function: &aiai_ir::Function, x: &Tensor, pool: &Pool) -> [Vec<u8>; 2] {
     let cranelift = (aiai_fuzz::CRANELIFT.compile)(function, &aiai_codegen::Options::default())
@@ -179,24 +231,46 @@ fn rows_of_any_length_give_the_same_bits() {
                 } else {
                     Dim::sym("N")
                 };
-                let ty = Type::tensor(DType::F32, vec![Dim::sym("B"), columns]);
-                let mut module = Module::default();
-                let mut function = Function::new("apply");
-                let mut b = aiai_ir::Builder::new(&mut function);
-                let x = b.add_param("x", ty, false);
-                let y = build(&mut b, x);
-                b.finish(&[y], &["y"]);
-                let entry = function.name;
-                module.insert(function);
-                let options = aiai_passes::Options::default();
-                aiai_passes::optimize(&mut module, entry, &options).expect("primitives");
-                let function = module.get(entry).expect("the entry");
-                let numbers = (0..3 * length).map(|i| ((i * 37 % 101) as f32 - 50.0) / 8.0);
-                let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
-                let dtype = aiai_runtime::DType::F32;
-                let x = Tensor::from_bytes(dtype, &[3, length as usize], &bytes).expect("a tensor");
-                let [a, b] = run_rows(function, &x, &pool);
+                let function = optimized(&of_rows(build, columns));
+                let x = matrix(&numbers(3 * length), [3, length]);
+                let [a, b] = run_rows(&function, &x, &pool);
                 assert_eq!(a, b, "{name} of {length}, known: {known}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_side_by_side_agree_with_the_evaluator_and_with_rows_alone() {
+    let pools = [1, 2].map(|threads| Pool::new(threads).expect("a pool"));
+    let backend = Backend {
+        name: "llvm",
+        options: |_| aiai_fuzz::schedules::rows_and_maps(),
+        compile: |function, options| {
+            aiai_mlir::compile(function, options).map_err(|e| e.to_string())
+        },
+    };
+    let specials = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0];
+    for (name, build) in OF_ROWS {
+        for length in [1, 5, 16, 17, 64, 100] {
+            let program = of_rows(build, Dim::from(length));
+            match check(&program, &pools, backend) {
+                Verdict::Agreed { runs, .. } => assert!(runs > 0, "{name} of {length}"),
+                Verdict::Failed(failure) => panic!("{name} of {length}: {failure:?}"),
+            }
+            let function = optimized(&program);
+            for sizes in &program.sizes {
+                let rows = sizes[&"B".into()];
+                let mut numbers = numbers(rows * length);
+                // One of these in every third row.
+                for (k, row) in numbers.chunks_mut(length as usize).step_by(3).enumerate() {
+                    row[k * 7 % length as usize] = specials[k % specials.len()];
+                }
+                let x = matrix(&numbers, [rows, length]);
+                let [a, b] = run_rows(&function, &x, &pools[0]);
+                assert_eq!(a, b, "{name} of {rows}x{length}");
+                let [_, c] = run_rows(&function, &x, &pools[1]);
+                assert_eq!(b, c, "{name} of {rows}x{length}, on two threads");
             }
         }
     }

@@ -28,15 +28,12 @@ impl<'a> Lowerer<'a> {
         init: Value,
     ) -> Value {
         let shape = self.shape(x).to_vec();
+        if before.is_empty() {
+            let part = self.row_part(x, kind, at);
+            return self.fold_lanes(part, kind, DType::F32);
+        }
         let n = self.dim(shape[shape.len() - 1]);
         let zero = self.int(0);
-        if before.is_empty() {
-            let terms = match self.factors(x) {
-                Some((a, b)) if kind == ReduceKind::Sum => Terms::Products(a, b),
-                _ => Terms::Of(x),
-            };
-            return self.fold_vectors(terms, kind, (zero, n), at);
-        }
         let sizes: Vec<Dim> = before.iter().map(|&a| shape[a]).collect();
         let rows = self.product(&sizes);
         self.fold_loop(rows, &[init], |this, row, carry| {
@@ -45,6 +42,17 @@ impl<'a> Lowerer<'a> {
             let part = this.fold_vectors(Terms::Of(x), kind, (zero, n), &outer);
             vec![this.combine(kind, carry[0], part)]
         })[0]
+    }
+
+    /// The partial results of a row of a value that can be computed in vectors, in the lanes of one.
+    pub fn row_part(&mut self, x: Value, kind: ReduceKind, at: &[Value]) -> Value {
+        let n = self.dim(self.shape(x)[at.len()]);
+        let zero = self.int(0);
+        let terms = match self.factors(x) {
+            Some((a, b)) if kind == ReduceKind::Sum => Terms::Products(a, b),
+            _ => Terms::Of(x),
+        };
+        self.fold_part(terms, kind, (zero, n), at)
     }
 
     /// The reduction of `n` elements of a buffer from a position on.
@@ -62,24 +70,29 @@ impl<'a> Lowerer<'a> {
         range: (Value, Value),
         outer: &[Value],
     ) -> Value {
+        let part = self.fold_part(terms, kind, range, outer);
+        self.fold_lanes(part, kind, DType::F32)
+    }
+
+    fn fold_part(
+        &mut self,
+        terms: Terms,
+        kind: ReduceKind,
+        range: (Value, Value),
+        outer: &[Value],
+    ) -> Value {
         let ((low, high), line) = (range, self.line());
         let (start, low) = match self.first_vectors(terms, kind, low, outer) {
             Some(first) => (first, self.int(line.sums * line.lanes)),
             None => (self.partial_results(kind, DType::F32), low),
         };
-        let total = self.fold_along(
-            (low, high),
-            outer,
-            (kind, DType::F32),
-            &start,
-            &mut |this, at, part| {
-                let part = part?;
-                let next = this.fold_step(terms, kind, at, part);
-                Some(this.where_existing(at, next, part))
-            },
-        );
+        let part = self.part_along((low, high), outer, kind, &start, &mut |this, at, part| {
+            let part = part?;
+            let next = this.fold_step(terms, kind, at, part);
+            Some(this.where_existing(at, next, part))
+        });
         self.settle_pending();
-        total
+        part
     }
 
     /// As many vectors to begin with as are done side by side: what the first elements leave as they are. Sums begin with
@@ -101,6 +114,19 @@ impl<'a> Lowerer<'a> {
         start: &[Value],
         pass: &mut Pass<'a, '_>,
     ) -> Value {
+        let part = self.part_along(range, outer, kind, start, pass);
+        self.fold_lanes(part, kind, acc)
+    }
+
+    /// Goes along a line and combines the vectors of partial results that the pass gives to one.
+    fn part_along(
+        &mut self,
+        range: (Value, Value),
+        outer: &[Value],
+        kind: ReduceKind,
+        start: &[Value],
+        pass: &mut Pass<'a, '_>,
+    ) -> Value {
         let mut parts = self.along(range, outer, start.len() as i64, start, pass);
         // In whichever turn an even number of parts comes back, these are the same pairs.
         while parts.len() > 1 {
@@ -109,12 +135,44 @@ impl<'a> Lowerer<'a> {
                 *lower = self.combine(kind, *lower, upper);
             }
         }
+        parts[0]
+    }
+
+    fn fold_lanes(&mut self, part: Value, kind: ReduceKind, acc: DType) -> Value {
         let op = Op::Reduce {
             kind,
             axes: vec![0],
             acc,
         };
-        self.b.value(op, &parts)
+        self.b.value(op, &[part])
+    }
+
+    /// The reductions of several rows in one vector: lane k is that of the partial results in line k of a buffer, of which
+    /// there are as many as a vector has lanes. They are added up in the order in which those of one row are.
+    pub fn fold_abreast(&mut self, partials: Value, kind: ReduceKind) -> Value {
+        let lanes = self.line().lanes;
+        let (zero, all) = (self.int(0), self.int(lanes));
+        let mut parts = Vec::new();
+        for k in 0..lanes {
+            let row = self.int(k);
+            parts.push(self.load_vector(&[partials, row, zero, all]));
+        }
+        while parts.len() > 1 {
+            let upper = parts.split_off(parts.len() / 2);
+            for (lower, upper) in parts.iter_mut().zip(upper) {
+                let pair = [*lower, upper];
+                let halves = [false, true];
+                let [low, high] = halves.map(|high| self.b.value(Op::Interleave { high }, &pair));
+                *lower = self.combine(kind, low, high);
+            }
+        }
+        // As one row's, a sum begins with 0.
+        let init = self.identity(kind, DType::F32);
+        let init = self.in_all_lanes(init);
+        match kind {
+            ReduceKind::Sum => self.combine(kind, init, parts[0]),
+            _ => parts[0],
+        }
     }
 
     /// The first vectors of a row that is known to have as many, for extremes, which need not begin with an identity.
@@ -135,9 +193,14 @@ impl<'a> Lowerer<'a> {
             return None;
         }
         let mut first = Vec::new();
+        let asked = self.row.as_ref().map_or_else(Vec::new, |row| row.asked());
         for k in 0..line.sums {
             let offset = self.int(k * line.lanes);
             let column = self.add(low, offset);
+            for &(buffer, from) in &asked {
+                let position = self.add(from, column);
+                self.b.op(Op::Prefetch, &[buffer, position], Vec::new());
+            }
             let lanes = self.int(line.lanes);
             let mut at = place(outer, column, lanes, true);
             first.push(self.vector(x, &mut at));

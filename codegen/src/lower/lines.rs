@@ -24,6 +24,8 @@ pub struct Line {
     pub stores: i64,
     /// Rows to a task, or elements of a map; where it is not said, code generation chooses.
     pub tile: Option<i64>,
+    /// Rows whose partial results are combined side by side; where it is not said, each row's are by themselves.
+    pub abreast: Option<i64>,
     /// Tasks are shared out among the threads.
     pub shared: bool,
     /// How many rows later the one is that the second pass along a row asks for.
@@ -38,6 +40,7 @@ impl Line {
             sums: 1,
             stores: 1,
             tile: None,
+            abreast: None,
             shared: false,
             ahead: None,
         }
@@ -49,6 +52,10 @@ impl Line {
         for step in &schedule.steps {
             match *step {
                 Step::Tile { by, .. } => line.tile = Some(by),
+                Step::Register {
+                    axis: Axis::Rows,
+                    by,
+                } => line.abreast = Some(by),
                 Step::Vectorize {
                     axis: Axis::Columns,
                     by,
@@ -75,6 +82,7 @@ impl Line {
         }
         lanes_fit(line.lanes)?;
         unrolled_fit(line.sums.max(line.stores))?;
+        abreast_fit(&line)?;
         Ok(line)
     }
 }
@@ -88,6 +96,18 @@ pub fn lanes_fit(lanes: i64) -> Result<(), String> {
         return Err(format!("a vector has at most {MOST_LANES} lanes"));
     }
     Ok(())
+}
+
+/// Whether so many rows are combined side by side: the vectors of their partial results are transposed.
+fn abreast_fit(line: &Line) -> Result<(), String> {
+    let lanes = line.lanes;
+    match line.abreast {
+        Some(rows) if rows != lanes => Err(format!(
+            "as many rows are combined side by side as a vector has lanes: {lanes}"
+        )),
+        Some(rows) if rows.count_ones() != 1 => Err(format!("{rows} rows make no tree")),
+        _ => Ok(()),
+    }
 }
 
 /// Whether so many iterations are written out.
@@ -117,14 +137,20 @@ impl<'a> Lowerer<'a> {
         let line = found.as_ref().ok().map(|found| found.1);
         let outer = std::mem::replace(&mut self.line, line);
         let outer_passes = std::mem::take(&mut self.passes);
+        let outer_alone = self.rows_alone.take();
         let reason = lower(self);
         self.line = outer;
+        let alone = std::mem::replace(&mut self.rows_alone, outer_alone);
         let passes = std::mem::replace(&mut self.passes, outer_passes);
         if self.schedules.is_empty() {
             return;
         }
         let what = match found {
-            Ok((name, _)) if passes > 0 => format!("schedule `{name}` for {}", pattern.name()),
+            Ok((name, _)) if passes > 0 => {
+                let alone = alone.map(|reason| format!(", one row at a time: {reason}"));
+                let alone = alone.unwrap_or_default();
+                format!("schedule `{name}` for {}{alone}", pattern.name())
+            }
             Ok(_) => {
                 let none = || "nothing in them is done in vectors".into();
                 let reason = reason.unwrap_or_else(none);
@@ -162,6 +188,21 @@ impl<'a> Lowerer<'a> {
         match reasons.as_slice() {
             [] => Err(format!("there is no schedule for {}", pattern.name())),
             _ => Err(reasons.join("; ")),
+        }
+    }
+
+    /// How many rows are done side by side, where the schedule asks for it and it can be; else the reason is kept.
+    pub fn rows_abreast(
+        &mut self,
+        fits: impl FnOnce(&Self, i64) -> Result<(), String>,
+    ) -> Option<i64> {
+        let by = self.line.and_then(|line| line.abreast)?;
+        match fits(self, by) {
+            Ok(()) => Some(by),
+            Err(reason) => {
+                self.rows_alone = Some(reason);
+                None
+            }
         }
     }
 

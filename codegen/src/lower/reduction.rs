@@ -7,6 +7,7 @@ use aiai_ir::{
 
 use aiai_runtime::kernels::LANES;
 
+use super::abreast::enough;
 use super::elementwise::CHUNK;
 use super::rows::line_sizes;
 use super::{Lowerer, Place};
@@ -15,7 +16,7 @@ use super::{Lowerer, Place};
 const SHORT: i64 = 16;
 const GRAIN: i64 = 8;
 /// Elements to a task, about, and what a length is taken for that is known at run time only.
-const TASK: i64 = 8192;
+pub const TASK: i64 = 8192;
 const TYPICAL: i64 = 512;
 
 impl<'a> Lowerer<'a> {
@@ -67,6 +68,13 @@ impl<'a> Lowerer<'a> {
             return self.tasks(&outer, &mut store);
         };
         let rows = Dim::product(outer.iter().copied());
+        let abreast = self.rows_abreast(|this, by| {
+            enough(rows, by)?;
+            this.goes_abreast(x, kind, axes, acc)
+        });
+        if let Some(by) = abreast {
+            return self.reduce_abreast(x, kind, by, out);
+        }
         let Some(tile) = line.tile else {
             // A row is work enough that a task is a few of them.
             let rows = self.dim(rows);
@@ -78,10 +86,7 @@ impl<'a> Lowerer<'a> {
         };
         let blocks = self.dim(rows.ceil_div(Dim::from(tile)));
         self.line_tasks(blocks, 1, |this, block| {
-            let (size, total) = (this.int(tile), this.dim(rows));
-            let from = this.mul(block, size);
-            let left = this.b.binary(BinaryKind::Sub, total, from);
-            let count = this.b.binary(BinaryKind::Min, left, size);
+            let (from, count) = this.rows_of_task(block, tile, rows);
             this.for_loop(count, 1, |this, row| {
                 let row = this.add(from, row);
                 let at = this.delinearize(&outer, row);
@@ -442,7 +447,7 @@ impl<'a> Lowerer<'a> {
 }
 
 /// Whether a call of a micro-kernel costs more than it saves.
-fn is_short(sizes: impl Iterator<Item = Dim>) -> bool {
+pub fn is_short(sizes: impl Iterator<Item = Dim>) -> bool {
     Dim::product(sizes).as_const().is_some_and(|n| n < SHORT)
 }
 

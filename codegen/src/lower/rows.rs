@@ -26,57 +26,81 @@ pub struct Row {
     /// The index of the row, and its number in row-major order.
     at: Vec<Value>,
     pub number: Value,
+    /// Its number among the rows that are done side by side; the same where they are not.
+    in_block: Value,
     /// Buffers of that shape, seen as rows and columns.
-    matrices: HashMap<Value, Value>,
+    matrices: HashMap<Value, Matrix>,
     /// Values that several loops over the row read.
     pub kept: Vec<Value>,
-    /// Where the row begins that is asked for ahead, in each buffer that is read, as one row.
-    ahead: Vec<(Value, Value)>,
+    /// Where the rows begin that the first and the second pass ask for, in buffers as one row.
+    asked: [Vec<(Value, Value)>; 2],
     /// Passes along the row so far.
-    passes: u32,
+    passes: usize,
 }
 
-/// The loops over the rows of a group.
-struct RowLoops<'a> {
-    group: &'a Region,
-    /// The shape of all rows.
-    shape: Vec<Dim>,
-    /// Buffers of that shape, seen as rows and columns, and as one row each.
-    matrices: HashMap<Value, Value>,
-    flat: Vec<Value>,
-    target: Value,
-    /// Values that several loops over the row read, those of them that get a scratch row, and the one that lies where
-    /// the result comes.
-    kept: Vec<Value>,
-    scratched: Vec<Value>,
-    in_target: Option<Value>,
+/// Rows and columns in memory.
+#[derive(Clone, Copy, Debug)]
+struct Matrix {
+    buffer: Value,
+    /// Whether it has the rows alone that are done side by side.
+    of_block: bool,
 }
 
-impl RowLoops<'_> {
-    /// The length of a row.
-    fn last(&self) -> Dim {
-        self.shape[self.shape.len() - 1]
+impl Matrix {
+    fn of_all(buffer: Value) -> Matrix {
+        Matrix {
+            buffer,
+            of_block: false,
+        }
     }
+}
 
-    /// The number of rows.
-    fn rows(&self) -> Dim {
-        Dim::product(self.shape[..self.shape.len() - 1].iter().copied())
+/// What the loop over the rows of a group goes over.
+pub struct Rows<'a> {
+    pub group: &'a Region,
+    /// The shape of all rows, and their number.
+    pub shape: Vec<Dim>,
+    pub count: Dim,
+    /// Buffers of that shape that are read, seen as rows and columns.
+    matrices: HashMap<Value, Matrix>,
+    /// What is asked for before it is used, as one row: the buffer of the result, and those that are read.
+    asked: [Vec<Value>; 2],
+    /// Where the result comes: rows and columns, or a number for each row.
+    pub target: Value,
+    /// Values that several loops over a row read: all, those in scratch rows, and the one that lies in the target.
+    kept: Vec<Value>,
+    pub scratched: Vec<Value>,
+    pub in_target: Option<Value>,
+}
+
+impl Rows<'_> {
+    /// The length of a row.
+    pub fn last(&self) -> Dim {
+        self.shape[self.shape.len() - 1]
     }
 }
 
 impl Row {
+    /// Whether the current row of a value lies in a buffer of several.
+    pub fn has(&self, value: Value) -> bool {
+        self.matrices.contains_key(&value)
+    }
+
     /// Whether an index of these axes is that of the row.
     pub fn is_at(&self, outer: &[Dim], index: &[Value]) -> bool {
         self.shape[..self.at.len()] == *outer && self.at == index
     }
 
-    /// What the pass that begins asks for ahead: the first one waits for memory itself.
-    pub fn ahead(&mut self) -> Vec<(Value, Value)> {
+    /// What the next pass asks for.
+    pub fn asked(&self) -> Vec<(Value, Value)> {
+        self.asked.get(self.passes).cloned().unwrap_or_default()
+    }
+
+    /// What the pass that begins asks for.
+    pub fn pass(&mut self) -> Vec<(Value, Value)> {
+        let asked = self.asked();
         self.passes += 1;
-        match self.passes {
-            2 => self.ahead.clone(),
-            _ => Vec::new(),
-        }
+        asked
     }
 }
 
@@ -139,12 +163,16 @@ impl<'a> Lowerer<'a> {
         self.places.insert(result, Place::Lazy);
         self.by_schedule(Pattern::Rows, &line_sizes(self.shape(x)), |this| {
             let reason = this.lanes_of(x).err();
-            let loops = this.row_loops(group, this.shape(x).to_vec(), buffer);
+            let rows = this.loop_over(group, this.shape(x).to_vec(), buffer);
             match &tiled {
-                None => this.all_rows(&loops),
+                None => this.all_rows(&rows),
                 Some(tiled) => this.by_tiles(tiled, &mut |this, range| match range {
-                    None => this.all_rows(&loops),
-                    Some(range) => this.some_rows(&loops, range.low, range.count),
+                    None => this.all_rows(&rows),
+                    Some(range) => {
+                        let abreast =
+                            this.rows_abreast(|this, by| this.group_goes_abreast(&rows, by));
+                        this.some_rows(&rows, abreast, (range.low, range.count));
+                    }
                 }),
             }
             reason
@@ -158,40 +186,77 @@ impl<'a> Lowerer<'a> {
             .insert(result, whole(buffer, self.shape(result).len()));
     }
 
-    /// What the loops over the rows of a group need.
-    fn row_loops(&mut self, group: &'a Region, shape: Vec<Dim>, buffer: Value) -> RowLoops<'a> {
+    /// All rows of a group, task by task.
+    fn all_rows(&mut self, rows: &Rows<'a>) {
+        let last = rows.last();
+        let abreast = self.rows_abreast(|this, by| this.group_goes_abreast(rows, by));
+        let few = (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK);
+        let block_size = match self.line {
+            Some(line) => line.tile.or(abreast).unwrap_or(few),
+            None => BLOCK,
+        };
+        let blocks = self.dim(rows.count.ceil_div(Dim::from(block_size)));
+        let grain = TASK / block_size / last.as_const().unwrap_or(TASK).clamp(1, TASK);
+        self.line_tasks(blocks, grain.max(1), |this, block| {
+            let of = this.rows_of_task(block, block_size, rows.count);
+            this.some_rows(rows, abreast, of);
+        });
+    }
+
+    /// So many rows of a group, from one of them on.
+    fn some_rows(&mut self, rows: &Rows<'a>, abreast: Option<i64>, of: (Value, Value)) {
+        // Other loops over rows of the group may have left numbers of theirs.
+        for node in &rows.group.ops {
+            if !matches!(node.op, Op::Contract { .. }) {
+                self.places.insert(node.results[0], Place::Lazy);
+            }
+        }
+        match abreast {
+            Some(by) => self.all_abreast(rows, by, of),
+            None => self.one_by_one(rows, of),
+        }
+    }
+
+    /// What the loop over the rows of a group goes over.
+    fn loop_over(&mut self, group: &'a Region, shape: Vec<Dim>, buffer: Value) -> Rows<'a> {
         let result = group.yields[0];
         let (last, outer) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
-        let rows = Dim::product(outer.iter().copied());
+        let count = Dim::product(outer.iter().copied());
         let matrix = Op::View {
-            shape: vec![rows, last],
+            shape: vec![count, last],
         };
         let mut matrices = HashMap::new();
-        let mut flat = Vec::new();
+        let asks = self.line.is_some_and(|line| line.ahead.is_some());
+        let mut asked = [Vec::new(), Vec::new()];
         for &operand in group.ops.iter().flat_map(|node| &node.operands) {
             if let Some(Place::Buffer { buffer, axes }) = self.places.get(&operand).cloned()
                 && axes.iter().copied().eq(0..axes.len())
                 && self.shape(operand) == shape
                 && !matrices.contains_key(&operand)
             {
-                matrices.insert(operand, self.b.value(matrix.clone(), &[buffer]));
-                if self.line.is_some_and(|line| line.ahead.is_some()) {
-                    flat.push(self.flat(buffer));
+                let rows = self.b.value(matrix.clone(), &[buffer]);
+                matrices.insert(operand, Matrix::of_all(rows));
+                if asks {
+                    asked[1].push(self.flat(buffer));
                 }
             }
         }
         let is_row = self.shape(result) == shape;
+        if asks && is_row {
+            asked[0].push(self.flat(buffer));
+        }
         let target = match is_row {
             true => self.b.value(matrix, &[buffer]),
             false => buffer,
         };
         let kept = self.kept(group, &shape);
         let (scratched, in_target) = self.homes(group, &kept);
-        RowLoops {
+        Rows {
             group,
             shape,
+            count,
             matrices,
-            flat,
+            asked,
             target,
             kept,
             scratched,
@@ -199,82 +264,83 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// The loop over all rows of a group, block by block.
-    fn all_rows(&mut self, loops: &RowLoops<'a>) {
-        let (last, rows) = (loops.last(), loops.rows());
-        let few = (TASK / last.as_const().unwrap_or(TASK / BLOCK).max(1)).clamp(1, BLOCK);
-        let block_size = match self.line {
-            Some(line) => line.tile.unwrap_or(few),
-            None => BLOCK,
-        };
-        let blocks = self.dim(rows.ceil_div(Dim::from(block_size)));
-        let grain = TASK / block_size / last.as_const().unwrap_or(TASK).clamp(1, TASK);
-        self.line_tasks(blocks, grain.max(1), |this, block| {
-            let (size, total) = (this.int(block_size), this.dim(rows));
-            let from = this.mul(block, size);
-            let left = this.b.binary(BinaryKind::Sub, total, from);
-            let count = this.b.binary(BinaryKind::Min, left, size);
-            this.some_rows(loops, from, count);
-        });
+    /// Where the rows of a task begin, and how many there are.
+    pub fn rows_of_task(&mut self, task: Value, size: i64, rows: Dim) -> (Value, Value) {
+        let (size, total) = (self.int(size), self.dim(rows));
+        let from = self.mul(task, size);
+        let left = self.b.binary(BinaryKind::Sub, total, from);
+        (from, self.b.binary(BinaryKind::Min, left, size))
     }
 
-    /// The loop over so many rows of a group.
-    fn some_rows(&mut self, loops: &RowLoops<'a>, from: Value, count: Value) {
-        let (group, last) = (loops.group, loops.last());
-        let result = group.yields[0];
-        let scratch: HashMap<Value, Value> = loops
+    /// A block of rows, each of which is finished before the next begins.
+    fn one_by_one(&mut self, rows: &Rows<'a>, (from, count): (Value, Value)) {
+        let (result, last) = (rows.group.yields[0], rows.last());
+        let scratch: HashMap<Value, Value> = rows
             .scratched
             .iter()
             .map(|&value| (value, self.alloc(self.dtype(value), &[last])))
             .collect();
-        // Other loops over the rows may have left numbers of theirs.
-        for node in &group.ops {
-            if !matches!(node.op, Op::Contract { .. }) {
-                self.places.insert(node.results[0], Place::Lazy);
-            }
-        }
         self.for_loop(count, 1, |this, i| {
             let number = this.add(from, i);
-            let at = this.delinearize(&loops.shape[..loops.shape.len() - 1], number);
-            let ahead = this.ahead(&loops.flat, number, last);
-            this.row = Some(Row {
-                shape: loops.shape.clone(),
-                at: at.clone(),
-                number,
-                matrices: loops.matrices.clone(),
-                kept: loops.kept.clone(),
-                ahead,
-                passes: 0,
-            });
+            let at = this.enter_row(rows, number, number);
             let in_scratch = scratch.iter().map(|(&v, &buffer)| (v, vec![buffer]));
-            let in_target = loops.in_target.map(|v| (v, vec![loops.target, number]));
+            let in_target = rows.in_target.map(|v| (v, vec![rows.target, number]));
             let targets = in_scratch.chain(in_target).collect();
-            for node in &group.ops {
+            for node in &rows.group.ops {
                 this.b.loc = node.loc;
-                this.in_group(node, &at, &loops.shape, &targets);
+                this.in_group(node, &at, &rows.shape, &targets);
             }
             match this.places.get(&result) {
                 Some(Place::Scalar(scalar)) => {
-                    let mut operands = vec![*scalar, loops.target];
+                    let mut operands = vec![*scalar, rows.target];
                     operands.extend(this.one_per_row(result, &at));
                     this.b.op(Op::Store, &operands, Vec::new());
                 }
-                _ => this.fill_row(result, &at, last, &[loops.target, number]),
+                _ => this.fill_row(result, &at, last, &[rows.target, number]),
             }
             this.row = None;
             this.pending.clear();
         });
     }
 
-    /// Where the row begins that the schedule asks for ahead.
-    fn ahead(&mut self, buffers: &[Value], number: Value, last: Dim) -> Vec<(Value, Value)> {
-        let Some(by) = self.line.and_then(|line| line.ahead) else {
-            return Vec::new();
+    /// Makes a row the current one. Returns its index.
+    pub fn enter_row(&mut self, rows: &Rows, number: Value, in_block: Value) -> Vec<Value> {
+        let outer = &rows.shape[..rows.shape.len() - 1];
+        let at = self.delinearize(outer, number);
+        let asked = self.asked(rows, number, number != in_block);
+        let before = self.row.take();
+        let (matrices, passes) = match before {
+            Some(row) => (row.matrices, row.passes),
+            None => (rows.matrices.clone(), 0),
         };
-        let (by, length) = (self.int(by), self.dim(last));
+        self.row = Some(Row {
+            shape: rows.shape.clone(),
+            at: at.clone(),
+            number,
+            in_block,
+            matrices,
+            kept: rows.kept.clone(),
+            asked,
+            passes,
+        });
+        at
+    }
+
+    /// Where the rows begin that the schedule asks for. Rows side by side are stored so fast one after the other that their
+    /// result is worth asking for, too.
+    fn asked(&mut self, rows: &Rows, number: Value, is_abreast: bool) -> [Vec<(Value, Value)>; 2] {
+        let Some(by) = self.line.and_then(|line| line.ahead) else {
+            return [Vec::new(), Vec::new()];
+        };
+        let (by, length) = (self.int(by), self.dim(rows.last()));
         let later = self.add(number, by);
-        let position = self.mul(later, length);
-        buffers.iter().map(|&buffer| (buffer, position)).collect()
+        let (own, later) = (self.mul(number, length), self.mul(later, length));
+        let [target, read] = &rows.asked;
+        let target = target.iter().filter(|_| is_abreast);
+        [
+            target.map(|&buffer| (buffer, own)).collect(),
+            read.iter().map(|&buffer| (buffer, later)).collect(),
+        ]
     }
 
     /// Which of the kept values need a scratch row, and which one lies where the result comes.
@@ -330,8 +396,9 @@ impl<'a> Lowerer<'a> {
     /// Says that the current row of a value lies in a buffer, which may be of all rows.
     fn settle_row(&mut self, value: Value, target: &[Value]) {
         match (target, &mut self.row) {
-            (&[buffer, _], Some(row)) => {
-                row.matrices.insert(value, buffer);
+            (&[buffer, at], Some(row)) => {
+                let of_block = at != row.number;
+                row.matrices.insert(value, Matrix { buffer, of_block });
                 let rank = self.shape(value).len();
                 self.places.insert(value, whole(buffer, rank));
             }
@@ -374,7 +441,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Whether an op computes its result from a number of the row.
-    fn is_per_row(&self, node: &OpNode) -> bool {
+    pub fn is_per_row(&self, node: &OpNode) -> bool {
         let is_scalar = |v: &Value| {
             !self.shape(*v).is_empty() && matches!(self.places.get(v), Some(Place::Scalar(_)))
         };
@@ -382,7 +449,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The index of the one element that a value has in a row.
-    fn one_per_row(&mut self, value: Value, at: &[Value]) -> Vec<Value> {
+    pub fn one_per_row(&mut self, value: Value, at: &[Value]) -> Vec<Value> {
         let mut index = at.to_vec();
         if self.shape(value).len() > at.len() {
             index.push(self.int(0));
@@ -391,7 +458,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Computes a row: the target is a buffer and the index of the row in it.
-    fn fill_row(&mut self, value: Value, at: &[Value], last: Dim, target: &[Value]) {
+    pub fn fill_row(&mut self, value: Value, at: &[Value], last: Dim, target: &[Value]) {
         let n = self.dim(last);
         if self.in_vectors(value) {
             let zero = self.int(0);
@@ -476,15 +543,19 @@ impl<'a> Lowerer<'a> {
 
     /// Whether the element at an index lies in the current row of a buffer of all rows.
     pub fn in_row(&self, value: Value, index: &[Value]) -> bool {
-        self.row.as_ref().is_some_and(|row| {
-            row.matrices.contains_key(&value) && row.at == index[..index.len() - 1]
-        })
+        self.row
+            .as_ref()
+            .is_some_and(|row| row.has(value) && row.at == index[..index.len() - 1])
     }
 
-    /// The buffer of all rows and the number of the current one.
+    /// The buffer of all rows, or of those side by side, and the number of the current one in it.
     pub fn row_of_matrix(&self, value: Value) -> [Value; 2] {
         let row = self.row.as_ref().expect("a row is current");
-        [row.matrices[&value], row.number]
+        let matrix = row.matrices[&value];
+        match matrix.of_block {
+            true => [matrix.buffer, row.in_block],
+            false => [matrix.buffer, row.number],
+        }
     }
 
     pub fn load_in_row(&mut self, value: Value, column: Value) -> Value {

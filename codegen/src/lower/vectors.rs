@@ -194,7 +194,7 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn load_vector(&mut self, operands: &[Value]) -> Value {
+    pub fn load_vector(&mut self, operands: &[Value]) -> Value {
         let op = Op::LoadVector {
             lanes: self.line().lanes,
             stride: 1,
@@ -272,7 +272,7 @@ impl<'a> Lowerer<'a> {
         let rest = self.b.binary(BinaryKind::Rem, size, width);
         let between = self.b.binary(BinaryKind::Sub, high, rest);
         let full = self.int(lanes);
-        let ahead = self.row.as_mut().map_or_else(Vec::new, |row| row.ahead());
+        let asked = self.row.as_mut().map_or_else(Vec::new, |row| row.pass());
         let parts = self.steps((low, between), step, parts, |this, column, carry| {
             let mut next = Vec::new();
             for k in 0..abreast {
@@ -282,7 +282,7 @@ impl<'a> Lowerer<'a> {
                 } else {
                     this.add(column, offset)
                 };
-                for &(buffer, from) in &ahead {
+                for &(buffer, from) in &asked {
                     let position = this.add(from, column);
                     this.b.op(Op::Prefetch, &[buffer, position], Vec::new());
                 }
@@ -300,7 +300,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A loop in steps, with carries.
-    fn steps(
+    pub fn steps(
         &mut self,
         (low, high): (Value, Value),
         step: i64,
