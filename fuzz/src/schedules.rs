@@ -61,6 +61,7 @@ schedule pieces for map on cpu {
     "
 schedule dense for contract on cpu where rows >= 3 and dense(right) and dense(out) {
   register rows by 3, columns by 4
+  balance rows
   vectorize columns by 4
   unroll summed by 2
   fuse epilogue
@@ -135,6 +136,16 @@ schedule abreast for rows on cpu {
 }
 ",
     "
+schedule equal_blocks for contract on cpu where rows >= 5 and columns >= 2 {
+  tile rows by 10
+  parallel rows
+  register rows by 5, columns by 2
+  balance rows
+  vectorize columns by 2
+  unroll summed by 2
+  fuse epilogue at rows
+}
+
 schedule with_rows for contract on cpu where rows >= 2 {
   tile rows by 4, columns by 4
   parallel rows

@@ -198,6 +198,29 @@ fn rows_behind_a_product_are_computed_in_its_tiles() {
 }
 
 #[test]
+fn balanced_blocks_have_a_loop_for_each_height() {
+    let products = |balance: &str, kernel: &str| {
+        let text = format!(
+            "schedule mine for contract on cpu {{ register rows by 6, columns by 4\n{balance}\nvectorize columns by 4\n\
+             fuse epilogue }}"
+        );
+        let (loops, notes) = loops_by(kernel, &text);
+        assert_eq!(notes, ["schedule `mine`"], "{kernel}");
+        loops.matches(" = fma ").count()
+    };
+    // Blocks of 6 rows, and of the 3 that an end may have; or of 6, 5, 4 and 3.
+    assert_eq!(products("", "product"), 6 + 3);
+    assert_eq!(products("balance rows", "product"), 6 + 5 + 4 + 3);
+    let (_, notes) = loops_by(
+        "turned",
+        "schedule mine for contract on cpu { tile summed by 4\nregister rows by 2, columns by 4\nbalance rows\n\
+         vectorize columns by 4\npack right }",
+    );
+    let reason = "blocks of rows are balanced where whole sums are stored as rows";
+    assert!(notes[0].contains(reason), "{notes:?}");
+}
+
+#[test]
 fn attention_takes_the_form_that_fits_its_sizes() {
     let of_rows = |name: &str, guard: &str| {
         format!(

@@ -78,6 +78,9 @@ names! {
         /// `unroll axis by n`: n iterations of the innermost loop of an axis are written out. Where rows are reduced,
         /// each has a partial result of its own.
         Unroll = "unroll",
+        /// `balance axis`: the register blocks of a tile of the axis are about equal, from half of what `register` says on,
+        /// where whole ones do not come out even.
+        Balance = "balance",
         /// `reorder axis, axis, ...`: the order of the loops over register blocks, outermost first.
         Reorder = "reorder",
         /// `parallel axis, axis, ...`: the outermost loops of these axes are shared out among the threads.
@@ -114,6 +117,9 @@ pub enum Step {
     Unroll {
         axis: Axis,
         by: i64,
+    },
+    Balance {
+        axis: Axis,
     },
     /// One axis of a `reorder`; they follow one another.
     Reorder {
@@ -232,9 +238,12 @@ impl Verb {
             | Verb::Register
             | Verb::Vectorize
             | Verb::Unroll
+            | Verb::Balance
             | Verb::Reorder
             | Verb::Parallel => {
                 return Subject::Axes(match (self, pattern) {
+                    (Verb::Balance, Pattern::Contract) => &[Rows],
+                    (Verb::Balance, _) => &[],
                     (Verb::Tile, Pattern::Contract) => &[Rows, Columns, Summed],
                     (Verb::Parallel, Pattern::Contract) => &[Batch, Rows, Columns],
                     (Verb::Tile | Verb::Parallel, Pattern::Rows | Pattern::Attention) => &[Rows],
@@ -260,6 +269,7 @@ impl Verb {
             | Verb::Register
             | Verb::Vectorize
             | Verb::Unroll
+            | Verb::Balance
             | Verb::Reorder
             | Verb::Parallel
             | Verb::Pack
@@ -272,7 +282,12 @@ impl Verb {
     pub fn takes_by(self) -> bool {
         match self {
             Verb::Tile | Verb::Register | Verb::Vectorize | Verb::Unroll | Verb::Prefetch => true,
-            Verb::Reorder | Verb::Parallel | Verb::Pack | Verb::Inline | Verb::Fuse => false,
+            Verb::Balance
+            | Verb::Reorder
+            | Verb::Parallel
+            | Verb::Pack
+            | Verb::Inline
+            | Verb::Fuse => false,
         }
     }
 }

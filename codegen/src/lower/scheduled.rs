@@ -13,6 +13,7 @@ use super::{Lowerer, Place};
 mod alone;
 mod attention;
 mod attention_loops;
+mod balanced;
 mod choose;
 mod emit;
 mod epilogue;

@@ -62,6 +62,7 @@ fn words(step: &Step) -> (&'static str, String) {
         Step::Register { axis, by } => ("register", format!("{} by {by}", axis.name())),
         Step::Vectorize { axis, by } => ("vectorize", format!("{} by {by}", axis.name())),
         Step::Unroll { axis, by } => ("unroll", format!("{} by {by}", axis.name())),
+        Step::Balance { axis } => ("balance", axis.name().to_owned()),
         Step::Reorder { axis } => ("reorder", axis.name().to_owned()),
         Step::Parallel { axis } => ("parallel", axis.name().to_owned()),
         Step::Pack { part } => ("pack", part.name().to_owned()),

@@ -52,6 +52,8 @@ pub struct Nest<'k> {
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
+    /// Fewer rows than a block has, for which there are loops of their own, where blocks are balanced.
+    pub heights: Vec<i64>,
     /// The rows of a block at the end, where there may be so few.
     pub few_rows: Option<i64>,
     /// The same of columns: whole vectors.
@@ -82,6 +84,7 @@ impl<'k> Nest<'k> {
             out_shift: None,
             left_shift: None,
             divisors: None,
+            heights: Vec::new(),
             few_rows: None,
             few_columns: None,
         }
@@ -99,6 +102,10 @@ impl<'k> Nest<'k> {
         let few = rest.map(|rest| (rest + lanes - 1) / lanes * lanes);
         self.few_columns = few.filter(|few| (1..columns).contains(few));
         let (rows, few) = (self.plan.rows, self.plan.rows / 2);
+        if self.plan.balance {
+            self.heights = (rows - few..rows).collect();
+            return;
+        }
         let rest = self.problem.last(Axis::Rows).as_const().map(|n| n % rows);
         let may_be_few = rest.is_none_or(|rest| (1..=few).contains(&rest));
         self.few_rows = (rows >= LEAST_HALVED && may_be_few).then_some(few);
@@ -220,18 +227,23 @@ impl<'a> Lowerer<'a> {
                 at.fixed.insert(i, value);
             }
             Loop::Tile(axis, by) => {
-                let range = match axis {
-                    Axis::Rows => &mut at.rows,
-                    Axis::Columns => &mut at.columns,
-                    Axis::Summed | Axis::Batch => &mut at.summed,
-                };
                 let size = self.int(by);
-                let begin = self.mul(value, size);
-                let left = self.b.binary(BinaryKind::Sub, range.count, begin);
-                range.low = self.add(range.low, begin);
-                range.count = self.b.binary(BinaryKind::Min, left, size);
+                self.enter_tile(at, axis, size, value);
             }
         }
+    }
+
+    /// Goes into one of the tiles of an axis.
+    fn enter_tile(&mut self, at: &mut At, axis: Axis, size: Value, number: Value) {
+        let range = match axis {
+            Axis::Rows => &mut at.rows,
+            Axis::Columns => &mut at.columns,
+            Axis::Summed | Axis::Batch => &mut at.summed,
+        };
+        let begin = self.mul(number, size);
+        let left = self.b.binary(BinaryKind::Sub, range.count, begin);
+        range.low = self.add(range.low, begin);
+        range.count = self.b.binary(BinaryKind::Min, left, size);
     }
 
     fn inner_of(&mut self, nest: &Nest, loops: &[Loop], at: &At) {
@@ -294,9 +306,18 @@ impl<'a> Lowerer<'a> {
             _ => at.columns,
         };
         let count = self.blocks(range.count, size);
+        let mut size = self.int(size);
+        if axis == Axis::Rows && !nest.heights.is_empty() {
+            // Blocks as equal as they can be.
+            let one = self.int(1);
+            let parts = self.b.binary(BinaryKind::Max, count, one);
+            let most = self.b.binary(BinaryKind::Sub, parts, one);
+            let padded = self.add(range.count, most);
+            size = self.b.binary(BinaryKind::Div, padded, parts);
+        }
         self.for_loop(count, 1, |this, block| {
             let mut inner = at.clone();
-            this.enter(&mut inner, Loop::Tile(axis, size), block);
+            this.enter_tile(&mut inner, axis, size, block);
             this.blocks_of(nest, rest, &inner);
         });
     }

@@ -21,6 +21,8 @@ pub struct Plan {
     pub lanes: i64,
     /// Iterations of the last summed index that are written out.
     pub unroll: i64,
+    /// Register blocks of rows are about equal.
+    pub balance: bool,
     /// The order of the loops over register blocks.
     pub order: Vec<Axis>,
     pub parallel: Vec<Axis>,
@@ -48,6 +50,7 @@ impl Plan {
             columns: 0,
             lanes: 1,
             unroll: 1,
+            balance: false,
             order: Vec::new(),
             parallel: Vec::new(),
             pack_left: false,
@@ -93,6 +96,7 @@ impl Plan {
                 Axis::Summed => self.unroll = by,
                 _ => return Err(format!("{} are unrolled by `register`", axis.name())),
             },
+            Step::Balance { .. } => self.balance = true,
             Step::Reorder { axis } => match axis {
                 Axis::Rows | Axis::Columns => self.order.push(axis),
                 _ => return Err(format!("there are no register blocks of {}", axis.name())),
@@ -202,6 +206,11 @@ impl Plan {
             }
             self.transposed = true;
         }
+        if self.balance && (self.transposed || !sums_once) {
+            return Err("blocks of rows are balanced where whole sums are stored as rows".into());
+        }
+        // Positions in several indices count whole blocks.
+        self.balance &= problem.rows.len() <= 1;
         if !sums_once && (self.transposed || problem.stored != problem.acc) {
             return Err("sums in blocks wait in the result, where they do not lie".into());
         }

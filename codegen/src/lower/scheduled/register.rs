@@ -32,6 +32,9 @@ impl<'a> Lowerer<'a> {
     pub(super) fn register_block(&mut self, nest: &Nest, at: &At) {
         let (rows, columns) = (nest.plan.rows, nest.plan.columns);
         let by_rows = |this: &mut Self, columns: i64| {
+            if !nest.heights.is_empty() {
+                return this.balanced_block(nest, at, columns);
+            }
             this.where_few(nest, Axis::Rows, at, nest.few_rows, &mut |this, few| {
                 this.block_of(nest, at, (few.unwrap_or(rows), columns));
             });
@@ -77,7 +80,17 @@ impl<'a> Lowerer<'a> {
         self.b.op(Op::If, &[is_few], branches.into());
     }
 
-    fn block_of(&mut self, nest: &Nest, at: &At, size: (i64, i64)) {
+    /// The sums of a block, for each row those of its vectors of columns.
+    pub(super) fn block_sums(&mut self, nest: &Nest, at: &At, size: (i64, i64)) -> Vec<Value> {
+        let block = self.block(nest, at, size);
+        let zero = self.number(nest.problem.acc, 0.0);
+        let zero = self.splat(zero, nest.plan.lanes);
+        let zeros = vec![zero; block.rows.len() * block.columns.len()];
+        let bases = self.bases(nest, at, &block);
+        self.sum(nest, at, &bases, &block, &mut Vec::new(), &zeros)
+    }
+
+    pub(super) fn block_of(&mut self, nest: &Nest, at: &At, size: (i64, i64)) {
         let block = self.block(nest, at, size);
         let vectors = block.columns.len();
         let lanes = nest.plan.lanes;
@@ -426,16 +439,21 @@ impl<'a> Lowerer<'a> {
                     column: block.columns[vector],
                     count,
                 };
-                let value = match done {
-                    true => self.finished(nest, at, &lanes),
-                    false => lanes.product,
-                };
-                let value = self.b.cast(value, self.dtype(nest.kernel.result));
-                let place = self.out_position(nest, at, index, block.columns[vector]);
-                let operands = [value, nest.kernel.out, place, count];
-                self.b.op(Op::StoreVector, &operands, Vec::new());
+                self.store_lanes(nest, at, &lanes, done);
             }
         }
+    }
+
+    /// Stores a vector of the product, or where its sum is done what is computed from it.
+    pub(super) fn store_lanes(&mut self, nest: &Nest, at: &At, lanes: &Lanes, done: bool) {
+        let value = match done {
+            true => self.finished(nest, at, lanes),
+            false => lanes.product,
+        };
+        let value = self.b.cast(value, self.dtype(nest.kernel.result));
+        let place = self.out_position(nest, at, lanes.row, lanes.column);
+        let operands = [value, nest.kernel.out, place, lanes.count];
+        self.b.op(Op::StoreVector, &operands, Vec::new());
     }
 
     /// The same where rows are neighbours in the result: vectors of rows are stored, one for each column.

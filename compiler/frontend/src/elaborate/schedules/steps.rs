@@ -92,6 +92,7 @@ impl Checker {
                     Verb::Register => Step::Register { axis, by },
                     Verb::Vectorize => Step::Vectorize { axis, by },
                     Verb::Unroll => Step::Unroll { axis, by },
+                    Verb::Balance => Step::Balance { axis },
                     Verb::Reorder => Step::Reorder { axis },
                     Verb::Parallel => Step::Parallel { axis },
                     Verb::Prefetch => Step::PrefetchAhead { axis, by },
@@ -114,6 +115,7 @@ impl Checker {
                     | Verb::Register
                     | Verb::Vectorize
                     | Verb::Unroll
+                    | Verb::Balance
                     | Verb::Reorder
                     | Verb::Parallel => return None,
                 })
@@ -245,6 +247,7 @@ fn note(blocks: &mut HashMap<Axis, Blocks>, step: Step, target: &Target) {
         Step::Register { axis, by } => blocks.entry(axis).or_default().register = Some(block(by)),
         Step::Vectorize { axis, by } => blocks.entry(axis).or_default().vectorize = Some(block(by)),
         Step::Unroll { .. }
+        | Step::Balance { .. }
         | Step::Reorder { .. }
         | Step::Parallel { .. }
         | Step::Pack { .. }
