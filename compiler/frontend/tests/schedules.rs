@@ -167,6 +167,7 @@ fn every_verb_is_read() {
     for verb in Verb::ALL {
         let name = match verb {
             Verb::Fuse => "epilogue",
+            Verb::Balance => "rows",
             Verb::Pack | Verb::Inline | Verb::Prefetch => "right",
             Verb::Unroll => "summed",
             _ => "columns",
