@@ -136,6 +136,16 @@ schedule abreast for rows on cpu {
 }
 ",
     "
+schedule packed_blocks for contract on cpu where rows >= 9 and columns >= 2 {
+  tile rows by 10
+  parallel rows
+  pack left, right
+  register rows by 5, columns by 2
+  balance rows
+  vectorize columns by 2
+  fuse epilogue
+}
+
 schedule equal_blocks for contract on cpu where rows >= 5 and columns >= 2 {
   tile rows by 10
   parallel rows

@@ -195,6 +195,9 @@ fn rows_behind_a_product_are_computed_in_its_tiles() {
     let (_, notes) = loops("normed", "fuse epilogue at rows", "rows, columns");
     let reason = "plain loops: `mine`: threads share columns: none of them finishes a row";
     assert!(notes[0].starts_with(reason), "{notes:?}");
+    let (_, notes) = loops("normed", "fuse epilogue at rows", "batch");
+    let reason = "plain loops: `mine`: threads do not share rows: no task finishes a tile of them";
+    assert!(notes[0].starts_with(reason), "{notes:?}");
 }
 
 #[test]
@@ -211,6 +214,9 @@ fn balanced_blocks_have_a_loop_for_each_height() {
     // Blocks of 6 rows, and of the 3 that an end may have; or of 6, 5, 4 and 3.
     assert_eq!(products("", "product"), 6 + 3);
     assert_eq!(products("balance rows", "product"), 6 + 5 + 4 + 3);
+    // Panels of the left operand hold whole blocks.
+    let packed = products("pack left", "product");
+    assert_eq!(products("pack left\nbalance rows", "product"), packed);
     let (_, notes) = loops_by(
         "turned",
         "schedule mine for contract on cpu { tile summed by 4\nregister rows by 2, columns by 4\nbalance rows\n\

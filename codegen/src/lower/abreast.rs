@@ -38,7 +38,7 @@ enum Kept {
 }
 
 /// Whether a block is filled by rows of which the number is known.
-pub fn enough(rows: Dim, by: i64) -> Result<(), String> {
+fn enough(rows: Dim, by: i64) -> Result<(), String> {
     match rows.as_const() {
         Some(n) if n < by => Err(format!("{n} are fewer than {by}")),
         _ => Ok(()),
@@ -47,7 +47,7 @@ pub fn enough(rows: Dim, by: i64) -> Result<(), String> {
 
 impl<'a> Lowerer<'a> {
     /// Whether a reduction can be done for several rows side by side; an error says why not.
-    pub fn goes_abreast(
+    fn goes_abreast(
         &self,
         x: Value,
         kind: ReduceKind,
@@ -113,34 +113,6 @@ impl<'a> Lowerer<'a> {
                 this.store_numbers(lanes, rows.target, block);
             }
             this.row = None;
-        });
-    }
-
-    /// Reduces the last axis, the rows in blocks.
-    pub fn reduce_abreast(&mut self, x: Value, kind: ReduceKind, by: i64, out: Value) {
-        let shape = self.shape(x);
-        let (&last, outer) = shape.split_last().unwrap_or((&Dim::from(1), &[]));
-        let rows = Dim::product(outer.iter().copied());
-        let size = self.line().tile.unwrap_or(by);
-        let tasks = self.dim(rows.ceil_div(Dim::from(size)));
-        let grain = reduction::TASK
-            / size
-            / last
-                .as_const()
-                .unwrap_or(reduction::TASK)
-                .clamp(1, reduction::TASK);
-        self.line_tasks(tasks, grain.max(1), |this, task| {
-            let of = this.rows_of_task(task, size, rows);
-            this.in_blocks(of, by, |this, block| {
-                this.for_loop(block.count, 1, |this, row| {
-                    let number = this.add(block.first, row);
-                    let at = this.delinearize(outer, number);
-                    let part = this.row_part(x, kind, &at);
-                    this.store_part(part, row, block);
-                });
-                let lanes = this.fold_abreast(block.partials, kind);
-                this.store_numbers(lanes, out, block);
-            });
         });
     }
 

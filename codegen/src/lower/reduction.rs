@@ -7,7 +7,6 @@ use aiai_ir::{
 
 use aiai_runtime::kernels::LANES;
 
-use super::abreast::enough;
 use super::elementwise::CHUNK;
 use super::rows::line_sizes;
 use super::{Lowerer, Place};
@@ -16,7 +15,7 @@ use super::{Lowerer, Place};
 const SHORT: i64 = 16;
 const GRAIN: i64 = 8;
 /// Elements to a task, about, and what a length is taken for that is known at run time only.
-pub const TASK: i64 = 8192;
+const TASK: i64 = 8192;
 const TYPICAL: i64 = 512;
 
 impl<'a> Lowerer<'a> {
@@ -68,13 +67,8 @@ impl<'a> Lowerer<'a> {
             return self.tasks(&outer, &mut store);
         };
         let rows = Dim::product(outer.iter().copied());
-        let abreast = self.rows_abreast(|this, by| {
-            enough(rows, by)?;
-            this.goes_abreast(x, kind, axes, acc)
-        });
-        if let Some(by) = abreast {
-            return self.reduce_abreast(x, kind, by, out);
-        }
+        // Rows that are read once wait for memory, not for the ends of reductions.
+        self.rows_abreast(|_, _| Err("nothing goes on from what they are reduced to".into()));
         let Some(tile) = line.tile else {
             // A row is work enough that a task is a few of them.
             let rows = self.dim(rows);

@@ -112,13 +112,14 @@ impl Space {
             };
             space.add(Knob::Order, ORDER, order, i64::MAX);
         }
+        // Balanced blocks keep whole sums.
         if !has(&|s| {
             matches!(
                 s,
                 Step::Tile {
                     axis: Axis::Summed,
                     ..
-                }
+                } | Step::Balance { .. }
             )
         }) {
             let table = [&[0], SUMMED_TILES].concat();

@@ -13,6 +13,8 @@ use super::{Behind, Kernel, Shared};
 
 /// Multiplications to a task, about.
 const TASK: i64 = 1 << 16;
+/// Numbers of rows that balanced blocks have loops for beside a whole one, at most.
+const MOST_HEIGHTS: u64 = 4;
 /// Rows of a block whose ends are worth code of their own.
 const LEAST_HALVED: i64 = 6;
 /// What a size is taken for that is known at run time only.
@@ -103,7 +105,9 @@ impl<'k> Nest<'k> {
         self.few_columns = few.filter(|few| (1..columns).contains(few));
         let (rows, few) = (self.plan.rows, self.plan.rows / 2);
         if self.plan.balance {
-            self.heights = (rows - few..rows).collect();
+            let step = few.max(1).unsigned_abs().div_ceil(MOST_HEIGHTS) as usize;
+            self.heights = (rows - few..rows).rev().step_by(step).collect();
+            self.heights.reverse();
             return;
         }
         let rest = self.problem.last(Axis::Rows).as_const().map(|n| n % rows);

@@ -166,6 +166,9 @@ impl Plan {
         if self.parallel.contains(&Axis::Columns) {
             return Err("threads share columns: none of them finishes a row".into());
         }
+        if !self.parallel.contains(&Axis::Rows) {
+            return Err("threads do not share rows: no task finishes a tile of them".into());
+        }
         Ok(())
     }
 
@@ -209,8 +212,8 @@ impl Plan {
         if self.balance && (self.transposed || !sums_once) {
             return Err("blocks of rows are balanced where whole sums are stored as rows".into());
         }
-        // Positions in several indices count whole blocks.
-        self.balance &= problem.rows.len() <= 1;
+        // Positions in several indices, and panels of the left operand, count whole blocks.
+        self.balance &= problem.rows.len() <= 1 && !self.pack_left;
         if !sums_once && (self.transposed || problem.stored != problem.acc) {
             return Err("sums in blocks wait in the result, where they do not lie".into());
         }

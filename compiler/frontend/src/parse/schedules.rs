@@ -7,7 +7,8 @@ use crate::lexer::{Head, Number, Token, number_value};
 use crate::span::Span;
 
 const FORM: &str = "a schedule is `schedule name for pattern on cpu where guard { steps }`";
-const STEP_FORM: &str = "a step is `verb name by n`, as in `tile columns by 64`, or `verb name`";
+const STEP_FORM: &str =
+    "a step is `verb name by n`, as in `tile columns by 64`, `verb name at axis` or `verb name`";
 
 impl Parser<'_> {
     pub(super) fn schedule(&mut self, doc: Doc) -> Parsed<Schedule> {

@@ -197,7 +197,11 @@ impl Checker {
     }
 
     fn twice(&mut self, verb: Verb, name: Ident, first: Span) {
-        let message = format!("`{} {}` stands here twice", verb.name(), name.name);
+        let message = match verb.places() {
+            [] => format!("`{} {}` stands here twice", verb.name(), name.name),
+            // With `at` and without.
+            _ => format!("`{} {}` is said twice", verb.name(), name.name),
+        };
         let diagnostic =
             Diagnostic::new("E0705", name.span, message).related(first, "the first time");
         let help = match verb {
