@@ -23,7 +23,7 @@ use aiai_runtime::abi;
 
 pub use aiai_runtime::program::Site;
 #[cfg(feature = "llvm")]
-pub use machine::{CompileError, Stage, compile, emit, load, object};
+pub use machine::{CompileError, Level, Stage, compile, compile_at, emit, load, object};
 
 /// A module of MLIR for a function, with what its caller must know.
 pub struct Text {

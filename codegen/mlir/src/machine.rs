@@ -35,6 +35,34 @@ const OPTIMISE: &str = "always-inline,globaldce,function(\
      loop(indvars,loop-idiom,loop-deletion),loop-vectorize,instcombine<no-verify-fixpoint>,simplifycfg,\
      loop-mssa(licm),dse,adce)";
 
+/// How much LLVM does to the code. The results are the same: tests compare them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As it comes, in the quickest way.
+    O0,
+    /// What pays for the loops that are written here.
+    Usual,
+    /// All that LLVM does for speed.
+    O3,
+}
+
+impl Level {
+    fn passes(self) -> &'static str {
+        match self {
+            Level::O0 => "default<O0>",
+            Level::Usual => OPTIMISE,
+            Level::O3 => "default<O3>",
+        }
+    }
+
+    fn of_machine_code(self) -> OptimizationLevel {
+        match self {
+            Level::O0 => OptimizationLevel::None,
+            Level::Usual | Level::O3 => OptimizationLevel::Aggressive,
+        }
+    }
+}
+
 /// Why no code was made: a defect of the compiler or a machine that it does not support.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -64,7 +92,19 @@ pub enum Stage {
 /// # Errors
 /// Where LLVM does not know this machine, or refuses what it is given.
 pub fn compile(source: &Function, options: &Options) -> Result<Executable, CompileError> {
-    let object = object(source, options, &Target::host(), ENTRY)?;
+    compile_at(Level::Usual, source, options)
+}
+
+/// The same at another level.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_at(
+    level: Level,
+    source: &Function,
+    options: &Options,
+) -> Result<Executable, CompileError> {
+    let object = object_at(level, source, options, &Target::host(), ENTRY)?;
     // SAFETY: the object was made from the function just now.
     let loaded = unsafe { load(object.program, &object.bytes) };
     loaded.map_err(|e| failed(source, "loading", e.to_string()))
@@ -96,11 +136,21 @@ pub fn object(
     target: &Target,
     symbol: &str,
 ) -> Result<Object, CompileError> {
+    object_at(Level::Usual, source, options, target, symbol)
+}
+
+fn object_at(
+    level: Level,
+    source: &Function,
+    options: &Options,
+    target: &Target,
+    symbol: &str,
+) -> Result<Object, CompileError> {
     let loops = planned(source, options, target);
     let text = crate::text(&loops, symbol, target);
     let context = LlvmContext::create();
-    let machine = machine(target)?;
-    let module = llvm_module(source, &text, &context, &machine)?;
+    let machine = machine(target, level)?;
+    let module = llvm_module(source, &text, &context, &machine, level)?;
     let buffer = machine
         .write_to_memory_buffer(&module, FileType::Object)
         .map_err(|e| failed(source, "machine code", e.to_string()))?;
@@ -125,8 +175,8 @@ pub fn emit(
         return Ok(text.module);
     }
     let context = LlvmContext::create();
-    let machine = machine(target)?;
-    let module = llvm_module(source, &text, &context, &machine)?;
+    let machine = machine(target, Level::Usual)?;
+    let module = llvm_module(source, &text, &context, &machine, Level::Usual)?;
     if stage == Stage::Llvm {
         return Ok(module.print_to_string().to_string());
     }
@@ -145,7 +195,7 @@ fn failed(source: &Function, step: &'static str, message: String) -> CompileErro
 }
 
 /// A target as LLVM knows it.
-fn machine(target: &Target) -> Result<TargetMachine, CompileError> {
+fn machine(target: &Target, level: Level) -> Result<TargetMachine, CompileError> {
     let fail = CompileError::Machine;
     LlvmTarget::initialize_native(&InitializationConfig::default()).map_err(fail)?;
     let triple = TargetMachine::get_default_triple();
@@ -166,7 +216,7 @@ fn machine(target: &Target) -> Result<TargetMachine, CompileError> {
             &triple,
             plain,
             &features.join(","),
-            OptimizationLevel::Aggressive,
+            level.of_machine_code(),
             RelocMode::PIC,
             CodeModel::Default,
         )
@@ -189,6 +239,7 @@ fn llvm_module<'c>(
     text: &Text,
     context: &'c LlvmContext,
     machine: &TargetMachine,
+    level: Level,
 ) -> Result<LlvmModule<'c>, CompileError> {
     let module = translated(source, text, context)?;
     module.set_triple(&machine.get_triple());
@@ -210,7 +261,7 @@ fn llvm_module<'c>(
         }
     }
     module
-        .run_passes(OPTIMISE, machine, PassBuilderOptions::create())
+        .run_passes(level.passes(), machine, PassBuilderOptions::create())
         .map_err(|e| failed(source, "optimisation", e.to_string()))?;
     Ok(module)
 }

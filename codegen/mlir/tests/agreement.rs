@@ -5,22 +5,46 @@
 use aiai_fuzz::{Backend, Options, Verdict, check, generate};
 use aiai_ir::eval::Array;
 use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Function, Module, ReduceKind, Type, UnaryKind};
+use aiai_mlir::Level;
+use aiai_runtime::program::Executable;
 use aiai_runtime::{Pool, Tensor};
 
 const PROGRAMS: u64 = 60;
 
-#[test]
-fn random_programs_agree() {
-    let pools = [1, 2].map(|threads| Pool::new(threads).expect("a pool"));
-    let backend = Backend {
+/// Machine code of LLVM at a level.
+fn backend(level: Level) -> Backend {
+    let compile: [fn(&Function, &aiai_codegen::Options) -> Result<Executable, String>; 3] = [
+        |f, o| aiai_mlir::compile_at(Level::O0, f, o).map_err(|e| e.to_string()),
+        |f, o| aiai_mlir::compile_at(Level::Usual, f, o).map_err(|e| e.to_string()),
+        |f, o| aiai_mlir::compile_at(Level::O3, f, o).map_err(|e| e.to_string()),
+    ];
+    Backend {
         name: "llvm",
         options: aiai_fuzz::schedules::options,
-        compile: |function, options| {
-            aiai_mlir::compile(function, options).map_err(|e| e.to_string())
-        },
-    };
+        compile: compile[level as usize],
+    }
+}
+
+#[test]
+fn random_programs_agree() {
+    random_programs_agree_at(Level::Usual, PROGRAMS);
+}
+
+#[test]
+fn random_programs_agree_without_optimisation() {
+    random_programs_agree_at(Level::O0, PROGRAMS / 2);
+}
+
+#[test]
+fn random_programs_agree_fully_optimised() {
+    random_programs_agree_at(Level::O3, PROGRAMS / 2);
+}
+
+fn random_programs_agree_at(level: Level, programs: u64) {
+    let pools = [1, 2].map(|threads| Pool::new(threads).expect("a pool"));
+    let backend = backend(level);
     let mut compared = 0;
-    for seed in 7000..7000 + PROGRAMS {
+    for seed in 7000..7000 + programs {
         let options = Options {
             gradients: seed.is_multiple_of(4),
             ..Default::default()
@@ -33,7 +57,7 @@ fn random_programs_agree() {
             ),
         }
     }
-    assert!(compared as u64 > PROGRAMS, "{compared} runs compared");
+    assert!(compared as u64 > programs, "{compared} runs compared");
 }
 
 /// Bit patterns, those of NaN made one.
