@@ -6,22 +6,27 @@ use aiai_fuzz::{Backend, Options, Verdict, check, generate};
 use aiai_ir::eval::Array;
 use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Function, Module, ReduceKind, Type, UnaryKind};
 use aiai_mlir::Level;
-use aiai_runtime::program::Executable;
 use aiai_runtime::{Pool, Tensor};
 
 const PROGRAMS: u64 = 60;
 
 /// Machine code of LLVM at a level.
 fn backend(level: Level) -> Backend {
-    let compile: [fn(&Function, &aiai_codegen::Options) -> Result<Executable, String>; 3] = [
-        |f, o| aiai_mlir::compile_at(Level::O0, f, o).map_err(|e| e.to_string()),
-        |f, o| aiai_mlir::compile_at(Level::Usual, f, o).map_err(|e| e.to_string()),
-        |f, o| aiai_mlir::compile_at(Level::O3, f, o).map_err(|e| e.to_string()),
-    ];
-    Backend {
+    let usual = Backend {
         name: "llvm",
         options: aiai_fuzz::schedules::options,
-        compile: compile[level as usize],
+        compile: |f, o| aiai_mlir::compile(f, o).map_err(|e| e.to_string()),
+    };
+    match level {
+        Level::O0 => Backend {
+            compile: |f, o| aiai_mlir::compile_at(Level::O0, f, o).map_err(|e| e.to_string()),
+            ..usual
+        },
+        Level::Usual => usual,
+        Level::O3 => Backend {
+            compile: |f, o| aiai_mlir::compile_at(Level::O3, f, o).map_err(|e| e.to_string()),
+            ..usual
+        },
     }
 }
 
