@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Products of matrices in f32 with a constant right side: x[M, K] @ w[K, N].
 
-The library of a pair N, K serves every M; the peers see M as a constant. `--draw` adds shapes that are multiples of nothing.
+The library of a pair N, K serves every M; the peers see M as a constant. `--draw` adds shapes that are multiples of nothing; a
+name such as "M=9 N=2040 K=273" that is not listed is a case of its own.
 """
 
 import functools
 import random
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -58,6 +60,14 @@ def drawn(count: int, seed: int) -> Iterator[Case]:
         yield case(size(1, 2048), size(32, 3072), size(32, 3072), "drawn")
 
 
+def named(names: list[str], known: set[str]) -> Iterator[Case]:
+    for name in names:
+        sizes = re.fullmatch(r"M=(\d+) N=(\d+) K=(\d+)", name)
+        if sizes and name not in known:
+            yield case(*map(int, sizes.groups()), "named")
+
+
 if __name__ == "__main__":
     options = arguments(__doc__)
-    run("gemm", [*listed(), *drawn(options.draw, options.seed)], options)
+    cases = [*listed(), *drawn(options.draw, options.seed)]
+    run("gemm", [*cases, *named(options.names, {case.name for case in cases})], options)

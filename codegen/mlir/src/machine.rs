@@ -27,7 +27,7 @@ const TO_LLVM: &str =
     "builtin.module(convert-scf-to-cf, arith-expand, convert-to-llvm, reconcile-unrealized-casts)";
 
 /// What is done to LLVM IR. Loops come as they are wanted, so most of `default<O3>` finds nothing to do: these passes give
-/// code of the same speed, in five sixths of the time from source to machine code. Loops are not unrolled: vectors are wide
+/// code of the same speed, minilm's in five sixths of the time from source to machine code. Loops are not unrolled: vectors are wide
 /// enough, and unrolled ones were no faster, four times the code, and took four times as long to compile.
 const OPTIMISE: &str = "always-inline,globaldce,function(\
      sroa<modify-cfg>,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,\

@@ -148,9 +148,9 @@ impl<'a> Lowerer<'a> {
             self.nodes.insert(result, node);
             if matches!(node.op, Op::Contract { .. }) {
                 if tiled.is_none() && only_elementwise(group, self) {
-                    tiled = self.tiled_product(group, x);
+                    tiled = self.tiled_product(group, node, x);
                 }
-                if !matches!(self.places.get(&result), Some(Place::Buffer { .. })) {
+                if !tiled.as_ref().is_some_and(|tiled| tiled.is_of(node)) {
                     self.node(node);
                 }
             } else {

@@ -65,16 +65,16 @@ impl<'a> Lowerer<'a> {
         let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
         let blocks = first.last(Axis::Rows).ceil_div(Dim::from(form.tile));
         let products = [0, 1].map(|k| (&attention.problems[k], &form.plans[k]));
+        let block = |right| Block {
+            attention,
+            form,
+            own,
+            memory,
+            right,
+        };
         if form.shared {
             sizes.push(blocks);
-            let right = products.map(|product| self.all_of(product));
-            let block = Block {
-                attention,
-                form,
-                own,
-                memory,
-                right,
-            };
+            let block = block(products.map(|product| self.all_of(product)));
             let tasks = self.product(&sizes);
             self.parallel(tasks, 1, |this, task| {
                 let index = this.delinearize(&sizes, task);
@@ -85,14 +85,7 @@ impl<'a> Lowerer<'a> {
         let tasks = self.product(&sizes);
         self.parallel(tasks, 1, |this, task| {
             let index = this.delinearize(&sizes, task);
-            let right = products.map(|product| this.one_of(product, &index));
-            let block = Block {
-                attention,
-                form,
-                own,
-                memory,
-                right,
-            };
+            let block = block(products.map(|product| this.one_of(product, &index)));
             let blocks = this.dim(blocks);
             this.for_loop(blocks, 1, |this, i| {
                 this.attention_block(&block, &[&index[..], &[i]].concat());

@@ -19,10 +19,21 @@ pub struct Tiled<'a> {
     flat: Value,
 }
 
+impl Tiled<'_> {
+    pub fn is_of(&self, node: &OpNode) -> bool {
+        std::ptr::eq(self.node, node)
+    }
+}
+
 impl<'a> Lowerer<'a> {
-    /// The product of a group that reduces rows of `x`, where some schedule asks for tiles of rows and they can be had;
-    /// it is given memory, and nothing else is done yet.
-    pub fn tiled_product(&mut self, group: &'a Region, x: Value) -> Option<Tiled<'a>> {
+    /// A product of a group that reduces rows of `x`, where it is the only one, some schedule asks for tiles of rows and they
+    /// can be had; it is given memory, and nothing else is done yet.
+    pub fn tiled_product(
+        &mut self,
+        group: &'a Region,
+        node: &'a OpNode,
+        x: Value,
+    ) -> Option<Tiled<'a>> {
         let asked = |step: &Step| matches!(step, Step::FuseAt { .. });
         let mut steps = self.schedules.iter().flat_map(|s| &s.steps);
         if self.check_nan || !steps.any(asked) {
@@ -30,9 +41,12 @@ impl<'a> Lowerer<'a> {
         }
         let is_product = |n: &&OpNode| matches!(n.op, Op::Contract { .. }) && !n.op.is_view();
         let mut products = group.ops.iter().filter(is_product);
-        let (Some(node), None) = (products.next(), products.next()) else {
+        let (Some(only), None) = (products.next(), products.next()) else {
             return None;
         };
+        if !std::ptr::eq(only, node) {
+            return None;
+        }
         let product = node.results[0];
         let shape = self.shape(x).to_vec();
         let reads_waiting = node.operands.iter().any(|v| self.waiting.contains_key(v));
