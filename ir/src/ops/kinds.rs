@@ -238,8 +238,8 @@ impl UnaryKind {
             | UnaryKind::Rsqrt
             | UnaryKind::Tanh
             | UnaryKind::Sin
-            | UnaryKind::Cos
-            | UnaryKind::Erf => 2.0,
+            | UnaryKind::Cos => 2.0,
+            UnaryKind::Erf => 2.5,
         }
     }
 }
