@@ -1,7 +1,7 @@
 //! Fusion: what is computed together, without a tensor in between.
 //!
 //! An elementwise op or view joins the op that uses it; a contraction joins the elementwise op that
-//! uses its result (its epilogue); a reduction of rows joins what computes on from its results, also
+//! uses its result (its epilogue), or the rows that go on from it; a reduction of rows joins what computes on from its results, also
 //! where that is the rows again, as in softmax (`rows`). Where several ops use a value, they must be
 //! elementwise ops of one group, or ops of one group of rows. Values that must lie in memory stay
 //! tensors.
@@ -199,7 +199,7 @@ impl<'a> Groups<'a> {
                 && !tied.is_some_and(leaves);
         }
         if let Some(rows) = &self.rows[lead]
-            && is_elementwise(&node.op)
+            && (is_elementwise(&node.op) || is_product(&node.op))
             && rows.are(self.function.ty(result).shape())
         {
             // Done once, for the whole row.
