@@ -126,6 +126,11 @@ pub fn lower_with(source: &Function, options: &Lowering) -> Lowered {
             .flat_map(|&k| source.ty(source.params()[k]).shape())
             .filter_map(|dim| dim.as_sym())
             .collect(),
+        weight_bytes: options.weights.iter().fold(Dim::from(0), |sum, &k| {
+            let ty = source.ty(source.params()[k]);
+            let count = Dim::product(ty.shape().iter().copied());
+            sum + count * Dim::from(ty.dtype().bytes() as i64)
+        }),
         packed: Vec::new(),
         notes: Vec::new(),
         waiting: HashMap::new(),
@@ -169,6 +174,8 @@ struct Lowerer<'a> {
     /// Parameters that do not change between calls, and the dimensions that their shapes bind.
     constants: HashSet<Value>,
     weight_sizes: HashSet<Sym>,
+    /// Bytes of all weights.
+    weight_bytes: Dim,
     packed: Vec<Packed>,
     notes: Vec<Note>,
     /// Groups of rows that are lowered with the product that reads them.

@@ -25,7 +25,7 @@ schedule both_packed for contract on cpu {
   register rows by 2, columns by 8
   vectorize columns by 4
   unroll summed by 3
-  prefetch right by 2
+  prefetch summed by 2
   fuse epilogue
 }
 
@@ -35,7 +35,7 @@ schedule blocks for attention on cpu {
   reorder rows, columns
   register rows by 2, columns by 2
   vectorize columns by 2
-  unroll columns by 3
+  unroll columns by 3, rows by 2
 }
 
 schedule short for rows on cpu where columns <= 4 {
@@ -72,6 +72,7 @@ schedule turned for contract on cpu where columns >= 2 and not dense(out) {
   parallel rows
   reorder rows, columns
   pack right
+  prefetch columns by 1
   inline right
   register rows by 4, columns by 4
   vectorize columns by 4
@@ -88,6 +89,8 @@ schedule rows for attention on cpu {
   tile rows by 2
   register rows by 2, columns by 4
   vectorize columns by 4
+  pack right
+  prefetch batch by 1
 }
 
 schedule three_parts for rows on cpu {
@@ -116,6 +119,7 @@ schedule lines for contract on cpu where not bare(right) {
 schedule sums for contract on cpu where summed >= 2 {
   tile summed by 2, rows by 3
   pack right
+  prefetch columns by 2, summed by 1
   register rows by 3, columns by 2
   vectorize columns by 2
   fuse epilogue
@@ -140,6 +144,7 @@ schedule packed_blocks for contract on cpu where rows >= 9 and columns >= 2 {
   tile rows by 10
   parallel rows
   pack left, right
+  prefetch columns by 1
   register rows by 5, columns by 2
   balance rows
   vectorize columns by 2
@@ -174,6 +179,9 @@ schedule one_batch for attention on cpu where batch >= 4 and columns <= 5 {
   tile rows by 4
   register rows by 2, columns by 2
   vectorize columns by 2
+  unroll rows by 2
+  pack right
+  prefetch batch by 2
 }
 
 schedule some_batches for attention on cpu where columns <= 7 {
@@ -184,9 +192,10 @@ schedule some_batches for attention on cpu where columns <= 7 {
 }
 
 schedule all_batches for attention on cpu {
-  tile rows by 3
+  tile rows by 6
   register rows by 3, columns by 4
   vectorize columns by 4
+  unroll rows by 4
 }
 
 schedule lines for rows on cpu {
@@ -315,6 +324,18 @@ fn attended(q: f32[B, H, I, K], k: f32[B, H, J, K], v: f32[B, H, J, C], keep: bo
   let p = softmax(kept)
   let o[b, h, i, c] = sum j: p[b, h, i, j] * v[b, h, j, c]
   o
+}
+
+fn attended_by_parts(q: f32[B, I, K], k: f32[B, J, K], v: f32[B, H, J, 3]) -> f32[B, I, H, 3] {
+  let s[b, i, j] = sum c: q[b, i, c] * k[b, j, c]
+  let p = softmax(s)
+  let o[b, i, h, c] = sum j: p[b, i, j] * v[b, h, j, c]
+  o
+}
+
+fn attended_in_doubles(q: f64[B, I, 4], k: f64[B, J, 4], v: f64[B, J, C]) -> f64[B, I, C] {
+  let s[b, i, j] = sum c: q[b, i, c] * k[b, j, c]
+  softmax(s) @ v
 }
 
 fn two_parts(w: f32[K, 12], x: f32[B, K]) -> (f32[B, 5], f32[B, 5]) {

@@ -245,6 +245,71 @@ fn attention_takes_the_form_that_fits_its_sizes() {
 }
 
 #[test]
+fn facts_about_attention_hold_of_keys_and_values() {
+    let note = |guard: &str| {
+        let text = format!(
+            "schedule mine for attention on cpu where {guard} {{ tile rows by 4\nvectorize columns by 4 }}\n"
+        );
+        loops_by("attended", &text).1.concat()
+    };
+    // Columns are neighbours in the values, not in the keys.
+    assert!(note("dense(right)").contains("right is not dense"));
+    assert!(note("not dense(right)").contains("schedule `mine` for attention"));
+    assert!(note("bare(right)").contains("schedule `mine` for attention"));
+}
+
+#[test]
+fn rows_of_scores_in_doubles_are_done_one_at_a_time() {
+    let text = "schedule mine for attention on cpu { tile rows by 16\nvectorize columns by 16\nunroll rows by 16 }\n";
+    let reason = "only sums, maxima and minima of f32 are reduced in vectors";
+    let found = loops_by("attended_in_doubles", text).1;
+    let note = format!("schedule `mine` for attention, one row at a time: {reason}");
+    assert_eq!(found, [note]);
+    assert_eq!(
+        loops_by("attended", text).1,
+        ["schedule `mine` for attention"]
+    );
+}
+
+#[test]
+fn attention_to_columns_of_several_indices_has_its_rows_in_memory() {
+    let text = "schedule mine for attention on cpu { tile rows by 4\nvectorize columns by 4 }\n";
+    let notes = loops_by("attended_by_parts", text).1.concat();
+    assert!(
+        notes.contains("rows in memory: the columns are several indices"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn steps_of_attention_that_do_not_fit_say_why() {
+    for (steps, reason) in [
+        (
+            "parallel rows\nprefetch batch by 1",
+            "threads that share rows ask for no batch ahead",
+        ),
+        (
+            "unroll rows by 2",
+            "as many rows are combined side by side as a vector has lanes: 4",
+        ),
+        (
+            "vectorize columns by 8\nunroll rows by 8",
+            "a tile of 4 rows has no 8 side by side",
+        ),
+    ] {
+        let lanes = if steps.contains("vectorize") {
+            ""
+        } else {
+            "\nvectorize columns by 4"
+        };
+        let text =
+            format!("schedule mine for attention on cpu {{ tile rows by 4\n{steps}{lanes} }}\n");
+        let notes = loops_by("attended", &text).1;
+        assert!(notes.iter().any(|n| n.contains(reason)), "{notes:?}");
+    }
+}
+
+#[test]
 fn each_step_changes_the_loops() {
     let rows = [
         "parallel rows\nvectorize columns by 8",
@@ -274,8 +339,83 @@ fn each_step_changes_the_loops() {
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 4",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nunroll columns by 2",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nreorder rows, columns",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nunroll rows by 2",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\npack right",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nprefetch batch by 1",
+        "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nprefetch batch by 1\nunroll rows by 2",
     ];
     steps_change_loops("attended", "attention", &attention);
+}
+
+#[test]
+fn panels_are_asked_for_ahead() {
+    let asked = |steps: &str| {
+        let text = format!(
+            "schedule mine for contract on cpu {{ pack right\nregister rows by 2, columns by 32\n\
+             vectorize columns by 16\n{steps} }}\n"
+        );
+        let (loops, notes) = loops_by("ragged", &text);
+        assert!(notes.iter().any(|n| n == "schedule `mine`"), "{notes:?}");
+        (loops.matches("prefetch ").count(), loops)
+    };
+    // 32 columns of f32 are two cache lines; a panel has 30 of them one below the other.
+    let (none, plain) = asked("");
+    let (near, of_sums) = asked("prefetch summed by 2");
+    let (far, of_columns) = asked("prefetch columns by 1");
+    assert_eq!((none, near > 0, near == far), (0, true, true));
+    let times = |loops: &str, n: i64| loops.matches(&format!("value = i64[] [{n}]}}")).count();
+    assert!(times(&of_sums, 64) > times(&plain, 64), "{of_sums}");
+    assert!(times(&of_columns, 960) > times(&plain, 960), "{of_columns}");
+    assert_eq!(asked("prefetch columns by 1, summed by 2").0, 2 * near);
+}
+
+#[test]
+fn what_earlier_schedules_take_is_not_compiled_again() {
+    let of = |name: &str, guard: &str| {
+        format!(
+            "schedule {name} for contract on cpu {guard} {{ register columns by 8\nvectorize columns by 8 }}\n"
+        )
+    };
+    let notes = |middle: &str| {
+        let text = of("few", "where rows <= 8") + &of("middle", middle) + &of("all", "");
+        loops_by("ragged", &text).1[0].clone()
+    };
+    assert_eq!(notes("where rows <= 4"), "schedule `few` or `all`");
+    assert_eq!(
+        notes("where rows <= 9"),
+        "schedule `few` or `middle` or `all`"
+    );
+}
+
+#[test]
+fn guards_know_how_large_the_weights_of_a_program_are() {
+    // Of `ragged` the first and the third parameter are weights: 30 x 73 and 73 numbers of 4 bytes.
+    let bytes = 4 * (30 * 73 + 73);
+    let note = |least: i64| {
+        let text = format!(
+            "schedule many for contract on cpu where weights >= {least} {{ register columns by 8\n\
+             vectorize columns by 8 }}\n"
+        );
+        let mut programs = schedules::kernels(0).into_iter();
+        let program = programs.find(|p| p.entry.as_str() == "ragged").unwrap();
+        let function = program.module.get(program.entry).unwrap();
+        let options = aiai_codegen::Options {
+            schedules: read(&text),
+            ..schedules::options_of(function, 0)
+        };
+        let mut module = program.module.clone();
+        aiai_passes::optimize(&mut module, program.entry, &aiai_passes::Options::default())
+            .unwrap();
+        let function = module.get(program.entry).unwrap();
+        let lowered = aiai_codegen::lower::lower_with(function, &schedules::lowering(&options));
+        lowered.notes[0].what.clone()
+    };
+    assert_eq!(note(bytes), "schedule `many`");
+    let other = note(bytes + 1);
+    assert!(
+        other.starts_with("plain loops: `many`: `weights - "),
+        "{other}"
+    );
 }
 
 #[test]

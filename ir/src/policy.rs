@@ -168,9 +168,9 @@ impl LayoutChoice {
             };
             laid.steps.retain(|step| match *step {
                 Step::Pack { part: packed } => packed != part,
-                Step::Inline { part: from } | Step::Prefetch { part: from, .. } => {
-                    from != part || form != LayoutForm::Plain
-                }
+                Step::Inline { part: from } => from != part || form != LayoutForm::Plain,
+                // From panels of the right operand.
+                Step::Prefetch { .. } => part != Part::Right || form != LayoutForm::Plain,
                 Step::Register { axis: of, .. } => of != axis || form == LayoutForm::Plain,
                 _ => true,
             });

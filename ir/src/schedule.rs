@@ -135,12 +135,8 @@ pub enum Step {
     Inline {
         part: Part,
     },
+    /// What so many iterations of an axis later read is asked for.
     Prefetch {
-        part: Part,
-        by: i64,
-    },
-    /// A `prefetch` about an axis.
-    PrefetchAhead {
         axis: Axis,
         by: i64,
     },
@@ -189,6 +185,10 @@ impl Schedule {
     }
 }
 
+/// What guards of contractions call the bytes of all weights of a program: those of more than fit the cache come from
+/// memory whenever it runs.
+pub const WEIGHTS: &str = "weights";
+
 /// The devices that schedules can be written for.
 pub const DEVICES: &[&str] = &["cpu"];
 
@@ -214,7 +214,8 @@ impl Pattern {
     pub fn parts(self) -> &'static [Part] {
         match self {
             Pattern::Contract => Part::ALL,
-            Pattern::Rows | Pattern::Attention | Pattern::Map => &[],
+            Pattern::Attention => &[Part::Right],
+            Pattern::Rows | Pattern::Map => &[],
         }
     }
 
@@ -230,9 +231,16 @@ impl Verb {
         use Axis::{Batch, Columns, Rows, Summed};
         let is_product = pattern == Pattern::Contract;
         let parts: &[Part] = match self {
-            Verb::Prefetch if pattern == Pattern::Rows => return Subject::Axes(&[Rows]),
+            Verb::Prefetch => {
+                return Subject::Axes(match pattern {
+                    Pattern::Contract => &[Columns, Summed],
+                    Pattern::Rows => &[Rows],
+                    Pattern::Attention => &[Batch],
+                    Pattern::Map => &[],
+                });
+            }
+            Verb::Pack if pattern == Pattern::Attention => return Subject::Parts(&[Part::Right]),
             Verb::Pack | Verb::Inline => &[Part::Left, Part::Right],
-            Verb::Prefetch => &[Part::Right],
             Verb::Fuse => &[Part::Epilogue],
             Verb::Tile
             | Verb::Register
@@ -254,6 +262,7 @@ impl Verb {
                     (Verb::Reorder, Pattern::Rows) => &[],
                     (Verb::Register | Verb::Reorder, Pattern::Map) => &[],
                     (Verb::Unroll, Pattern::Contract) => &[Summed],
+                    (Verb::Unroll, Pattern::Attention) => &[Rows, Columns],
                     _ => &[Columns],
                 });
             }

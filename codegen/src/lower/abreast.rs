@@ -10,12 +10,12 @@ use super::vectors::Pending;
 use super::{Lowerer, Place, reduction};
 
 /// The rows that are done side by side.
-struct Block {
+pub struct Block {
     /// The number of the first, and how many there are: in the last block there may be fewer.
-    first: Value,
-    count: Value,
+    pub first: Value,
+    pub count: Value,
     /// A vector of partial results for each row.
-    partials: Value,
+    pub partials: Value,
     numbers: Vec<Numbers>,
     /// Values that are kept from one pass to the next, and their buffers, from where they are defined.
     kept: Vec<(Value, Kept)>,
@@ -38,7 +38,7 @@ enum Kept {
 }
 
 /// Whether a block is filled by rows of which the number is known.
-fn enough(rows: Dim, by: i64) -> Result<(), String> {
+pub fn enough(rows: Dim, by: i64) -> Result<(), String> {
     match rows.as_const() {
         Some(n) if n < by => Err(format!("{n} are fewer than {by}")),
         _ => Ok(()),
@@ -55,21 +55,27 @@ impl<'a> Lowerer<'a> {
         acc: DType,
     ) -> Result<(), String> {
         let last = self.shape(x).len() - 1;
+        if axes != [last] {
+            return Err("several axes are reduced".into());
+        }
+        self.has_tree(x, kind, acc)?;
+        if reduction::is_short(self.shape(x)[last..].iter().copied()) {
+            return Err("rows so short are reduced element by element".into());
+        }
+        self.lanes_of(x)
+    }
+
+    /// Whether the partial results of several rows can be combined in vectors; an error says why not.
+    pub fn has_tree(&self, x: Value, kind: ReduceKind, acc: DType) -> Result<(), String> {
         let acc = match kind {
             ReduceKind::Sum => acc,
             _ => self.dtype(x),
         };
         let is_known = matches!(kind, ReduceKind::Sum | ReduceKind::Max | ReduceKind::Min);
-        if axes != [last] {
-            return Err("several axes are reduced".into());
+        match is_known && acc == DType::F32 && self.dtype(x) == DType::F32 {
+            true => Ok(()),
+            false => Err("only sums, maxima and minima of f32 are reduced in vectors".into()),
         }
-        if !is_known || acc != DType::F32 || self.dtype(x) != DType::F32 {
-            return Err("only sums, maxima and minima of f32 are reduced in vectors".into());
-        }
-        if reduction::is_short(self.shape(x)[last..].iter().copied()) {
-            return Err("rows so short are reduced element by element".into());
-        }
-        self.lanes_of(x)
     }
 
     /// Whether all passes of a group can go over several rows side by side.
@@ -117,7 +123,7 @@ impl<'a> Lowerer<'a> {
     }
 
     /// Goes over rows block by block.
-    fn in_blocks(
+    pub fn in_blocks(
         &mut self,
         (from, count): (Value, Value),
         by: i64,
@@ -201,7 +207,7 @@ impl<'a> Lowerer<'a> {
         });
     }
 
-    fn store_part(&mut self, part: Value, row: Value, block: &Block) {
+    pub fn store_part(&mut self, part: Value, row: Value, block: &Block) {
         let (zero, all) = (self.int(0), self.int(self.line().lanes));
         let operands = [part, block.partials, row, zero, all];
         self.b.op(Op::StoreVector, &operands, Vec::new());

@@ -105,21 +105,8 @@ impl<'a> Lowerer<'a> {
         vec![self.in_all_lanes(init); self.line().sums as usize]
     }
 
-    /// Goes along a line and combines the partial results that the pass gives.
-    pub fn fold_along(
-        &mut self,
-        range: (Value, Value),
-        outer: &[Value],
-        (kind, acc): (ReduceKind, DType),
-        start: &[Value],
-        pass: &mut Pass<'a, '_>,
-    ) -> Value {
-        let part = self.part_along(range, outer, kind, start, pass);
-        self.fold_lanes(part, kind, acc)
-    }
-
     /// Goes along a line and combines the vectors of partial results that the pass gives to one.
-    fn part_along(
+    pub fn part_along(
         &mut self,
         range: (Value, Value),
         outer: &[Value],
@@ -138,7 +125,8 @@ impl<'a> Lowerer<'a> {
         parts[0]
     }
 
-    fn fold_lanes(&mut self, part: Value, kind: ReduceKind, acc: DType) -> Value {
+    /// The reduction of the lanes of a vector.
+    pub fn fold_lanes(&mut self, part: Value, kind: ReduceKind, acc: DType) -> Value {
         let op = Op::Reduce {
             kind,
             axes: vec![0],

@@ -70,7 +70,7 @@ impl Line {
                     }
                 }
                 Step::Parallel { .. } => line.shared = true,
-                Step::PrefetchAhead {
+                Step::Prefetch {
                     axis: Axis::Rows,
                     by,
                 } => line.ahead = Some(by),
@@ -82,7 +82,7 @@ impl Line {
         }
         lanes_fit(line.lanes)?;
         unrolled_fit(line.sums.max(line.stores))?;
-        abreast_fit(&line)?;
+        abreast_fit(line.abreast, line.lanes)?;
         Ok(line)
     }
 }
@@ -99,9 +99,8 @@ pub fn lanes_fit(lanes: i64) -> Result<(), String> {
 }
 
 /// Whether so many rows are combined side by side: the vectors of their partial results are transposed.
-fn abreast_fit(line: &Line) -> Result<(), String> {
-    let lanes = line.lanes;
-    match line.abreast {
+pub fn abreast_fit(rows: Option<i64>, lanes: i64) -> Result<(), String> {
+    match rows {
         Some(rows) if rows != lanes => Err(format!(
             "as many rows are combined side by side as a vector has lanes: {lanes}"
         )),
@@ -169,9 +168,10 @@ impl<'a> Lowerer<'a> {
     /// The first schedule whose guard holds and whose steps fit, or why there is none. What is not known of sizes
     /// does not hold.
     fn line_of(&self, pattern: Pattern, sizes: &[(Axis, Dim)]) -> Result<(Sym, Line), String> {
-        let size = |axis: Axis| {
+        let size = |name: &str| {
+            let axis = Axis::from_name(name)?;
             let found = sizes.iter().find(|s| s.0 == axis);
-            found.map_or(Dim::from(1), |s| s.1)
+            Some(found.map_or(Dim::from(1), |s| s.1))
         };
         let mut reasons = Vec::new();
         for schedule in self.schedules.iter().filter(|s| s.pattern == pattern) {

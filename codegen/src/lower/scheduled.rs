@@ -18,6 +18,7 @@ mod choose;
 mod emit;
 mod epilogue;
 mod inlined;
+mod normalise;
 mod numbers;
 mod pack;
 mod panels;
@@ -172,7 +173,7 @@ impl<'a> Lowerer<'a> {
             self.on_the_way = false;
             let mut problem = problem.ok_or("its operands are no dense floats")?;
             problem.stored = self.dtype(result);
-            match choose(&problem, self.schedules, &self.facts) {
+            match choose(&problem, self.schedules, &self.facts, self.weight_bytes) {
                 Chosen::Variants(choices) => {
                     return Ok(Found {
                         leaves,

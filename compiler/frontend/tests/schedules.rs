@@ -26,7 +26,7 @@ schedule product for contract on cpu(avx512f)
   register rows by 8, columns by 48
   vectorize columns by 16
   unroll summed by 2
-  prefetch right by 8
+  prefetch summed by 8
   fuse epilogue
 }
 ";
@@ -129,7 +129,10 @@ fn every_part_of_a_schedule_is_kept() {
             axis: summed,
             by: 2,
         },
-        Step::Prefetch { part: right, by: 8 },
+        Step::Prefetch {
+            axis: summed,
+            by: 8,
+        },
         Step::Fuse {
             part: Part::Epilogue,
         },
@@ -146,6 +149,7 @@ fn comparisons_are_normal_forms() {
         ("rows <= 3", Relation::NonNegative, "-rows + 3"),
         ("rows > 3", Relation::NonNegative, "rows - 4"),
         ("2 * (rows + 1) >= 3", Relation::NonNegative, "2*rows - 1"),
+        ("weights > 1000", Relation::NonNegative, "weights - 1001"),
     ];
     for (text, relation, dim) in cases {
         let schedules = read(&with_guard(text));
@@ -168,8 +172,8 @@ fn every_verb_is_read() {
         let name = match verb {
             Verb::Fuse => "epilogue",
             Verb::Balance => "rows",
-            Verb::Pack | Verb::Inline | Verb::Prefetch => "right",
-            Verb::Unroll => "summed",
+            Verb::Pack | Verb::Inline => "right",
+            Verb::Unroll | Verb::Prefetch => "summed",
             _ => "columns",
         };
         let by = if verb.takes_by() { " by 4" } else { "" };
@@ -436,6 +440,12 @@ fn heads_that_do_not_fit_are_refused() {
         ("schedule s for map on cpu { vectorize rows by 4 }", "E0704"),
         ("schedule s for map on cpu where rows > 4 { }", "E0704"),
         ("schedule s for rows on cpu { pack right }", "E0704"),
+        (
+            "schedule s for contract on cpu { prefetch right by 8 }",
+            "E0704",
+        ),
+        ("schedule s for attention on cpu { inline right }", "E0704"),
+        ("schedule s for rows on cpu where weights > 4 {}", "E0703"),
         (
             "schedule s for attention on cpu { tile summed by 4 }",
             "E0704",

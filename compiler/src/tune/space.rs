@@ -14,7 +14,8 @@ const COLUMN_BLOCKS: &[i64] = &[8, 16, 32, 48, 64, 96];
 const LANES: &[i64] = &[4, 8, 16];
 const UNROLL: &[i64] = &[1, 2, 4, 8];
 /// 0: without.
-const PREFETCH: &[i64] = &[0, 2, 4, 8, 16, 32];
+const PREFETCH_SUMMED: &[i64] = &[0, 2, 4, 8, 16, 32];
+const PREFETCH_COLUMNS: &[i64] = &[0, 1];
 /// Which loop over register blocks is outermost.
 const ORDER: &[i64] = &[COLUMNS_FIRST, ROWS_FIRST];
 const COLUMNS_FIRST: i64 = 0;
@@ -30,7 +31,7 @@ enum Knob {
     Register(Axis),
     Lanes,
     Unroll,
-    Prefetch(Part),
+    Prefetch(Axis),
     Order,
 }
 
@@ -82,15 +83,18 @@ impl Space {
             _ => None,
         });
         space.add(Knob::Unroll, UNROLL, unroll.unwrap_or(1), i64::MAX);
-        let prefetch = base.steps.iter().find_map(|s| match s {
-            Step::Prefetch { part, by } => Some((*part, *by)),
-            _ => None,
-        });
         let packed = |part| has(&|s| *s == Step::Pack { part });
-        if let Some((part, by)) = prefetch {
-            space.add(Knob::Prefetch(part), PREFETCH, by, i64::MAX);
-        } else if packed(Part::Right) {
-            space.add(Knob::Prefetch(Part::Right), PREFETCH, 0, i64::MAX);
+        if packed(Part::Right) {
+            for (of, table) in [
+                (Axis::Columns, PREFETCH_COLUMNS),
+                (Axis::Summed, PREFETCH_SUMMED),
+            ] {
+                let by = base.steps.iter().find_map(|s| match *s {
+                    Step::Prefetch { axis, by } if axis == of => Some(by),
+                    _ => None,
+                });
+                space.add(Knob::Prefetch(of), table, by.unwrap_or(0), i64::MAX);
+            }
         }
         if has(&|s| {
             matches!(
@@ -212,9 +216,9 @@ impl Space {
             let axis = Axis::Summed;
             more.push(Step::Unroll { axis, by });
         }
-        for part in [Part::Left, Part::Right] {
-            if let Some(by) = self.value(point, Knob::Prefetch(part)).filter(|&by| by > 0) {
-                more.push(Step::Prefetch { part, by });
+        for axis in [Axis::Columns, Axis::Summed] {
+            if let Some(by) = self.value(point, Knob::Prefetch(axis)).filter(|&by| by > 0) {
+                more.push(Step::Prefetch { axis, by });
             }
         }
         let fuse = steps

@@ -67,8 +67,7 @@ fn words(step: &Step) -> (&'static str, String) {
         Step::Parallel { axis } => ("parallel", axis.name().to_owned()),
         Step::Pack { part } => ("pack", part.name().to_owned()),
         Step::Inline { part } => ("inline", part.name().to_owned()),
-        Step::Prefetch { part, by } => ("prefetch", format!("{} by {by}", part.name())),
-        Step::PrefetchAhead { axis, by } => ("prefetch", format!("{} by {by}", axis.name())),
+        Step::Prefetch { axis, by } => ("prefetch", format!("{} by {by}", axis.name())),
         Step::Fuse { part } => ("fuse", part.name().to_owned()),
         Step::FuseAt { part, axis } => ("fuse", format!("{} at {}", part.name(), axis.name())),
     }
@@ -180,7 +179,7 @@ mod tests {
             and 1 - 2 * rows + summed / 3 < 12 and batch != 2 and not dense(out) and constant(right) {\n  \
             tile rows by 16, columns by 96\n  tile columns by 48\n  reorder rows, columns\n  parallel batch\n  \
             pack left\n  pack right\n  register rows by 8, columns by 48\n  vectorize columns by 16\n  \
-            unroll summed by 2\n  prefetch right by 8\n  fuse epilogue\n}\n";
+            unroll summed by 2\n  prefetch summed by 8\n  fuse epilogue\n}\n";
         let read = read_schedules("s", text);
         assert!(read.diagnostics.is_empty());
         let again = read_schedules("s", &schedule(&read.schedules[0]));

@@ -114,7 +114,12 @@ impl<'a> Lowerer<'a> {
         match self.attention_of(rows_node, node, result) {
             Ok((attention, kernel)) => {
                 let names: Vec<_> = attention.forms.iter().map(|f| f.name()).collect();
-                let what = format!("schedule {} for attention", names.join(" or "));
+                let alone = attention.forms.iter().find_map(|form| {
+                    let reason = self.side_by_side(&attention, form).err()?;
+                    Some(format!(", one row at a time: {reason}"))
+                });
+                let (names, alone) = (names.join(" or "), alone.unwrap_or_default());
+                let what = format!("schedule {names} for attention{alone}");
                 self.note(node, Pattern::Attention, what);
                 self.attention_loops(&attention, kernel);
                 true
@@ -248,6 +253,9 @@ impl<'a> Lowerer<'a> {
         let (&[row], &[summed]) = (problem.rows.as_slice(), problem.summed.as_slice()) else {
             return Err("the rows are several indices".into());
         };
+        if problem.columns.len() > 1 {
+            return Err("the columns are several indices".into());
+        }
         let (last, before) = indices.split_last().ok_or("the rows have no axes")?;
         if summed != *last || before.last() != Some(&row) {
             return Err("the rows are not summed along".into());

@@ -1,17 +1,19 @@
 //! The loops of attention: blocks of rows, with the scores of one block in scratch memory.
 
-use std::collections::HashMap;
-
 use aiai_ir::schedule::{Axis, Part};
-use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Value};
+use aiai_ir::{BinaryKind, Dim, Op, Value};
 
 use super::super::Lowerer;
 use super::attention::{Attention, OwnKernel};
-use super::emit::{At, Nest, Range, Source};
+use super::emit::{At, LINE, Nest, Range, Source};
+use super::normalise::Scores;
 use super::numbers::Form;
 use super::plan::Plan;
 use super::problem::Problem;
 use super::{Kernel, Shared};
+
+/// Lines of a row that are asked for ahead, at most.
+const MOST_LINES: i64 = 8;
 
 impl<'a> Lowerer<'a> {
     pub(super) fn attention_loops(&mut self, attention: &Attention<'a>, own: OwnKernel) {
@@ -65,16 +67,17 @@ impl<'a> Lowerer<'a> {
         let mut sizes: Vec<Dim> = first.batch.iter().map(|&i| first.sizes[i]).collect();
         let blocks = first.last(Axis::Rows).ceil_div(Dim::from(form.tile));
         let products = [0, 1].map(|k| (&attention.problems[k], &form.plans[k]));
-        let block = |right| Block {
+        let block = |right, ahead| Block {
             attention,
             form,
             own,
             memory,
             right,
+            ahead,
         };
         if form.shared {
             sizes.push(blocks);
-            let block = block(products.map(|product| self.all_of(product)));
+            let block = block(products.map(|product| self.all_of(product)), Vec::new());
             let tasks = self.product(&sizes);
             self.parallel(tasks, 1, |this, task| {
                 let index = this.delinearize(&sizes, task);
@@ -85,7 +88,14 @@ impl<'a> Lowerer<'a> {
         let tasks = self.product(&sizes);
         self.parallel(tasks, 1, |this, task| {
             let index = this.delinearize(&sizes, task);
-            let block = block(products.map(|product| this.one_of(product, &index)));
+            let ahead = form.ahead.map(|by| {
+                let by = this.int(by);
+                let far = this.add(task, by);
+                let index = this.delinearize(&sizes, far);
+                this.batch_ahead(attention, &index)
+            });
+            let right = products.map(|product| this.one_of(product, &index));
+            let block = block(right, ahead.unwrap_or_default());
             let blocks = this.dim(blocks);
             this.for_loop(blocks, 1, |this, i| {
                 this.attention_block(&block, &[&index[..], &[i]].concat());
@@ -106,6 +116,7 @@ impl<'a> Lowerer<'a> {
             own,
             memory,
             right: [(first, first_right), (second, second_right)],
+            ahead: _,
         } = block;
         let (Op::Contract { out, .. }, Op::Contract { out: own_out, .. }) =
             (&attention.scores.op, &attention.node.op)
@@ -143,7 +154,13 @@ impl<'a> Lowerer<'a> {
         nest.out_shift = Some(shift);
         let at = self.at_rows(first, index, range);
         self.blocks_of(&nest, &first_plan.order, &at);
-        self.normalise_rows(block, (scratch, divisors), count, columns);
+        let scores = Scores {
+            scratch,
+            divisors,
+            range,
+            columns,
+        };
+        self.normalise_rows(block, &scores);
         let kernel = Kernel {
             product: attention.node.results[0],
             result: own.result,
@@ -179,52 +196,41 @@ impl<'a> Lowerer<'a> {
             columns: whole(self, Axis::Columns),
             summed: whole(self, Axis::Summed),
             ends: None,
+            asks: None,
         }
     }
 
-    /// What the group does to the rows of a block, in place.
-    fn normalise_rows(
-        &mut self,
-        block: &Block<'_, 'a>,
-        (scratch, divisors): (Value, Option<Value>),
-        count: Value,
-        columns: Dim,
-    ) {
-        let attention = block.attention;
-        let line = block.form.line(columns);
-        let outer = self.line.replace(line);
-        self.for_loop(count, 1, |this, row| {
-            let width = this.dim(columns);
-            let mut rows = super::rowwise::Rows {
-                scratch,
-                begin: this.mul(row, width),
-                width,
-                stored: attention.scaled,
-                numbers: HashMap::new(),
-                shape: this.shape(attention.scaled).to_vec(),
+    /// The rows of queries, keys and values of a batch, which may lie behind the last one.
+    fn batch_ahead(&mut self, attention: &Attention<'a>, index: &[Value]) -> Vec<Ahead> {
+        let [first, second] = &attention.problems;
+        let operands = [
+            (first, &first.left, Axis::Rows, Axis::Summed),
+            (first, &first.right, Axis::Columns, Axis::Summed),
+            (second, &second.right, Axis::Summed, Axis::Columns),
+        ];
+        let mut ahead = Vec::new();
+        for (problem, tensor, rows, within) in operands {
+            if !problem.stride(&tensor.strides, within).is_const(1) {
+                continue;
+            }
+            let width = problem.last(within).as_const().unwrap_or(1);
+            let zero = self.int(0);
+            let nowhere = Range {
+                low: zero,
+                count: zero,
             };
-            for node in &attention.group.ops {
-                if let Op::Reduce { kind, acc, .. } = node.op {
-                    this.reduce_scratch(
-                        &mut rows,
-                        attention.group,
-                        attention.rows,
-                        node,
-                        (kind, acc),
-                    );
-                }
-            }
-            this.store_rows(&rows, attention.rows);
-            if let (Some(value), Some(buffer)) = (attention.divisor, divisors) {
-                // Of no elements the sum is 0, and so is what it would divide.
-                let (zero, one) = (this.int(0), this.number(this.dtype(value), 1.0));
-                let empty = this.b.compare(CompareKind::Eq, width, zero);
-                let number = this.row_number(&rows, value);
-                let number = this.b.select(empty, one, number);
-                this.b.op(Op::Store, &[number, buffer, row], Vec::new());
-            }
-        });
-        self.line = outer;
+            let at = self.at_rows(problem, index, nowhere);
+            let line = LINE / tensor.dtype.bytes() as i64;
+            ahead.push(Ahead {
+                buffer: self.flat(tensor.buffer()),
+                begin: self.position(tensor, &at, &[]),
+                stride: problem.stride(&tensor.strides, rows),
+                places: (0..width.min(MOST_LINES * line))
+                    .step_by(line as usize)
+                    .collect(),
+            });
+        }
+        ahead
     }
 
     /// The right operand of a product, of all batches.
@@ -265,11 +271,23 @@ struct Memory {
 }
 
 /// What the loops over blocks of rows need.
-struct Block<'b, 'a> {
-    attention: &'b Attention<'a>,
-    form: &'b Form,
+pub(super) struct Block<'b, 'a> {
+    pub attention: &'b Attention<'a>,
+    pub form: &'b Form,
     own: &'b OwnKernel,
     memory: &'b Memory,
     /// The right operands of both products, with the problems that say where their elements are.
     right: [(Shared, Source); 2],
+    /// What is asked for while rows are normalised.
+    pub ahead: Vec<Ahead>,
+}
+
+/// Rows of an operand that are asked for ahead.
+pub(super) struct Ahead {
+    pub buffer: Value,
+    /// Where the first one begins, and the way to the next.
+    pub begin: Value,
+    pub stride: Dim,
+    /// The elements of a row that are asked for, one of each cache line.
+    pub places: Vec<i64>,
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern};
+use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Sym, Truth};
 
 use super::plan::Plan;
@@ -27,22 +27,26 @@ pub enum Chosen {
 }
 
 /// The schedules for a problem: guarded ones, then one that always fits.
-pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts) -> Chosen {
+///
+/// `weights` is the number of bytes of all weights of the program.
+pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights: Dim) -> Chosen {
     let both = [false, true].map(|exchanged| Rc::new(problem.oriented(exchanged)));
     let mut found: Vec<Choice> = Vec::new();
     let mut reasons = Vec::new();
+    // Where a schedule is reached, the conditions of those before it do not hold.
+    let mut facts = facts.clone();
     for schedule in schedules.iter().filter(|s| s.pattern == Pattern::Contract) {
         let before = found.len();
         for problem in &both {
             let name = schedule.name;
-            let conditions = match guard(schedule, problem, facts) {
+            let conditions = match guard(schedule, problem, &facts, weights) {
                 Ok(conditions) => conditions,
                 Err(reason) => {
                     reasons.push(format!("`{name}`: {reason}"));
                     continue;
                 }
             };
-            let plan = match Plan::new(schedule, problem, facts) {
+            let plan = match Plan::new(schedule, problem, &facts) {
                 Ok(plan) => plan,
                 Err(reason) => {
                     reasons.push(format!("`{name}`: {reason}"));
@@ -55,6 +59,9 @@ pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts) -> Chose
             }
             let last = conditions.is_empty();
             if last || found.len() + 1 < MOST_VARIANTS {
+                if let [(Relation::NonNegative, dim)] = conditions[..] {
+                    facts.assume(Relation::NonNegative, -dim - Dim::from(1));
+                }
                 found.push(Choice {
                     name,
                     problem: Rc::clone(problem),
@@ -77,30 +84,33 @@ pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts) -> Chose
 }
 
 /// The conditions of a guard that are open until the code runs; an error says which one does not hold.
-pub fn guard(
+fn guard(
     schedule: &Schedule,
     problem: &Problem,
     facts: &Facts,
+    weights: Dim,
 ) -> Result<Vec<(Relation, Dim)>, String> {
-    let size = |axis| guarded_size(problem, axis);
+    let size = |name: &str| match Axis::from_name(name) {
+        Some(axis) => Some(guarded_size(problem, axis)),
+        None => (name == WEIGHTS).then_some(weights),
+    };
     conditions(schedule, facts, &size, &|fact, part| {
         fact_holds(problem, fact, part)
     })
 }
 
-/// The same, where the sizes of axes and the facts about parts are given.
+/// The same, where the sizes that names stand for and the facts about parts are given.
 pub fn conditions(
     schedule: &Schedule,
     facts: &Facts,
-    size: &dyn Fn(Axis) -> Dim,
+    size: &dyn Fn(&str) -> Option<Dim>,
     fact_holds: &dyn Fn(Fact, Part) -> bool,
 ) -> Result<Vec<(Relation, Dim)>, String> {
     let mut open = Vec::new();
     for condition in &schedule.guard {
         match *condition {
             Condition::Size { dim, relation } => {
-                let axis = |symbol: Sym| Axis::from_name(&symbol.to_string());
-                let size = dim.substitute(&|symbol| Some(size(axis(symbol)?)));
+                let size = dim.substitute(&|symbol: Sym| size(symbol.as_str()));
                 match facts.check(relation, size) {
                     Truth::True => {}
                     Truth::False => return Err(format!("`{dim}` is `{size}`")),
@@ -138,7 +148,7 @@ pub fn guarded_size(problem: &Problem, axis: Axis) -> Dim {
     }
 }
 
-fn fact_holds(problem: &Problem, fact: Fact, part: Part) -> bool {
+pub fn fact_holds(problem: &Problem, fact: Fact, part: Part) -> bool {
     let tensor = problem.tensor(part);
     match fact {
         Fact::Constant => tensor.is_some_and(|t| t.constant),

@@ -11,6 +11,10 @@ use super::plan::Plan;
 use super::problem::{Problem, Tensor};
 use super::{Behind, Kernel, Shared};
 
+/// Bytes of a cache line.
+pub const LINE: i64 = 64;
+/// Blocks of rows that ask for other columns, at most: two read these for long enough that memory gives the others.
+const LAST_BLOCKS: i64 = 2;
 /// Multiplications to a task, about.
 const TASK: i64 = 1 << 16;
 /// Numbers of rows that balanced blocks have loops for beside a whole one, at most.
@@ -152,6 +156,8 @@ pub struct At {
     pub summed: Range,
     /// Of blocks of a sum: whether this is the first, and the last.
     pub ends: Option<(Value, Value)>,
+    /// Whether this is one of the last blocks of a tile's rows that read the same columns; where others are asked for ahead.
+    pub asks: Option<Value>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -215,6 +221,7 @@ impl<'a> Lowerer<'a> {
                 columns: whole(this, Axis::Columns),
                 summed: whole(this, Axis::Summed),
                 ends: None,
+                asks: None,
             };
             for (l, &value) in shared.iter().zip(&index) {
                 this.enter(&mut at, *l, value);
@@ -322,6 +329,12 @@ impl<'a> Lowerer<'a> {
         self.for_loop(count, 1, |this, block| {
             let mut inner = at.clone();
             this.enter_tile(&mut inner, axis, size, block);
+            let ahead = nest.plan.ahead.iter().any(|a| a.0 == Axis::Columns);
+            if ahead && axis == Axis::Rows && rest.is_empty() {
+                let few = this.int(LAST_BLOCKS);
+                let later = this.add(block, few);
+                inner.asks = Some(this.b.compare(CompareKind::Ge, later, count));
+            }
             this.blocks_of(nest, rest, &inner);
         });
     }

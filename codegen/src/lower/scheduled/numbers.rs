@@ -3,8 +3,8 @@
 use aiai_ir::schedule::{Axis, Part, Pattern, Step};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Sym};
 
-use super::super::lines::{Line, unrolled_fit};
-use super::choose::guard;
+use super::super::lines::{Line, abreast_fit, unrolled_fit};
+use super::choose::{conditions, fact_holds, guarded_size};
 use super::plan::Plan;
 use super::problem::Problem;
 
@@ -25,6 +25,10 @@ pub struct Form {
     pub tile: i64,
     /// Blocks of rows are shared out among the threads, not batches alone.
     pub shared: bool,
+    /// How many batches ahead a task asks for what is read there.
+    pub ahead: Option<i64>,
+    /// Rows of scores that are combined side by side.
+    pub abreast: Option<i64>,
     /// Vectors side by side where a row of scores is reduced.
     sums: i64,
 }
@@ -67,8 +71,12 @@ impl Form {
         [first, second]: [&Problem; 2],
         facts: &Facts,
     ) -> Result<Form, String> {
-        let conditions = guard(schedule, first, facts)?;
+        // Operands are those of both products.
+        let fact_holds = |fact, part| [first, second].iter().all(|p| fact_holds(p, fact, part));
+        let size = |name: &str| Some(guarded_size(first, Axis::from_name(name)?));
+        let conditions = conditions(schedule, facts, &size, &fact_holds)?;
         let (mut tile, mut shared, mut sums) = (0, false, 1);
+        let (mut ahead, mut abreast) = (None, None);
         let mut of_products = schedule.clone();
         of_products.steps.clear();
         for &step in &schedule.steps {
@@ -78,6 +86,14 @@ impl Form {
                     by,
                 } => tile = by,
                 Step::Parallel { axis: Axis::Rows } => shared = true,
+                Step::Prefetch {
+                    axis: Axis::Batch,
+                    by,
+                } => ahead = Some(by),
+                Step::Unroll {
+                    axis: Axis::Rows,
+                    by,
+                } => abreast = Some(by),
                 Step::Unroll {
                     axis: Axis::Columns,
                     by,
@@ -88,17 +104,28 @@ impl Form {
         if !(1..=MOST_ROWS).contains(&tile) {
             return Err(format!("a tile of rows has 1 to {MOST_ROWS} of them"));
         }
+        if shared && ahead.is_some() {
+            return Err("threads that share rows ask for no batch ahead".into());
+        }
         unrolled_fit(sums)?;
         let plans = [
             plan_of(&of_products, first, facts)?,
             plan_of(&of_products, second, facts)?,
         ];
+        // Rows of other dtypes than f32, whose vectors have fewer lanes, are done one at a time.
+        let wide = first.acc.bytes() as i64 / 4;
+        abreast_fit(abreast, plans[0].lanes * wide)?;
+        if let Some(by) = abreast.filter(|&by| by > tile) {
+            return Err(format!("a tile of {tile} rows has no {by} side by side"));
+        }
         Ok(Form {
             name: schedule.name,
             conditions,
             plans,
             tile,
             shared,
+            ahead,
+            abreast,
             sums,
         })
     }

@@ -31,7 +31,8 @@ pub struct Plan {
     /// What is elementwise in front of the operand is computed while it is packed.
     pub inline_left: bool,
     pub inline_right: bool,
-    pub prefetch: Option<(Part, i64)>,
+    /// How far ahead of what is read panels of the right operand are asked for: blocks of columns, or summed indices.
+    pub ahead: Vec<(Axis, i64)>,
     pub fuse: bool,
     /// So is what reduces rows of the result, where a tile of rows is finished.
     pub fuse_rows: bool,
@@ -57,7 +58,7 @@ impl Plan {
             pack_right: false,
             inline_left: false,
             inline_right: false,
-            prefetch: None,
+            ahead: Vec::new(),
             fuse: false,
             fuse_rows: false,
             transposed: false,
@@ -115,10 +116,10 @@ impl Plan {
                 Part::Right => self.inline_right = true,
                 _ => return Err(format!("nothing is computed on the way to {}", part.name())),
             },
-            Step::Prefetch { part, by } => self.prefetch = Some((part, by)),
-            Step::PrefetchAhead { axis, .. } => {
-                return Err(format!("{} are not asked for ahead", axis.name()));
-            }
+            Step::Prefetch { axis, by } => match axis {
+                Axis::Columns | Axis::Summed => self.ahead.push((axis, by)),
+                _ => return Err(format!("{} are not asked for ahead", axis.name())),
+            },
             Step::Fuse { .. } => self.fuse = true,
             Step::FuseAt { .. } => {
                 self.fuse = true;
@@ -183,10 +184,8 @@ impl Plan {
         if !sums_once && problem.summed.len() != 1 {
             return Err("sums over several indices are not cut into blocks".into());
         }
-        match self.prefetch {
-            Some((Part::Right, _)) if self.pack_right => {}
-            Some((part, _)) => return Err(format!("{} is prefetched from no panels", part.name())),
-            None => {}
+        if !self.ahead.is_empty() && !self.pack_right {
+            return Err("right is prefetched from no panels".into());
         }
         self.inlines_fit(problem)?;
         self.rows_fit()?;

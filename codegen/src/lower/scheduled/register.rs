@@ -4,7 +4,7 @@ use aiai_ir::schedule::{Axis, Part};
 use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Type, Value};
 
 use super::super::Lowerer;
-use super::emit::{At, Nest, Source};
+use super::emit::{At, LINE, Nest, Source};
 use super::epilogue::Lanes;
 use super::problem::{Elements, Problem};
 
@@ -25,6 +25,8 @@ struct Bases {
     left: Vec<Value>,
     /// A single one; one for every row where those read other elements.
     right: Vec<Value>,
+    /// How far ahead panels of the right operand are asked for.
+    ahead: Vec<Value>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -226,7 +228,26 @@ impl<'a> Lowerer<'a> {
             }
             Source::Panels(_) => vec![self.panel(nest, at, Part::Right)],
         };
-        Bases { left, right }
+        let ahead = self.distances(nest, at);
+        Bases { left, right, ahead }
+    }
+
+    /// How far ahead of what is read panels of the right operand are asked for.
+    fn distances(&mut self, nest: &Nest, at: &At) -> Vec<Value> {
+        let block = Dim::from(nest.plan.columns);
+        let panel = nest.problem.count(Axis::Summed) * block;
+        let mut distances = Vec::new();
+        for &(axis, by) in &nest.plan.ahead {
+            let step = if axis == Axis::Columns { panel } else { block };
+            let mut distance = self.dim(step * Dim::from(by));
+            // Elsewhere what is asked for is there already.
+            if let Some(asks) = at.asks.filter(|_| axis == Axis::Columns) {
+                let zero = self.int(0);
+                distance = self.b.select(asks, distance, zero);
+            }
+            distances.push(distance);
+        }
+        distances
     }
 
     /// The position in the left operand of a row, from that of row 0.
@@ -301,6 +322,19 @@ impl<'a> Lowerer<'a> {
             .op(Op::For { step, lanes: 1 }, &operands, vec![region])
     }
 
+    /// Asks for what is so far ahead of a place in panels.
+    fn ask_ahead(&mut self, nest: &Nest, buffer: Value, place: Value, distances: &[Value]) {
+        let line = LINE / nest.problem.right.dtype.bytes() as i64;
+        for &distance in distances {
+            let far = self.add(place, distance);
+            for column in (0..nest.plan.columns).step_by(line as usize) {
+                let column = self.int(column);
+                let far = self.add(far, column);
+                self.b.op(Op::Prefetch, &[buffer, far], Vec::new());
+            }
+        }
+    }
+
     /// One step of the sum in all accumulators.
     fn accumulate(
         &mut self,
@@ -325,12 +359,8 @@ impl<'a> Lowerer<'a> {
             .iter()
             .map(|&base| self.add(base, right_step))
             .collect();
-        if let Some((Part::Right, ahead)) = plan.prefetch
-            && let Source::Panels(buffer) = nest.right
-        {
-            let far = self.int(ahead * plan.columns);
-            let far = self.add(right[0], far);
-            self.b.op(Op::Prefetch, &[buffer, far], Vec::new());
+        if let Source::Panels(buffer) = nest.right {
+            self.ask_ahead(nest, buffer, right[0], &bases.ahead);
         }
         let (source, stride, masked) = match nest.right {
             Source::Panels(buffer) => (buffer, 1, false),

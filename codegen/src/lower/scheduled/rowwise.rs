@@ -22,24 +22,35 @@ pub struct Rows {
 }
 
 impl<'a> Lowerer<'a> {
-    /// Reduces a value of the row. What is computed on the way and read again is kept in place of the row.
+    /// Reduces a value of the row to a number.
     pub(super) fn reduce_scratch(
         &mut self,
         rows: &mut Rows,
         group: &'a Region,
         result: Value,
-        node: &'a OpNode,
-        (kind, acc): (ReduceKind, DType),
+        (node, kind): (&'a OpNode, ReduceKind),
     ) {
+        let (part, dtype) = self.part_of_row(rows, group, result, (node, kind));
+        let number = self.fold_lanes(part, kind, dtype);
+        let number = self.b.cast(number, self.dtype(node.operands[0]));
+        rows.numbers.insert(node.results[0], number);
+    }
+
+    /// Reduces a value of the row to one in each lane of a vector, in the dtype that is given too. What is computed on the
+    /// way and read again is kept in place of the row.
+    pub(super) fn part_of_row(
+        &mut self,
+        rows: &mut Rows,
+        group: &'a Region,
+        result: Value,
+        (node, kind): (&'a OpNode, ReduceKind),
+    ) -> (Value, DType) {
         let x = node.operands[0];
         let keeps = x != rows.stored && !self.reaches(rows, group, result, x);
-        let dtype = match kind {
-            ReduceKind::Sum | ReduceKind::Prod => acc,
-            _ => self.dtype(x),
-        };
+        let dtype = self.reduced_in(node);
         let (zero, start) = (self.int(0), self.partial_results(kind, dtype));
         let range = (zero, rows.width);
-        let number = self.fold_along(range, &[], (kind, dtype), &start, &mut |this, at, sum| {
+        let part = self.part_along(range, &[], kind, &start, &mut |this, at, sum| {
             let sum = sum?;
             let lanes = this.row_lanes(rows, at, x, &mut HashMap::new());
             if keeps {
@@ -49,10 +60,21 @@ impl<'a> Lowerer<'a> {
             let next = this.combine(kind, sum, lanes);
             Some(this.where_existing(at, next, sum))
         });
-        let number = self.b.cast(number, self.dtype(x));
-        rows.numbers.insert(node.results[0], number);
         if keeps {
             rows.stored = x;
+        }
+        (part, dtype)
+    }
+
+    /// The dtype in which a reduction is done.
+    pub(super) fn reduced_in(&self, node: &OpNode) -> DType {
+        match node.op {
+            Op::Reduce {
+                kind: ReduceKind::Sum | ReduceKind::Prod,
+                acc,
+                ..
+            } => acc,
+            _ => self.dtype(node.operands[0]),
         }
     }
 

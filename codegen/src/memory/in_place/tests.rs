@@ -46,7 +46,7 @@ fn steps(pattern: Pattern) -> Vec<Step> {
         axis: Axis::Columns,
         by: 16,
     };
-    let prefetch = Step::PrefetchAhead {
+    let prefetch = Step::Prefetch {
         axis: Axis::Rows,
         by: 1,
     };

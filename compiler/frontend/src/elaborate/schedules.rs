@@ -285,7 +285,11 @@ impl Checker {
         if !allowed.contains(&part) {
             let message = format!("{what} cannot be about `{}`", part.name());
             let diagnostic = Diagnostic::new("E0704", name.span, message);
-            self.report(diagnostic.help(format!("it can be about {}", listed(&names))));
+            let help = match (self.pattern, names.as_slice()) {
+                (Some(pattern), []) => format!("`{}` has no such step", pattern.name()),
+                _ => format!("it can be about {}", listed(&names)),
+            };
+            self.report(diagnostic.help(help));
             return None;
         }
         Some(part)

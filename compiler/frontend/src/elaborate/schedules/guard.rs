@@ -1,7 +1,7 @@
 //! Guards: a conjunction of comparisons of sizes and of facts about operands.
 
 use aiai_ir::dim::Atom;
-use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern};
+use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Truth};
 
 use super::{Checker, axis_names, unknown};
@@ -187,7 +187,7 @@ impl Checker {
                 Ok(value) => (Dim::from(value), 1),
                 Err(_) => (Dim::overflow(), 1),
             },
-            ExprKind::Name(name) => (Dim::sym(self.size_of(*name)?.name()), 1),
+            ExprKind::Name(name) => (Dim::sym(self.size_of(*name)?), 1),
             ExprKind::Unary {
                 op: UnaryOp::Neg,
                 operand,
@@ -262,8 +262,11 @@ impl Checker {
         None
     }
 
-    /// The axis whose number of indices a name stands for; reported if there is none.
-    fn size_of(&mut self, name: Ident) -> Option<Axis> {
+    /// The axis whose number of indices a name stands for, or [`WEIGHTS`]; reported if it is neither.
+    fn size_of(&mut self, name: Ident) -> Option<&'static str> {
+        if name.name.as_str() == WEIGHTS && self.pattern.is_none_or(|p| p == Pattern::Contract) {
+            return Some(WEIGHTS);
+        }
         if Fact::from_name(name.name.as_str()).is_some() {
             let message = format!("`{}` is a fact, not a size", name.name);
             let pattern = self.pattern.unwrap_or(Pattern::Contract);
@@ -275,7 +278,7 @@ impl Checker {
             });
             return None;
         }
-        self.axis(name)
+        self.axis(name).map(Axis::name)
     }
 
     /// Reports a condition that cannot hold by itself, or not beside those before it.

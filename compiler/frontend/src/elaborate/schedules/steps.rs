@@ -95,18 +95,17 @@ impl Checker {
                     Verb::Balance => Step::Balance { axis },
                     Verb::Reorder => Step::Reorder { axis },
                     Verb::Parallel => Step::Parallel { axis },
-                    Verb::Prefetch => Step::PrefetchAhead { axis, by },
+                    Verb::Prefetch => Step::Prefetch { axis, by },
                     Verb::Pack | Verb::Inline | Verb::Fuse => return None,
                 })
             }
             Subject::Parts(parts) => {
                 let what = format!("`{}`", verb.name());
                 let part = self.part(target.name, &what, parts)?;
-                let by = self.by(verb, target)?;
+                self.by(verb, target)?;
                 Some(match verb {
                     Verb::Pack => Step::Pack { part },
                     Verb::Inline => Step::Inline { part },
-                    Verb::Prefetch => Step::Prefetch { part, by },
                     Verb::Fuse => match place {
                         None => Step::Fuse { part },
                         Some(axis) => Step::FuseAt { part, axis },
@@ -117,7 +116,8 @@ impl Checker {
                     | Verb::Unroll
                     | Verb::Balance
                     | Verb::Reorder
-                    | Verb::Parallel => return None,
+                    | Verb::Parallel
+                    | Verb::Prefetch => return None,
                 })
             }
         }
@@ -257,7 +257,6 @@ fn note(blocks: &mut HashMap<Axis, Blocks>, step: Step, target: &Target) {
         | Step::Pack { .. }
         | Step::Inline { .. }
         | Step::Prefetch { .. }
-        | Step::PrefetchAhead { .. }
         | Step::Fuse { .. }
         | Step::FuseAt { .. } => {}
     }
