@@ -22,6 +22,7 @@ mod control;
 mod elementwise;
 mod expression;
 mod folds;
+mod interleave;
 mod lines;
 mod loops;
 mod movement;

@@ -130,6 +130,12 @@ schedule two_abreast for rows on cpu where columns <= 64 {
   vectorize columns by 2
 }
 
+schedule two_in_four for rows on cpu where functions >= 1 {
+  register rows by 2
+  vectorize columns by 4
+  unroll columns by 3
+}
+
 schedule abreast for rows on cpu {
   tile rows by 8
   parallel rows
@@ -192,7 +198,7 @@ schedule some_batches for attention on cpu where columns <= 7 {
 }
 
 schedule all_batches for attention on cpu {
-  tile rows by 6
+  tile rows by 6, columns by 4
   register rows by 3, columns by 4
   vectorize columns by 4
   unroll rows by 4

@@ -289,8 +289,8 @@ fn steps_of_attention_that_do_not_fit_say_why() {
             "threads that share rows ask for no batch ahead",
         ),
         (
-            "unroll rows by 2",
-            "as many rows are combined side by side as a vector has lanes: 4",
+            "unroll rows by 8",
+            "at most as many rows are combined side by side as a vector has lanes: 4",
         ),
         (
             "vectorize columns by 8\nunroll rows by 8",
@@ -318,6 +318,7 @@ fn each_step_changes_the_loops() {
         "parallel rows\nvectorize columns by 8\nunroll columns by 2",
         "parallel rows\nvectorize columns by 8\ntile rows by 3",
         "parallel rows\nvectorize columns by 8\nregister rows by 8",
+        "parallel rows\nvectorize columns by 8\nregister rows by 2",
         "parallel rows\nvectorize columns by 8\nregister rows by 8\nprefetch rows by 8",
         "parallel rows\nvectorize columns by 8\ntile rows by 16\nregister rows by 8",
     ];
@@ -340,6 +341,7 @@ fn each_step_changes_the_loops() {
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nunroll columns by 2",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nreorder rows, columns",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nunroll rows by 2",
+        "tile rows by 4, columns by 8\nregister rows by 2, columns by 4\nvectorize columns by 2\nunroll rows by 2",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\npack right",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nprefetch batch by 1",
         "tile rows by 4\nregister rows by 2, columns by 4\nvectorize columns by 2\nprefetch batch by 1\nunroll rows by 2",
@@ -419,6 +421,25 @@ fn guards_know_how_large_the_weights_of_a_program_are() {
 }
 
 #[test]
+fn guards_know_how_many_functions_rows_compute_of_an_element() {
+    let by = |kernel: &str, functions: i64| {
+        let text = format!(
+            "schedule mine for rows on cpu where functions == {functions} {{ vectorize columns by 8 }}\n"
+        );
+        loops_by(kernel, &text).1.remove(0)
+    };
+    for (kernel, functions) in [("shares", 1), ("norm", 0)] {
+        assert_eq!(
+            by(kernel, functions),
+            "schedule `mine` for rows",
+            "{kernel}"
+        );
+        let other = by(kernel, functions + 1);
+        assert!(other.starts_with("plain loops for rows"), "{other}");
+    }
+}
+
+#[test]
 fn rows_that_no_schedule_fits_are_plain_loops() {
     let by = |steps: &str, guard: &str| {
         let text = format!("schedule mine for rows on cpu {guard} {{\n{steps}\n}}\n");
@@ -439,14 +460,14 @@ fn rows_that_no_schedule_fits_are_plain_loops() {
             "at most 16 iterations are written out",
         ),
         (
-            "vectorize columns by 8\nregister rows by 4",
+            "vectorize columns by 8\nregister rows by 16",
             "",
-            "as many rows are combined side by side as a vector has lanes: 8",
+            "at most as many rows are combined side by side as a vector has lanes: 8",
         ),
         (
             "vectorize columns by 6\nregister rows by 6",
             "",
-            "6 rows make no tree",
+            "6 rows make no tree in vectors of 6 lanes",
         ),
     ] {
         let why = format!("plain loops for rows: `mine`: {reason}");

@@ -189,6 +189,9 @@ impl Schedule {
 /// memory whenever it runs.
 pub const WEIGHTS: &str = "weights";
 
+/// What guards of rows call the number of functions such as exp that are computed of each element.
+pub const FUNCTIONS: &str = "functions";
+
 /// The devices that schedules can be written for.
 pub const DEVICES: &[&str] = &["cpu"];
 
@@ -254,6 +257,7 @@ impl Verb {
                     (Verb::Balance, _) => &[],
                     (Verb::Tile, Pattern::Contract) => &[Rows, Columns, Summed],
                     (Verb::Parallel, Pattern::Contract) => &[Batch, Rows, Columns],
+                    (Verb::Tile, Pattern::Attention) => &[Rows, Columns],
                     (Verb::Tile | Verb::Parallel, Pattern::Rows | Pattern::Attention) => &[Rows],
                     (Verb::Register | Verb::Reorder, Pattern::Contract | Pattern::Attention) => {
                         &[Rows, Columns]

@@ -6,13 +6,17 @@ use std::fmt::Write as _;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use aiai_codegen::Target;
-use aiai_ir::UnaryKind;
+use aiai_ir::{DType, Op, OpNode, UnaryKind, Value};
 use aiai_runtime::kernels::math;
 use aiai_runtime::kernels::number::{Bits, Number};
 
-use crate::scalars::{condition_type, type_of};
+use crate::scalars::{condition_type, lanes_of, type_of};
 use crate::translate::Translator;
 use crate::writer::Name;
+
+/// Vectors that a function is applied to side by side, at most: their operations are as many chains, none of which waits
+/// for the others.
+const ABREAST: usize = 4;
 
 /// The function of a number, where it is one of [`aiai_codegen::lower::INLINED`]. Sine and cosine use f64, and branches for large numbers.
 fn apply(kind: UnaryKind, x: Noted<'_>) -> Option<Noted<'_>> {
@@ -39,49 +43,140 @@ fn apply(kind: UnaryKind, x: Noted<'_>) -> Option<Noted<'_>> {
     })
 }
 
-/// The text of a function on an f32, or on a vector of so many.
-fn function(name: &str, kind: UnaryKind, lanes: Option<i64>, target: &Target) -> Option<String> {
+/// What a function takes: so many numbers or vectors of so many lanes.
+#[derive(Clone, Copy)]
+struct Shape {
+    lanes: Option<i64>,
+    abreast: usize,
+}
+
+/// The text of a function on an f32, or on vectors.
+fn function(name: &str, kind: UnaryKind, shape: Shape, target: &Target) -> Option<String> {
     let notes = Notes {
-        lanes,
-        has_scale: lanes == Some(16) && target.has("avx512f"),
+        shape,
+        has_scale: shape.lanes == Some(16) && target.has("avx512f"),
         text: RefCell::new(String::new()),
         count: RefCell::new(1),
     };
     let x = Noted {
         notes: &notes,
         at: 0,
+        is_one: false,
     };
-    let result = apply(kind, x)?.at;
-    let (ty, body) = (notes.ty("f32"), notes.text.borrow());
+    let result = apply(kind, x)?;
+    let ty = notes.ty("f32");
+    let params: Vec<String> = (0..shape.abreast)
+        .map(|k| format!("{}: {ty}", x.name(k)))
+        .collect();
+    let (given, given_type) = match shape.abreast {
+        1 => (result.name(0), ty),
+        several => {
+            let all = packed_type(&ty, several);
+            let empty = notes.one(&format!("llvm.mlir.poison : {all}")).name(0);
+            let insert = |before: String, k| {
+                let of = format!("llvm.insertvalue {}, {before}[{k}] : {all}", result.name(k));
+                notes.one(&of).name(0)
+            };
+            ((0..several).fold(empty, insert), all)
+        }
+    };
     Some(format!(
-        "  llvm.func internal @{name}(%0: {ty}) -> {ty} attributes {{always_inline}} {{\n{body}    \
-         llvm.return %{result} : {ty}\n  }}\n"
+        "  llvm.func internal @{name}({}) -> {given_type} attributes {{always_inline}} {{\n{}    \
+         llvm.return {given} : {given_type}\n  }}\n",
+        params.join(", "),
+        notes.text.borrow()
     ))
+}
+
+/// The type of several values that a function returns.
+fn packed_type(ty: &str, count: usize) -> String {
+    format!("!llvm.struct<({})>", vec![ty; count].join(", "))
 }
 
 impl Translator<'_, '_> {
     /// A function of f32 in every lane, where it is made here.
     pub fn inlined(&mut self, kind: UnaryKind, x: &str) -> Option<Name> {
-        let name = match self.lanes {
-            None => format!("aiai_inlined_{}", kind.name()),
-            Some(lanes) => format!("aiai_inlined_{}_{lanes}", kind.name()),
+        let shape = Shape {
+            lanes: self.lanes,
+            abreast: 1,
         };
+        let name = self.function_of(kind, shape)?;
+        let ty = type_of("f32", self.lanes);
+        let call = format!("llvm.call @{name}({x}) : ({ty}) -> {ty}");
+        Some(self.w.value(&call))
+    }
+
+    /// The function at the start of these ops, of as many vectors as the ops behind it apply it to and the machine has
+    /// registers for; how many ops that does, if any.
+    pub fn functions_abreast(&mut self, ops: &[OpNode]) -> usize {
+        let Some((first, kind)) = ops.first().and_then(|node| self.function_in_register(node))
+        else {
+            return 0;
+        };
+        let same = |node: &&OpNode| self.function_in_register(node) == Some((first, kind));
+        let abreast = ops.iter().take(ABREAST).take_while(same).count();
+        let results: Vec<Value> = ops[..abreast].iter().map(|node| node.results[0]).collect();
+        let operands: Vec<Value> = ops[..abreast].iter().map(|node| node.operands[0]).collect();
+        let lanes = Some(first);
+        if abreast < 2 || operands.iter().any(|v| results.contains(v)) {
+            return 0;
+        }
+        let Some(name) = self.function_of(kind, Shape { lanes, abreast }) else {
+            return 0;
+        };
+        let (ty, x): (_, Vec<Name>) = (
+            type_of("f32", lanes),
+            operands.iter().map(|&v| self.get(v)).collect(),
+        );
+        let all = packed_type(&ty, abreast);
+        let call = format!(
+            "llvm.call @{name}({}) : ({}) -> {all}",
+            x.join(", "),
+            vec![ty.as_str(); abreast].join(", ")
+        );
+        let given = self.w.value(&call);
+        for (k, &result) in results.iter().enumerate() {
+            let one = self
+                .w
+                .value(&format!("llvm.extractvalue {given}[{k}] : {all}"));
+            self.bind(&[result], [one]);
+        }
+        abreast
+    }
+
+    /// The lanes of a function of a vector that fills a register of 512 bits.
+    fn function_in_register(&self, node: &OpNode) -> Option<(i64, UnaryKind)> {
+        let Op::Unary { kind } = node.op else {
+            return None;
+        };
+        let x = node.operands[0];
+        let lanes = lanes_of(self.unit.source.ty(x))?;
+        let fits = lanes == 16
+            && self.dtype(x) == DType::F32
+            && self.unit.target.has("avx512f")
+            && aiai_codegen::lower::INLINED.contains(&kind);
+        fits.then_some((lanes, kind))
+    }
+
+    /// The name of a function, which is made where there is none yet.
+    fn function_of(&mut self, kind: UnaryKind, shape: Shape) -> Option<Name> {
+        let mut name = format!("aiai_inlined_{}", kind.name());
+        let numbers = [shape.lanes, Some(shape.abreast as i64).filter(|&n| n > 1)];
+        for number in numbers.into_iter().flatten() {
+            let _ = write!(name, "_{number}");
+        }
         if !self.unit.functions.contains(&name) {
-            let text = function(&name, kind, self.lanes, self.unit.target)?;
+            let text = function(&name, kind, shape, self.unit.target)?;
             self.unit.items.push_str(&text);
             self.unit.functions.insert(name.clone());
         }
-        let ty = type_of("f32", self.lanes);
-        Some(
-            self.w
-                .value(&format!("llvm.call @{name}({x}) : ({ty}) -> {ty}")),
-        )
+        Some(name)
     }
 }
 
 /// What a function has done so far.
 struct Notes {
-    lanes: Option<i64>,
+    shape: Shape,
     /// Whether the machine scales a vector by powers of two.
     has_scale: bool,
     text: RefCell<String>,
@@ -91,48 +186,77 @@ struct Notes {
 
 impl Notes {
     fn ty(&self, scalar: &str) -> String {
-        type_of(scalar, self.lanes)
+        type_of(scalar, self.shape.lanes)
     }
 
-    fn value(&self, op: &str) -> Noted<'_> {
-        let at = self.count.replace_with(|count| *count + 1);
-        let _ = writeln!(self.text.borrow_mut(), "    %{at} = {op}");
-        Noted { notes: self, at }
+    /// A value of each of the numbers abreast; `op` has the number of one.
+    fn value(&self, op: impl Fn(usize) -> String) -> Noted<'_> {
+        let noted = Noted {
+            notes: self,
+            at: self.count.replace_with(|count| *count + 1),
+            is_one: false,
+        };
+        for k in 0..self.shape.abreast {
+            let _ = writeln!(self.text.borrow_mut(), "    {} = {}", noted.name(k), op(k));
+        }
+        noted
+    }
+
+    /// A value that is the same for all of them.
+    fn one(&self, op: &str) -> Noted<'_> {
+        let noted = Noted {
+            notes: self,
+            at: self.count.replace_with(|count| *count + 1),
+            is_one: true,
+        };
+        let _ = writeln!(self.text.borrow_mut(), "    {} = {op}", noted.name(0));
+        noted
     }
 
     /// A constant in every lane, from its bits.
     fn constant(&self, bits: &str, scalar: &str) -> Noted<'_> {
         let ty = self.ty(scalar);
-        self.value(&match self.lanes {
+        self.one(&match self.shape.lanes {
             None => format!("arith.constant {bits} : {ty}"),
             Some(_) => format!("arith.constant dense<{bits}> : {ty}"),
         })
     }
 }
 
-/// A value of a function: a number, the bits of one, or whether something holds.
+/// A value of a function, for each of the numbers abreast: a number, the bits of one, or whether something holds.
 #[derive(Clone, Copy)]
 struct Noted<'n> {
     notes: &'n Notes,
     at: usize,
+    /// Whether it is the same for all.
+    is_one: bool,
 }
 
 impl<'n> Noted<'n> {
+    /// Its name for one of them.
+    fn name(self, k: usize) -> Name {
+        match self.is_one {
+            true => format!("%v{}", self.at),
+            false => format!("%v{}_{k}", self.at),
+        }
+    }
+
     fn of_one(self, op: &str, scalar: &str) -> Noted<'n> {
         let ty = self.notes.ty(scalar);
-        self.notes.value(&format!("{op} %{} : {ty}", self.at))
+        self.notes
+            .value(|k| format!("{op} {} : {ty}", self.name(k)))
     }
 
     fn of_two(self, op: &str, other: Noted<'n>, scalar: &str) -> Noted<'n> {
         let ty = self.notes.ty(scalar);
-        let (x, y) = (self.at, other.at);
-        self.notes.value(&format!("{op} %{x}, %{y} : {ty}"))
+        self.notes
+            .value(|k| format!("{op} {}, {} : {ty}", self.name(k), other.name(k)))
     }
 
     fn converted(self, op: &str, from: &str, to: &str) -> Noted<'n> {
         let [from, to] = [from, to].map(|ty| self.notes.ty(ty));
         self.notes
-            .value(&format!("{op} %{} : {from} to {to}", self.at))
+            .value(|k| format!("{op} {} : {from} to {to}", self.name(k)))
     }
 }
 
@@ -187,9 +311,10 @@ impl<'n> Number for Noted<'n> {
 
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         let ty = self.notes.ty("f32");
-        let (a, b, c) = (self.at, factor.at, addend.at);
-        self.notes
-            .value(&format!("math.fma %{a}, %{b}, %{c} : {ty}"))
+        self.notes.value(|k| {
+            let [a, b, c] = [self, factor, addend].map(|x| x.name(k));
+            format!("math.fma {a}, {b}, {c} : {ty}")
+        })
     }
 
     fn abs(self) -> Self {
@@ -209,10 +334,11 @@ impl<'n> Number for Noted<'n> {
     }
 
     fn when(self, condition: Self, other: Self) -> Self {
-        let (c, x, y) = (condition.at, self.at, other.at);
-        let (truth, ty) = (condition_type(self.notes.lanes), self.notes.ty("f32"));
-        self.notes
-            .value(&format!("arith.select %{c}, %{x}, %{y} : {truth}{ty}"))
+        let (truth, ty) = (condition_type(self.notes.shape.lanes), self.notes.ty("f32"));
+        self.notes.value(|k| {
+            let [c, x, y] = [condition, self, other].map(|x| x.name(k));
+            format!("arith.select {c}, {x}, {y} : {truth}{ty}")
+        })
     }
 
     fn scaled(self, n: Self, integer: NotedBits<'n>) -> Self {
@@ -221,13 +347,15 @@ impl<'n> Number for Noted<'n> {
             return self * half.power_of_two() * (integer - half).power_of_two();
         }
         let (ty, notes) = (self.notes.ty("f32"), self.notes);
-        let all = notes.value("arith.constant -1 : i16").at;
-        let as_set = notes.value("arith.constant 4 : i32").at;
-        let (x, n) = (self.at, n.at);
-        notes.value(&format!(
-            "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"(%{x}, %{n}, %{x}, %{all}, %{as_set}) : \
-             ({ty}, {ty}, {ty}, i16, i32) -> {ty}"
-        ))
+        let all = notes.one("arith.constant -1 : i16").name(0);
+        let as_set = notes.one("arith.constant 4 : i32").name(0);
+        notes.value(|k| {
+            let (x, n) = (self.name(k), n.name(k));
+            format!(
+                "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"({x}, {n}, {x}, {all}, {as_set}) : \
+                 ({ty}, {ty}, {ty}, i16, i32) -> {ty}"
+            )
+        })
     }
 
     fn bits(self) -> NotedBits<'n> {
@@ -287,7 +415,11 @@ mod tests {
     fn what_lowering_counts_on_is_made() {
         let target = Target::parse("cpu:x86-64-v2").unwrap();
         for &kind in UnaryKind::ALL {
-            let made = function("f", kind, Some(4), &target).is_some();
+            let shape = Shape {
+                lanes: Some(4),
+                abreast: 2,
+            };
+            let made = function("f", kind, shape, &target).is_some();
             let counted_on = aiai_codegen::lower::INLINED.contains(&kind);
             assert_eq!(made, counted_on, "{}", kind.name());
         }

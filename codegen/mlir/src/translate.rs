@@ -263,7 +263,16 @@ impl<'u, 's> Translator<'u, 's> {
     }
 
     pub fn region(&mut self, region: &Region) {
-        region.ops.iter().for_each(|node| self.node(node));
+        let mut ops = region.ops.as_slice();
+        while let Some((node, rest)) = ops.split_first() {
+            ops = match self.functions_abreast(ops) {
+                0 => {
+                    self.node(node);
+                    rest
+                }
+                done => &ops[done..],
+            };
+        }
     }
 
     fn node(&mut self, node: &OpNode) {

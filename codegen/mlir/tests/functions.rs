@@ -4,7 +4,9 @@
 
 #![cfg(feature = "llvm")]
 
+use aiai_codegen::Target;
 use aiai_ir::{Builder, DType, Dim, Function, Type, UnaryKind};
+use aiai_mlir::Stage;
 use aiai_runtime::kernels::{Level, level, rows};
 use aiai_runtime::program::Executable;
 use aiai_runtime::{Pool, Tensor};
@@ -96,6 +98,25 @@ fn special() -> Vec<f32> {
     ];
     let around = |x: f32| [x.next_down(), x, x.next_up()].map(|x| [x, -x]);
     places.into_iter().flat_map(around).flatten().collect()
+}
+
+#[test]
+fn vectors_side_by_side_share_a_function() {
+    let mut function = Function::new("apply");
+    let mut b = Builder::new(&mut function);
+    let x = b.add_param("x", Type::tensor(DType::F32, vec![Dim::sym("N")]), false);
+    let y = b.unary(UnaryKind::Exp, x);
+    b.finish(&[y], &["y"]);
+    for (level, of_four) in [("cpu:x86-64-v4", true), ("cpu:x86-64-v3", false)] {
+        let target = Target::parse(level).expect("a level");
+        let options = aiai_fuzz::schedules::rows_and_maps();
+        let text = aiai_mlir::emit(&function, &options, Stage::Mlir, &target).expect("MLIR");
+        let calls = |name: &str| text.matches(&format!("llvm.call @{name}(")).count();
+        let (four, one) = (calls("aiai_inlined_exp_16_4"), calls("aiai_inlined_exp_16"));
+        // The vectors of the loop and the one at its end.
+        let expected = if of_four { (1, 1) } else { (0, 5) };
+        assert_eq!((four, one), expected, "{level}");
+    }
 }
 
 /// Every f32 whose number is a multiple of the stride.

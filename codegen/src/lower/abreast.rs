@@ -1,5 +1,5 @@
 //! Rows side by side: each pass goes over all rows of a block before the next begins, and the partial results of the rows
-//! are combined by a tree that transposes them, so that lane k of what comes out is the result of row k.
+//! are combined by a tree that transposes them, so that lane k of what comes out is the result of row k, modulo their number.
 //!
 //! What is a number of a row is computed for all of them in one vector. The passes behind read it from memory.
 
@@ -14,6 +14,8 @@ pub struct Block {
     /// The number of the first, and how many there are: in the last block there may be fewer.
     pub first: Value,
     pub count: Value,
+    /// How many there are in the others.
+    pub by: i64,
     /// A vector of partial results for each row.
     pub partials: Value,
     numbers: Vec<Numbers>,
@@ -129,7 +131,7 @@ impl<'a> Lowerer<'a> {
         by: i64,
         body: impl FnOnce(&mut Self, &mut Block),
     ) {
-        let partials = self.alloc(DType::F32, &[Dim::from(by), Dim::from(by)]);
+        let partials = self.alloc(DType::F32, &[by, self.line().lanes].map(Dim::from));
         let (size, most) = (self.int(by), self.int(by - 1));
         let rounded = self.add(count, most);
         let blocks = self.b.binary(BinaryKind::Div, rounded, size);
@@ -139,6 +141,7 @@ impl<'a> Lowerer<'a> {
             let mut block = Block {
                 first: this.add(from, before),
                 count: this.b.binary(BinaryKind::Min, left, size),
+                by,
                 partials,
                 numbers: Vec::new(),
                 kept: Vec::new(),
@@ -169,7 +172,7 @@ impl<'a> Lowerer<'a> {
                 let part = this.row_part(x, kind, at);
                 this.store_part(part, row, block);
             });
-            let lanes = self.fold_abreast(block.partials, kind);
+            let lanes = self.fold_abreast(block, kind);
             self.keep_numbers(result, lanes, block);
         } else if let Some(home) = homes.iter().find(|home| home.0 == result) {
             block.kept.push(*home);

@@ -53,7 +53,7 @@ impl Lowerer<'_> {
         self.memo.clear();
         self.by_schedule(
             Pattern::Map,
-            &[(Axis::Columns, physical[axes.len() - 1])],
+            &[(Axis::Columns.name(), physical[axes.len() - 1])],
             |this| {
                 this.tasks(&physical, &mut |this, place| {
                     let index: Vec<Value> = axes.iter().map(|&axis| place[axis]).collect();
@@ -116,7 +116,7 @@ impl Lowerer<'_> {
             true => Dim::product(shape.iter().copied()),
             false => last,
         };
-        self.by_schedule(Pattern::Map, &[(Axis::Columns, columns)], |this| {
+        self.by_schedule(Pattern::Map, &[(Axis::Columns.name(), columns)], |this| {
             let reason = this.lanes_of(value).err();
             let narrow = this
                 .line

@@ -4,6 +4,7 @@
 
 use aiai_ir::{DType, Dim, Op, ReduceKind, Value};
 
+use super::abreast::Block;
 use super::vectors::{At, Pass, place};
 use super::{Lowerer, Place, reduction::merge};
 
@@ -135,24 +136,29 @@ impl<'a> Lowerer<'a> {
         self.b.value(op, &[part])
     }
 
-    /// The reductions of several rows in one vector: lane k is that of the partial results in line k of a buffer, of which
-    /// there are as many as a vector has lanes. They are added up in the order in which those of one row are.
-    pub fn fold_abreast(&mut self, partials: Value, kind: ReduceKind) -> Value {
+    /// The reductions of several rows in one vector: lane k is that of the partial results in line k of a buffer, modulo
+    /// the number of lines. They are added up in the order in which those of one row are.
+    pub fn fold_abreast(&mut self, block: &Block, kind: ReduceKind) -> Value {
         let lanes = self.line().lanes;
         let (zero, all) = (self.int(0), self.int(lanes));
         let mut parts = Vec::new();
-        for k in 0..lanes {
+        for k in 0..block.by {
             let row = self.int(k);
-            parts.push(self.load_vector(&[partials, row, zero, all]));
+            parts.push(self.load_vector(&[block.partials, row, zero, all]));
         }
-        while parts.len() > 1 {
-            let upper = parts.split_off(parts.len() / 2);
+        let mut half = lanes as usize / 2;
+        while half > 0 {
+            let upper = match parts.len() > half {
+                true => parts.split_off(half),
+                false => parts.clone(),
+            };
             for (lower, upper) in parts.iter_mut().zip(upper) {
                 let pair = [*lower, upper];
                 let halves = [false, true];
                 let [low, high] = halves.map(|high| self.b.value(Op::Interleave { high }, &pair));
                 *lower = self.combine(kind, low, high);
             }
+            half /= 2;
         }
         // As one row's, a sum begins with 0.
         let init = self.identity(kind, DType::F32);

@@ -2,11 +2,12 @@
 //!
 //! Without a schedule that fits they are plain loops, and the reason is kept for whoever asks.
 
-use aiai_ir::schedule::{Axis, Pattern, Step};
+use aiai_ir::schedule::{Axis, FUNCTIONS, Pattern, Step};
 use aiai_ir::{Dim, Schedule, Sym, Value};
 
 use super::scheduled::conditions;
-use super::{Lowerer, Note};
+use super::usage::is_expensive;
+use super::{Lowerer, Note, Place};
 
 /// Lanes of a vector, at most.
 const MOST_LANES: i64 = 64;
@@ -101,10 +102,12 @@ pub fn lanes_fit(lanes: i64) -> Result<(), String> {
 /// Whether so many rows are combined side by side: the vectors of their partial results are transposed.
 pub fn abreast_fit(rows: Option<i64>, lanes: i64) -> Result<(), String> {
     match rows {
-        Some(rows) if rows != lanes => Err(format!(
-            "as many rows are combined side by side as a vector has lanes: {lanes}"
+        Some(rows) if rows > lanes => Err(format!(
+            "at most as many rows are combined side by side as a vector has lanes: {lanes}"
         )),
-        Some(rows) if rows.count_ones() != 1 => Err(format!("{rows} rows make no tree")),
+        Some(rows) if rows.count_ones() != 1 || lanes.count_ones() != 1 => Err(format!(
+            "{rows} rows make no tree in vectors of {lanes} lanes"
+        )),
         _ => Ok(()),
     }
 }
@@ -125,7 +128,7 @@ impl<'a> Lowerer<'a> {
     pub fn by_schedule(
         &mut self,
         pattern: Pattern,
-        sizes: &[(Axis, Dim)],
+        sizes: &[(&'static str, Dim)],
         lower: impl FnOnce(&mut Self) -> Option<String>,
     ) {
         let loc = self.b.loc;
@@ -165,13 +168,44 @@ impl<'a> Lowerer<'a> {
         });
     }
 
+    /// What guards of rows are about: the number of rows of a shape, their length, and the functions that are computed of each
+    /// element on the way to a value.
+    pub fn sizes_of_rows(&self, shape: &[Dim], value: Value) -> [(&'static str, Dim); 3] {
+        let (last, outer) = shape
+            .split_last()
+            .map_or((Dim::from(1), shape), |(l, o)| (*l, o));
+        let (mut work, mut seen, mut functions) = (vec![value], Vec::new(), 0);
+        while let Some(value) = work.pop() {
+            let is_computed = matches!(self.places.get(&value), Some(Place::Lazy) | None);
+            let Some(node) = self.nodes.get(&value).filter(|_| is_computed) else {
+                continue;
+            };
+            if seen.contains(&value) {
+                continue;
+            }
+            seen.push(value);
+            work.extend(&node.operands);
+            if is_expensive(&node.op) && self.shape(value) == shape {
+                functions += 1;
+            }
+        }
+        [
+            (Axis::Rows.name(), Dim::product(outer.iter().copied())),
+            (Axis::Columns.name(), last),
+            (FUNCTIONS, Dim::from(functions)),
+        ]
+    }
+
     /// The first schedule whose guard holds and whose steps fit, or why there is none. What is not known of sizes
     /// does not hold.
-    fn line_of(&self, pattern: Pattern, sizes: &[(Axis, Dim)]) -> Result<(Sym, Line), String> {
+    fn line_of(
+        &self,
+        pattern: Pattern,
+        sizes: &[(&'static str, Dim)],
+    ) -> Result<(Sym, Line), String> {
         let size = |name: &str| {
-            let axis = Axis::from_name(name)?;
-            let found = sizes.iter().find(|s| s.0 == axis);
-            Some(found.map_or(Dim::from(1), |s| s.1))
+            let found = sizes.iter().find(|s| s.0 == name);
+            found.map(|s| s.1)
         };
         let mut reasons = Vec::new();
         for schedule in self.schedules.iter().filter(|s| s.pattern == pattern) {

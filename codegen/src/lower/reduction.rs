@@ -8,7 +8,6 @@ use aiai_ir::{
 use aiai_runtime::kernels::LANES;
 
 use super::elementwise::CHUNK;
-use super::rows::line_sizes;
 use super::{Lowerer, Place};
 
 /// Elements that are reduced without a micro-kernel.
@@ -28,7 +27,7 @@ impl<'a> Lowerer<'a> {
         let kept: Vec<usize> = (0..rank).filter(|k| !axes.contains(k)).collect();
         let out = self.destination(node.results[0]);
         let trailing = axes.iter().copied().eq(rank - axes.len()..rank);
-        let sizes = line_sizes(&shape);
+        let sizes = self.sizes_of_rows(&shape, x);
         if !trailing && !kept.is_empty() && kept[kept.len() - 1] == rank - 1 {
             return self.by_schedule(Pattern::Rows, &sizes, |this| {
                 this.reduce_columns(node, kind, (&axes, &kept), acc, out);

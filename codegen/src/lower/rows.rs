@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::schedule::{Axis, Pattern};
+use aiai_ir::schedule::Pattern;
 use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, Region, Value};
 
 use super::elementwise::row_kernel;
@@ -111,15 +111,6 @@ enum Readers {
     Several,
 }
 
-/// The number of rows of a shape, and their length.
-pub fn line_sizes(shape: &[Dim]) -> [(Axis, Dim); 2] {
-    let (last, outer) = shape
-        .split_last()
-        .map_or((Dim::from(1), shape), |(l, o)| (*l, o));
-    let rows = Dim::product(outer.iter().copied());
-    [(Axis::Rows, rows), (Axis::Columns, last)]
-}
-
 /// What a group reduces row by row, where it goes on from the result.
 pub fn reduced(group: &Region) -> Option<Value> {
     let inner = |node: &&OpNode| {
@@ -161,7 +152,8 @@ impl<'a> Lowerer<'a> {
         let result = group.yields[0];
         let buffer = self.destination(result);
         self.places.insert(result, Place::Lazy);
-        self.by_schedule(Pattern::Rows, &line_sizes(self.shape(x)), |this| {
+        let sizes = self.sizes_of_rows(self.shape(x), result);
+        self.by_schedule(Pattern::Rows, &sizes, |this| {
             let reason = this.lanes_of(x).err();
             let rows = this.loop_over(group, this.shape(x).to_vec(), buffer);
             match &tiled {

@@ -2,6 +2,7 @@
 
 use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, OpNode, Type, Value};
 
+use super::interleave::side_by_side;
 use super::{Lowerer, Place};
 
 /// Where a vector is.
@@ -274,8 +275,9 @@ impl<'a> Lowerer<'a> {
         let full = self.int(lanes);
         let asked = self.row.as_mut().map_or_else(Vec::new, |row| row.pass());
         let parts = self.steps((low, between), step, parts, |this, column, carry| {
-            let mut next = Vec::new();
+            let (mut next, mut bodies) = (Vec::new(), Vec::new());
             for k in 0..abreast {
+                this.b.begin_region(&[]);
                 let offset = this.int(k * lanes);
                 let column = if k == 0 {
                     column
@@ -288,6 +290,12 @@ impl<'a> Lowerer<'a> {
                 }
                 let mut at = place(outer, column, full, true);
                 next.extend(pass(this, &mut at, carry.get(k as usize).copied()));
+                bodies.push(this.b.end_region(&[]).ops);
+            }
+            let is_vector =
+                |v: Value| matches!(this.b.ty(v), Type::Tensor { shape, .. } if shape.len() == 1);
+            for node in side_by_side(bodies, is_vector) {
+                this.b.push_node(node);
             }
             next
         });

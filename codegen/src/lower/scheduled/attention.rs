@@ -201,6 +201,9 @@ impl<'a> Lowerer<'a> {
         for &i in &problem.batch {
             problem.out[i] = Dim::from(0);
         }
+        for &i in &problem.rows {
+            problem.out[i] = pitch(problem.last(Axis::Columns));
+        }
         Ok((problem, leaves))
     }
 
@@ -267,12 +270,12 @@ impl<'a> Lowerer<'a> {
         if sizes(&problem) != sizes(first) || !in_order.eq(&problem.batch) || !same_rows {
             return Err("the two products have other batches".into());
         }
-        let width = first.last(Axis::Columns);
+        let pitch = pitch(first.last(Axis::Columns));
         problem.left.offset = Dim::from(0);
         problem.left.strides.fill(Dim::from(0));
-        problem.left.strides[row] = width;
+        problem.left.strides[row] = pitch;
         problem.left.strides[summed] = Dim::from(1);
-        problem.row_parts = vec![(problem.sizes[row], width)];
+        problem.row_parts = vec![(problem.sizes[row], pitch)];
         let own = OwnKernel {
             result,
             leaves,
@@ -414,6 +417,12 @@ impl<'a> Lowerer<'a> {
         };
         shifted(value) == Some(true)
     }
+}
+
+/// The way from a row of scores to the next in scratch memory: an odd number of 16 elements, so that the same column of
+/// rows that are worked on together lies in different sets of a cache, whatever the length.
+pub(super) fn pitch(columns: Dim) -> Dim {
+    columns.ceil_div(Dim::from(32)) * Dim::from(32) + Dim::from(16)
 }
 
 /// The first product with the rows of the result as its rows.

@@ -4,8 +4,8 @@ use aiai_ir::schedule::{Axis, Part};
 use aiai_ir::{BinaryKind, Dim, Op, Value};
 
 use super::super::Lowerer;
-use super::attention::{Attention, OwnKernel};
-use super::emit::{At, LINE, Nest, Range, Source};
+use super::attention::{Attention, OwnKernel, pitch};
+use super::emit::{At, LINE, Loop, Nest, Range, Source};
 use super::normalise::Scores;
 use super::numbers::Form;
 use super::plan::Plan;
@@ -127,13 +127,14 @@ impl<'a> Lowerer<'a> {
         let (rows, columns) = (first.last(Axis::Rows), first.last(Axis::Columns));
         let dtype = self.dtype(attention.scaled);
         let tile = Dim::from(form.tile);
-        let scratch = self.alloc(dtype, &[columns * tile]);
+        let pitch = pitch(columns);
+        let scratch = self.alloc(dtype, &[pitch * tile]);
         let divisors = attention.divisor.map(|_| self.alloc(dtype, &[tile]));
-        let (by, total, width) = (self.dim(tile), self.dim(rows), self.dim(columns));
+        let (by, total, pitch) = (self.dim(tile), self.dim(rows), self.dim(pitch));
         let low = self.mul(index[index.len() - 1], by);
         let left = self.b.binary(BinaryKind::Sub, total, low);
         let count = self.b.binary(BinaryKind::Min, left, by);
-        let (zero, before) = (self.int(0), self.mul(low, width));
+        let (zero, before) = (self.int(0), self.mul(low, pitch));
         let shift = self.b.binary(BinaryKind::Sub, zero, before);
         let range = Range { low, count };
         let kernel = Kernel {
@@ -175,7 +176,9 @@ impl<'a> Lowerer<'a> {
         nest.left_shift = Some(shift);
         nest.divisors = divisors.map(|buffer| (buffer, low));
         let at = self.at_rows(second, index, range);
-        self.blocks_of(&nest, &second_plan.order, &at);
+        let tiles = second_plan.tiles.iter().copied();
+        let tiles: Vec<Loop> = tiles.map(|(axis, by)| Loop::Tile(axis, by)).collect();
+        self.inner_of(&nest, &tiles, &at);
     }
 
     /// Some rows of one batch.

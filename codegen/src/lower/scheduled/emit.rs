@@ -26,7 +26,7 @@ const TYPICAL: i64 = 64;
 
 /// A loop outside of the register blocks.
 #[derive(Clone, Copy, Debug)]
-enum Loop {
+pub(super) enum Loop {
     /// Over all of an index.
     Index(usize),
     /// Over blocks of an axis.
@@ -257,7 +257,8 @@ impl<'a> Lowerer<'a> {
         range.count = self.b.binary(BinaryKind::Min, left, size);
     }
 
-    fn inner_of(&mut self, nest: &Nest, loops: &[Loop], at: &At) {
+    /// The loops of a task, and the register blocks in them.
+    pub(super) fn inner_of(&mut self, nest: &Nest, loops: &[Loop], at: &At) {
         let Some((&l, rest)) = loops.split_first() else {
             return self.blocks_of(nest, &nest.plan.order, at);
         };

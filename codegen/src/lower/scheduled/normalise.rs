@@ -8,7 +8,7 @@ use aiai_ir::{CompareKind, DType, Dim, Op, OpNode, ReduceKind, Value};
 
 use super::super::Lowerer;
 use super::super::abreast::enough;
-use super::attention::Attention;
+use super::attention::{Attention, pitch};
 use super::attention_loops::{Ahead, Block};
 use super::emit::Range;
 use super::numbers::Form;
@@ -59,7 +59,7 @@ impl<'a> Lowerer<'a> {
             self.has_tree(node.operands[0], kind, self.reduced_in(node))?;
         }
         let lanes = form.plans[0].lanes;
-        match by == lanes {
+        match by <= lanes {
             true => Ok(Some(by)),
             false => Err(format!("vectors of the product have {lanes} lanes")),
         }
@@ -97,9 +97,10 @@ impl<'a> Lowerer<'a> {
                     this.store_part(part, k, abreast);
                 });
                 stored = after;
-                let lanes = this.fold_abreast(abreast.partials, kind);
-                let buffer = this.alloc(DType::F32, &[Dim::from(by)]);
-                let (zero, all) = (this.int(0), this.int(by));
+                let lanes = this.fold_abreast(abreast, kind);
+                let all = this.line().lanes;
+                let buffer = this.alloc(DType::F32, &[Dim::from(all)]);
+                let (zero, all) = (this.int(0), this.int(all));
                 let operands = [lanes, buffer, zero, all];
                 this.b.op(Op::StoreVector, &operands, Vec::new());
                 numbers.push((node.results[0], buffer));
@@ -113,11 +114,11 @@ impl<'a> Lowerer<'a> {
 
     /// A row as the product leaves it.
     fn scores_of_row(&mut self, attention: &Attention<'a>, scores: &Scores, row: Value) -> Rows {
-        let width = self.dim(scores.columns);
+        let pitch = self.dim(pitch(scores.columns));
         Rows {
             scratch: scores.scratch,
-            begin: self.mul(row, width),
-            width,
+            begin: self.mul(row, pitch),
+            width: self.dim(scores.columns),
             stored: attention.scaled,
             numbers: HashMap::new(),
             shape: self.shape(attention.scaled).to_vec(),

@@ -77,6 +77,8 @@ impl Form {
         let conditions = conditions(schedule, facts, &size, &fact_holds)?;
         let (mut tile, mut shared, mut sums) = (0, false, 1);
         let (mut ahead, mut abreast) = (None, None);
+        // Columns of scores are what the second product sums over.
+        let mut sums_of = Vec::new();
         let mut of_products = schedule.clone();
         of_products.steps.clear();
         for &step in &schedule.steps {
@@ -85,6 +87,13 @@ impl Form {
                     axis: Axis::Rows,
                     by,
                 } => tile = by,
+                Step::Tile {
+                    axis: Axis::Columns,
+                    by,
+                } => sums_of.push(Step::Tile {
+                    axis: Axis::Summed,
+                    by,
+                }),
                 Step::Parallel { axis: Axis::Rows } => shared = true,
                 Step::Prefetch {
                     axis: Axis::Batch,
@@ -108,10 +117,9 @@ impl Form {
             return Err("threads that share rows ask for no batch ahead".into());
         }
         unrolled_fit(sums)?;
-        let plans = [
-            plan_of(&of_products, first, facts)?,
-            plan_of(&of_products, second, facts)?,
-        ];
+        let first_plan = plan_of(&of_products, first, facts)?;
+        of_products.steps.extend(sums_of);
+        let plans = [first_plan, plan_of(&of_products, second, facts)?];
         // Rows of other dtypes than f32, whose vectors have fewer lanes, are done one at a time.
         let wide = first.acc.bytes() as i64 / 4;
         abreast_fit(abreast, plans[0].lanes * wide)?;

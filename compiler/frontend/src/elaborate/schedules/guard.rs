@@ -1,7 +1,7 @@
 //! Guards: a conjunction of comparisons of sizes and of facts about operands.
 
 use aiai_ir::dim::Atom;
-use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, WEIGHTS};
+use aiai_ir::schedule::{Axis, Condition, FUNCTIONS, Fact, Part, Pattern, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Truth};
 
 use super::{Checker, axis_names, unknown};
@@ -262,10 +262,12 @@ impl Checker {
         None
     }
 
-    /// The axis whose number of indices a name stands for, or [`WEIGHTS`]; reported if it is neither.
+    /// The axis whose number of indices a name stands for, [`WEIGHTS`] or [`FUNCTIONS`]; reported if it is none.
     fn size_of(&mut self, name: Ident) -> Option<&'static str> {
-        if name.name.as_str() == WEIGHTS && self.pattern.is_none_or(|p| p == Pattern::Contract) {
-            return Some(WEIGHTS);
+        for (size, pattern) in [(WEIGHTS, Pattern::Contract), (FUNCTIONS, Pattern::Rows)] {
+            if name.name.as_str() == size && self.pattern.is_none_or(|p| p == pattern) {
+                return Some(size);
+            }
         }
         if Fact::from_name(name.name.as_str()).is_some() {
             let message = format!("`{}` is a fact, not a size", name.name);
