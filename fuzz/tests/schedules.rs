@@ -245,6 +245,21 @@ fn attention_takes_the_form_that_fits_its_sizes() {
 }
 
 #[test]
+fn forms_of_attention_that_others_take_are_not_compiled() {
+    let of = |name: &str, guard: &str| {
+        format!(
+            "schedule {name} for attention on cpu {guard} {{ tile rows by 4\nvectorize columns by 4 }}\n"
+        )
+    };
+    let text = of("some", "where batch >= 4 and columns <= 9")
+        + &of("fewer", "where batch >= 5 and columns <= 8 and rows >= 2")
+        + &of("long", "where batch >= 5 and columns <= 10")
+        + &of("all", "");
+    let notes = loops_by("attended", &text).1;
+    assert_eq!(notes, ["schedule `some` or `long` or `all` for attention"]);
+}
+
+#[test]
 fn facts_about_attention_hold_of_keys_and_values() {
     let note = |guard: &str| {
         let text = format!(

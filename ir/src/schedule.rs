@@ -207,7 +207,7 @@ impl Pattern {
     pub fn axes(self) -> &'static [Axis] {
         match self {
             Pattern::Contract => Axis::ALL,
-            Pattern::Attention => &[Axis::Batch, Axis::Rows, Axis::Columns],
+            Pattern::Attention => Axis::ALL,
             Pattern::Rows => &[Axis::Rows, Axis::Columns],
             Pattern::Map => &[Axis::Columns],
         }

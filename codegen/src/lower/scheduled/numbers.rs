@@ -1,7 +1,7 @@
 //! The numbers of attention: what a schedule says of its two products and of the rows in between.
 
 use aiai_ir::schedule::{Axis, Part, Pattern, Step};
-use aiai_ir::{Dim, Facts, Relation, Schedule, Sym};
+use aiai_ir::{Dim, Facts, Relation, Schedule, Sym, Truth};
 
 use super::super::lines::{Line, abreast_fit, unrolled_fit};
 use super::choose::{conditions, fact_holds, guarded_size};
@@ -45,6 +45,7 @@ impl Form {
         let of_attention = |s: &&Schedule| s.pattern == Pattern::Attention;
         for schedule in schedules.iter().filter(of_attention) {
             match Form::of(schedule, products, facts) {
+                Ok(form) if form.is_taken(&forms, facts) => {}
                 Ok(form) => {
                     let is_last = form.conditions.is_empty();
                     if is_last || forms.len() + 1 < MOST_FORMS {
@@ -64,6 +65,16 @@ impl Form {
             [] => Err("there is no schedule for attention".into()),
             _ => Err(reasons.join("; ")),
         }
+    }
+
+    /// Whether one of the forms before it is used wherever its conditions hold.
+    fn is_taken(&self, before: &[Form], facts: &Facts) -> bool {
+        let mut facts = facts.clone();
+        for &(relation, dim) in &self.conditions {
+            facts.assume(relation, dim);
+        }
+        let holds = |&(relation, dim): &(Relation, Dim)| facts.check(relation, dim) == Truth::True;
+        before.iter().any(|form| form.conditions.iter().all(holds))
     }
 
     fn of(
