@@ -22,7 +22,7 @@ mod control;
 mod elementwise;
 mod expression;
 mod folds;
-mod interleave;
+mod in_step;
 mod lines;
 mod loops;
 mod movement;

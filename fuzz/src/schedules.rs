@@ -86,7 +86,7 @@ schedule others for contract on cpu {
 }
 
 schedule rows for attention on cpu {
-  tile rows by 2
+  tile rows by 2, columns by 3
   register rows by 2, columns by 4
   vectorize columns by 4
   pack right
@@ -342,6 +342,21 @@ fn attended_by_parts(q: f32[B, I, K], k: f32[B, J, K], v: f32[B, H, J, 3]) -> f3
 fn attended_in_doubles(q: f64[B, I, 4], k: f64[B, J, 4], v: f64[B, J, C]) -> f64[B, I, C] {
   let s[b, i, j] = sum c: q[b, i, c] * k[b, j, c]
   softmax(s) @ v
+}
+
+fn attended_to_truth(q: f32[I, 4], k: f32[J, 4], v: f32[J, C]) -> bool[I, C] {
+  let s[i, j] = sum c: q[i, c] * k[j, c]
+  softmax(s) @ v > 0.25
+}
+
+fn attended_to_halves(q: f32[B, I, 4], k: f32[B, J, 4], v: f32[B, J, C], y: f32[B, I, C]) -> f16[B, I, C] {
+  let s[b, i, j] = sum c: q[b, i, c] * k[b, j, c]
+  f16(softmax(s) @ v * 2.0 + y)
+}
+
+fn attended_and_added(q: f32[I, 4], k: f32[J, 4], v: f32[J, C], y: f32[I, C]) -> f32[I, C] {
+  let s[i, j] = (sum c: q[i, c] * k[j, c]) * 0.5
+  tanh(softmax(s) @ v + y) * y
 }
 
 fn two_parts(w: f32[K, 12], x: f32[B, K]) -> (f32[B, 5], f32[B, 5]) {

@@ -245,6 +245,46 @@ fn attention_takes_the_form_that_fits_its_sizes() {
 }
 
 #[test]
+fn sums_of_attention_in_blocks_agree_with_whole_ones() {
+    const TEXT: &str = "schedule mine for attention on cpu { tile rows by 4, columns by 3\n\
+                        register rows by 2, columns by 4\nvectorize columns by 4\nunroll rows by 4 }\n";
+    let backend = Backend {
+        options: |function| aiai_codegen::Options {
+            schedules: read(TEXT),
+            ..schedules::options_of(function, 0)
+        },
+        ..SCHEDULED
+    };
+    let pools = [aiai_runtime::Pool::new(1).unwrap()];
+    // Results of other dtypes than that of the sums cannot hold a part of one.
+    for (kernel, fits) in [
+        ("attended", true),
+        ("attended_in_doubles", true),
+        ("attended_and_added", true),
+        ("attended_to_truth", false),
+        ("attended_to_halves", false),
+    ] {
+        let notes = loops_by(kernel, TEXT).1.concat();
+        let scheduled = notes.contains("schedule `mine` for attention");
+        assert_eq!(scheduled, fits, "{kernel}: {notes}");
+        let mut programs = schedules::kernels(7).into_iter();
+        let mut program = programs.find(|p| p.entry.as_str() == kernel).unwrap();
+        let symbols: Vec<aiai_ir::Sym> = program.sizes[0].keys().copied().collect();
+        // One of each number of keys: none, some, one whole block, several, a rest.
+        program.sizes = [0, 2, 3, 6, 13]
+            .map(|keys| {
+                let size = |sym: &aiai_ir::Sym| if sym.as_str() == "J" { keys } else { 5 };
+                symbols.iter().map(|sym| (*sym, size(sym))).collect()
+            })
+            .into();
+        match check(&program, &pools, backend) {
+            Verdict::Agreed { runs, .. } => assert!(runs >= 5, "{kernel}: {runs} runs"),
+            Verdict::Failed(failure) => panic!("{kernel}: {failure:?}"),
+        }
+    }
+}
+
+#[test]
 fn forms_of_attention_that_others_take_are_not_compiled() {
     let of = |name: &str, guard: &str| {
         format!(
@@ -257,6 +297,10 @@ fn forms_of_attention_that_others_take_are_not_compiled() {
         + &of("all", "");
     let notes = loops_by("attended", &text).1;
     assert_eq!(notes, ["schedule `some` or `long` or `all` for attention"]);
+    // One of these always fits.
+    let text = of("short", "where columns <= 6") + &of("long", "where columns > 6");
+    let notes = loops_by("attended", &text).1;
+    assert_eq!(notes, ["schedule `short` or `long` for attention"]);
 }
 
 #[test]

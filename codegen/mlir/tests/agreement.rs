@@ -281,7 +281,7 @@ fn rows_side_by_side_agree_with_the_evaluator_and_with_rows_alone() {
     };
     let specials = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0];
     for (name, build) in OF_ROWS {
-        for length in [1, 5, 16, 17, 64, 100] {
+        for length in [1, 5, 16, 17, 64, 100, 300] {
             let program = of_rows(build, Dim::from(length));
             match check(&program, &pools, backend) {
                 Verdict::Agreed { runs, .. } => assert!(runs > 0, "{name} of {length}"),
@@ -302,6 +302,49 @@ fn rows_side_by_side_agree_with_the_evaluator_and_with_rows_alone() {
                 assert_eq!(b, c, "{name} of {rows}x{length}, on two threads");
             }
         }
+    }
+}
+
+#[test]
+fn attention_of_any_length_agrees() {
+    let pools = [1, 2].map(|threads| Pool::new(threads).expect("a pool"));
+    let backend = Backend {
+        name: "llvm",
+        options: |function| aiai_fuzz::schedules::options_of(function, 0),
+        compile: |function, options| {
+            aiai_mlir::compile(function, options).map_err(|e| e.to_string())
+        },
+    };
+    let mut programs = aiai_fuzz::schedules::kernels(1).into_iter();
+    let mut program = programs
+        .find(|p| p.entry.as_str() == "attended")
+        .expect("a kernel");
+    let sizes = |batches, keys, length| {
+        let all = [
+            ("B", batches),
+            ("H", 2),
+            ("I", 19),
+            ("J", keys),
+            ("K", length),
+            ("C", 35),
+        ];
+        all.into_iter()
+            .map(|(sym, size)| (sym.into(), size))
+            .collect()
+    };
+    // One of every form of the library: of a few batches and many, of vectors that a block holds and others, and of
+    // more keys than a cache holds.
+    program.sizes = vec![
+        sizes(1, 40, 33),
+        sizes(1, 40, 16),
+        sizes(33, 17, 40),
+        sizes(33, 17, 5),
+        sizes(1, 2049, 8),
+        sizes(1, 3100, 3),
+    ];
+    match check(&program, &pools, backend) {
+        Verdict::Agreed { runs, .. } => assert!(runs >= program.sizes.len(), "{runs} runs"),
+        Verdict::Failed(failure) => panic!("{failure:?}"),
     }
 }
 

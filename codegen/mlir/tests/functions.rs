@@ -5,7 +5,7 @@
 #![cfg(feature = "llvm")]
 
 use aiai_codegen::Target;
-use aiai_ir::{Builder, DType, Dim, Function, Type, UnaryKind};
+use aiai_ir::{BinaryKind, Builder, DType, Dim, Function, Type, UnaryKind};
 use aiai_mlir::Stage;
 use aiai_runtime::kernels::{Level, level, rows};
 use aiai_runtime::program::Executable;
@@ -102,10 +102,15 @@ fn special() -> Vec<f32> {
 
 #[test]
 fn vectors_side_by_side_share_a_function() {
+    // 1 + exp(-x): the vector of ones is made beside each exponential.
+    let shape = [Dim::sym("N")];
     let mut function = Function::new("apply");
     let mut b = Builder::new(&mut function);
-    let x = b.add_param("x", Type::tensor(DType::F32, vec![Dim::sym("N")]), false);
+    let x = b.add_param("x", Type::tensor(DType::F32, shape.to_vec()), false);
+    let one = b.splat(DType::F32, 1.0, &shape);
+    let x = b.unary(UnaryKind::Neg, x);
     let y = b.unary(UnaryKind::Exp, x);
+    let y = b.binary(BinaryKind::Add, one, y);
     b.finish(&[y], &["y"]);
     for (level, of_four) in [("cpu:x86-64-v4", true), ("cpu:x86-64-v3", false)] {
         let target = Target::parse(level).expect("a level");
@@ -113,8 +118,8 @@ fn vectors_side_by_side_share_a_function() {
         let text = aiai_mlir::emit(&function, &options, Stage::Mlir, &target).expect("MLIR");
         let calls = |name: &str| text.matches(&format!("llvm.call @{name}(")).count();
         let (four, one) = (calls("aiai_inlined_exp_16_4"), calls("aiai_inlined_exp_16"));
-        // The vectors of the loop and the one at its end.
-        let expected = if of_four { (1, 1) } else { (0, 5) };
+        // The vectors of the loop, of which the library writes four out with AVX-512, and the one at its end.
+        let expected = if of_four { (1, 1) } else { (0, 2) };
         assert_eq!((four, one), expected, "{level}");
     }
 }

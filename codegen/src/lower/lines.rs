@@ -215,7 +215,13 @@ impl<'a> Lowerer<'a> {
                 [(_, dim), ..] => Err(format!("`{dim}` is not known")),
             });
             match fits {
-                Ok(line) => return Ok((schedule.name, line)),
+                Ok(mut line) => {
+                    // No more vectors side by side than a line has whole ones.
+                    if let Some(n) = size(Axis::Columns.name()).and_then(Dim::as_const) {
+                        line.stores = line.stores.min(n / line.lanes).max(1);
+                    }
+                    return Ok((schedule.name, line));
+                }
                 Err(reason) => reasons.push(format!("`{}`: {reason}", schedule.name)),
             }
         }

@@ -2,8 +2,11 @@
 
 use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, OpNode, Type, Value};
 
-use super::interleave::side_by_side;
+use super::in_step::in_step;
 use super::{Lowerer, Place};
+
+/// Bytes of the widest registers.
+const REGISTER: usize = 64;
 
 /// Where a vector is.
 pub struct At {
@@ -292,9 +295,14 @@ impl<'a> Lowerer<'a> {
                 next.extend(pass(this, &mut at, carry.get(k as usize).copied()));
                 bodies.push(this.b.end_region(&[]).ops);
             }
-            let is_vector =
-                |v: Value| matches!(this.b.ty(v), Type::Tensor { shape, .. } if shape.len() == 1);
-            for node in side_by_side(bodies, is_vector) {
+            let registers = |v: Value| match this.b.ty(v) {
+                Type::Tensor { dtype, shape } if shape.len() == 1 => {
+                    let bytes = lanes as usize * dtype.bytes();
+                    bytes.div_ceil(REGISTER)
+                }
+                _ => 0,
+            };
+            for node in in_step(bodies, registers) {
                 this.b.push_node(node);
             }
             next

@@ -253,6 +253,7 @@ impl<'a> Lowerer<'a> {
         self.places.remove(&p);
         let problem = problem.ok_or("operands are no dense floats")?;
         let mut problem = problem.oriented(place == 1);
+        problem.stored = self.dtype(result);
         let (&[row], &[summed]) = (problem.rows.as_slice(), problem.summed.as_slice()) else {
             return Err("the rows are several indices".into());
         };
@@ -420,7 +421,7 @@ impl<'a> Lowerer<'a> {
 }
 
 /// The way from a row of scores to the next in scratch memory: an odd number of 16 elements, so that the same column of
-/// rows that are worked on together lies in different sets of a cache, whatever the length.
+/// rows that are worked on together lies in different sets of a cache, whatever the length (of f64, in every other set).
 pub(super) fn pitch(columns: Dim) -> Dim {
     columns.ceil_div(Dim::from(32)) * Dim::from(32) + Dim::from(16)
 }

@@ -59,9 +59,7 @@ pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights:
             }
             let last = conditions.is_empty();
             if last || found.len() + 1 < MOST_VARIANTS {
-                if let [(Relation::NonNegative, dim)] = conditions[..] {
-                    facts.assume(Relation::NonNegative, -dim - Dim::from(1));
-                }
+                pass_over(&mut facts, &conditions);
                 found.push(Choice {
                     name,
                     problem: Rc::clone(problem),
@@ -81,6 +79,13 @@ pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights:
         reasons.push("there is no schedule for contractions".into());
     }
     Chosen::Nothing(reasons.join("; "))
+}
+
+/// Assumes what holds where the conditions of a schedule do not, as far as one relation says it.
+pub fn pass_over(facts: &mut Facts, conditions: &[(Relation, Dim)]) {
+    if let [(Relation::NonNegative, dim)] = *conditions {
+        facts.assume(Relation::NonNegative, -dim - Dim::from(1));
+    }
 }
 
 /// The conditions of a guard that are open until the code runs; an error says which one does not hold.

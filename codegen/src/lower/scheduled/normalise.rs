@@ -65,7 +65,7 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// Each pass goes over `by` rows, as many as a vector has lanes, before the next begins.
+    /// Each pass goes over `by` rows before the next begins.
     fn scores_abreast(&mut self, block: &Block<'_, 'a>, scores: &Scores, by: i64) {
         let attention = block.attention;
         // The last pass has exponentials in most cases, which leave time for what is asked for.

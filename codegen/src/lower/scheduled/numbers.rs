@@ -4,7 +4,7 @@ use aiai_ir::schedule::{Axis, Part, Pattern, Step};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Sym, Truth};
 
 use super::super::lines::{Line, abreast_fit, unrolled_fit};
-use super::choose::{conditions, fact_holds, guarded_size};
+use super::choose::{conditions, fact_holds, guarded_size, pass_over};
 use super::plan::Plan;
 use super::problem::Problem;
 
@@ -13,6 +13,9 @@ const MOST_ROWS: i64 = 256;
 
 /// Forms of one attention, at most; the last one fits all sizes.
 const MOST_FORMS: usize = 4;
+
+/// Conditions that are assumed together, at most, since deciding takes the longer the more there are.
+const MOST_ASSUMED: usize = 8;
 
 /// What a schedule makes of attention.
 pub struct Form {
@@ -42,13 +45,15 @@ impl Form {
         facts: &Facts,
     ) -> Result<Vec<Form>, String> {
         let (mut forms, mut reasons) = (Vec::new(), Vec::new());
+        let mut facts = facts.clone();
         let of_attention = |s: &&Schedule| s.pattern == Pattern::Attention;
         for schedule in schedules.iter().filter(of_attention) {
-            match Form::of(schedule, products, facts) {
-                Ok(form) if form.is_taken(&forms, facts) => {}
+            match Form::of(schedule, products, &facts) {
+                Ok(form) if form.is_taken(&forms, &facts) => {}
                 Ok(form) => {
                     let is_last = form.conditions.is_empty();
                     if is_last || forms.len() + 1 < MOST_FORMS {
+                        pass_over(&mut facts, &form.conditions);
                         forms.push(form);
                     }
                     if is_last {
@@ -69,6 +74,9 @@ impl Form {
 
     /// Whether one of the forms before it is used wherever its conditions hold.
     fn is_taken(&self, before: &[Form], facts: &Facts) -> bool {
+        if self.conditions.len() > MOST_ASSUMED {
+            return false;
+        }
         let mut facts = facts.clone();
         for &(relation, dim) in &self.conditions {
             facts.assume(relation, dim);

@@ -7,16 +7,18 @@ use aiai_ir::{Op, OpNode, Value};
 
 use super::usage::is_expensive;
 
-/// Vectors that are kept in registers, at most: of the 32 that there are, the others hold constants.
+/// Registers of 512 bits that vectors are kept in, at most: of the 32 that there are, the others hold constants. Where
+/// registers are narrower there are fewer, and machine code puts the ops in another order.
 const REGISTERS: usize = 24;
-/// Of them a function such as exp needs so many beside its argument.
+/// Of them a function such as exp needs so many times those of its argument beside it.
 const OF_FUNCTION: usize = 3;
 
-/// The ops of several bodies that do the same, as many of them step by step as registers can hold.
-pub fn side_by_side(bodies: Vec<Vec<OpNode>>, is_vector: impl Fn(Value) -> bool) -> Vec<OpNode> {
-    let straight = bodies.iter().flatten().all(is_straight);
-    let live = bodies.iter().map(|body| most_live(body, &is_vector)).max();
-    let abreast = match straight {
+/// The ops of several bodies that do the same, as many of them step by step as registers can hold. `registers` is how many
+/// a value needs, none where it is no vector.
+pub fn in_step(bodies: Vec<Vec<OpNode>>, registers: impl Fn(Value) -> usize) -> Vec<OpNode> {
+    let fits = bodies.iter().all(|b| is_straight(b) && !reads_back(b));
+    let live = bodies.iter().map(|body| most_live(body, &registers)).max();
+    let abreast = match fits {
         true => (REGISTERS / live.unwrap_or(1).max(1)).max(1),
         false => 1,
     };
@@ -29,54 +31,87 @@ pub fn side_by_side(bodies: Vec<Vec<OpNode>>, is_vector: impl Fn(Value) -> bool)
     all
 }
 
-/// The same ops, ordered by how many of them lie behind each on the way to what is last. What is written is never
-/// read among them, but by the vector that wrote it before: loads may come before the stores of other vectors.
+/// The same ops, ordered by how many of them lie behind each on the way to what is last; loads come before all stores.
+/// The same functions of one level are neighbours.
 fn by_level(ops: Vec<OpNode>) -> Vec<OpNode> {
-    let mut ordered: Vec<(i64, OpNode)> = levels(&ops).into_iter().zip(ops).collect();
-    ordered.sort_by_key(|(level, _)| *level);
+    let function = |node: &OpNode| match node.op {
+        Op::Unary { kind } if is_expensive(&node.op) => Some(kind as usize),
+        _ => None,
+    };
+    let levels = levels(&ops).into_iter();
+    let mut ordered: Vec<_> = levels
+        .zip(ops)
+        .map(|(level, node)| ((level, function(&node)), node))
+        .collect();
+    ordered.sort_by_key(|(place, _)| *place);
     ordered.into_iter().map(|(_, node)| node).collect()
 }
 
-/// How many vectors of a body are needed at one time, at most, in the order in which its ops stand.
-fn most_live(body: &[OpNode], is_vector: impl Fn(Value) -> bool) -> usize {
-    let mut live: HashSet<Value> = HashSet::new();
-    let mut most = 0;
-    for node in body.iter().rev() {
-        for result in &node.results {
-            live.remove(result);
+/// Whether a body may read what it has stored.
+fn reads_back(body: &[OpNode]) -> bool {
+    let mut stored: Vec<Value> = Vec::new();
+    body.iter().any(|node| match node.op {
+        Op::StoreVector => {
+            stored.push(node.operands[1]);
+            false
         }
-        live.extend(node.operands.iter().copied().filter(|&v| is_vector(v)));
-        let within = if is_expensive(&node.op) {
-            OF_FUNCTION
-        } else {
-            0
+        Op::Load | Op::LoadVector { .. } => stored.contains(&node.operands[0]),
+        _ => false,
+    })
+}
+
+/// How many registers the vectors of a body need at one time, at most, in the order in which its ops stand.
+fn most_live(body: &[OpNode], registers: impl Fn(Value) -> usize) -> usize {
+    let mut live: HashSet<Value> = HashSet::new();
+    let (mut now, mut most) = (0, 0);
+    for node in body.iter().rev() {
+        for &result in &node.results {
+            now -= if live.remove(&result) {
+                registers(result)
+            } else {
+                0
+            };
+        }
+        for &operand in &node.operands {
+            now += if live.insert(operand) {
+                registers(operand)
+            } else {
+                0
+            };
+        }
+        let within = match is_expensive(&node.op) {
+            true => OF_FUNCTION * registers(node.operands[0]),
+            false => 0,
         };
-        most = most.max(live.len() + within);
+        most = most.max(now + within);
     }
     most
 }
 
-/// Whether an op has no part in control flow, and no effect but a store.
-fn is_straight(node: &OpNode) -> bool {
-    matches!(
-        node.op,
-        Op::Constant { .. }
-            | Op::DimValue { .. }
-            | Op::Unary { .. }
-            | Op::Binary { .. }
-            | Op::Compare { .. }
-            | Op::Select
-            | Op::Cast { .. }
-            | Op::StopGradient
-            | Op::Iota { .. }
-            | Op::Broadcast { .. }
-            | Op::Fma
-            | Op::View { .. }
-            | Op::Load
-            | Op::LoadVector { .. }
-            | Op::StoreVector
-            | Op::Prefetch
-    )
+/// Whether no op has a part in control flow, or an effect but a store.
+fn is_straight(body: &[OpNode]) -> bool {
+    let fits = |node: &OpNode| {
+        matches!(
+            node.op,
+            Op::Constant { .. }
+                | Op::DimValue { .. }
+                | Op::Unary { .. }
+                | Op::Binary { .. }
+                | Op::Compare { .. }
+                | Op::Select
+                | Op::Cast { .. }
+                | Op::StopGradient
+                | Op::Iota { .. }
+                | Op::Broadcast { .. }
+                | Op::Fma
+                | Op::View { .. }
+                | Op::Load
+                | Op::LoadVector { .. }
+                | Op::StoreVector
+                | Op::Prefetch
+        )
+    };
+    body.iter().all(fits)
 }
 
 /// As late as each op can be; what asks for memory is as early as it can be.
@@ -139,13 +174,17 @@ mod tests {
                     x = b.binary(BinaryKind::Add, x, other);
                 }
                 let y = b.unary(UnaryKind::Exp, x);
+                // Of the level of the exponential: made anew for each body, as code generation does.
+                let one = b.scalar(DType::F32, 1.0);
+                let one = b.broadcast(one, &[lanes], &[]);
+                let y = b.binary(BinaryKind::Add, one, y);
                 b.op(Op::StoreVector, &[y, memory, place, all], Vec::new());
                 b.end_region(&[]).ops
             })
             .collect();
         let is_vector =
             |v: Value| matches!(b.ty(v), Type::Tensor { shape, .. } if shape.len() == 1);
-        side_by_side(bodies, is_vector)
+        in_step(bodies, |v| usize::from(is_vector(v)))
     }
 
     /// How many exponentials stand next to one another, in each place where some do.
@@ -169,6 +208,32 @@ mod tests {
                 assert!(!made.contains(operand) || before.contains(operand));
             }
         }
+    }
+
+    #[test]
+    fn bodies_that_read_back_what_they_store_stay_as_they_are() {
+        let mut function = Function::new("f");
+        let mut b = Builder::new(&mut function);
+        let memory = Type::Buffer {
+            dtype: DType::F32,
+            shape: [Dim::from(1024)].into_iter().collect(),
+        };
+        let memory = b.add_param("memory", memory, false);
+        let (zero, all) = (b.scalar(DType::I64, 0.0), b.scalar(DType::I64, 16.0));
+        let load = Op::LoadVector {
+            lanes: 16,
+            stride: 1,
+        };
+        let body = |b: &mut Builder| {
+            b.begin_region(&[]);
+            let x = b.value(load.clone(), &[memory, zero, all]);
+            b.op(Op::StoreVector, &[x, memory, all, all], Vec::new());
+            let y = b.value(load.clone(), &[memory, all, all]);
+            b.op(Op::StoreVector, &[y, memory, zero, all], Vec::new());
+            b.end_region(&[]).ops
+        };
+        let bodies = vec![body(&mut b), body(&mut b)];
+        assert_eq!(in_step(bodies.clone(), |_| 1), bodies.concat());
     }
 
     #[test]
