@@ -130,6 +130,11 @@ schedule two_abreast for rows on cpu where columns <= 64 {
   vectorize columns by 2
 }
 
+schedule extremes for rows on cpu where sums == 0 and functions == 0 {
+  vectorize columns by 2
+  unroll columns by 6
+}
+
 schedule two_in_four for rows on cpu where functions >= 1 {
   register rows by 2
   vectorize columns by 4
@@ -426,6 +431,8 @@ fn spans(x: f32[B, T, N], y: f32) -> f32[B, T] {
   let m = max(x, axis = -1)
   (m - min(x, axis = -1)) / (y * y + 1.0) + sum(x - reshape(m, (B, T, 1)), axis = -1)
 }
+
+fn most(x: f32[B, N]) -> f32[B] { max(x, axis = -1) }
 
 fn above(x: f32[B, 40]) -> f32[B, 40] {
   let m = mean(x, axis = -1, keep = true)

@@ -480,21 +480,28 @@ fn guards_know_how_large_the_weights_of_a_program_are() {
 }
 
 #[test]
-fn guards_know_how_many_functions_rows_compute_of_an_element() {
-    let by = |kernel: &str, functions: i64| {
+fn guards_know_how_many_functions_and_sums_rows_have() {
+    let by = |kernel: &str, functions: i64, sums: i64| {
         let text = format!(
-            "schedule mine for rows on cpu where functions == {functions} {{ vectorize columns by 8 }}\n"
+            "schedule mine for rows on cpu where functions == {functions} and sums == {sums} {{\n\
+             vectorize columns by 8\n}}\n"
         );
         loops_by(kernel, &text).1.remove(0)
     };
-    for (kernel, functions) in [("shares", 1), ("norm", 0)] {
-        assert_eq!(
-            by(kernel, functions),
-            "schedule `mine` for rows",
-            "{kernel}"
-        );
-        let other = by(kernel, functions + 1);
-        assert!(other.starts_with("plain loops for rows"), "{other}");
+    for (kernel, functions, sums) in [
+        ("shares", 1, 1),
+        ("norm", 0, 2),
+        ("spans", 0, 1),
+        ("most", 0, 0),
+    ] {
+        let found = by(kernel, functions, sums);
+        assert_eq!(found, "schedule `mine` for rows", "{kernel}");
+        for other in [
+            by(kernel, functions + 1, sums),
+            by(kernel, functions, sums + 1),
+        ] {
+            assert!(other.starts_with("plain loops for rows"), "{other}");
+        }
     }
 }
 

@@ -192,6 +192,9 @@ pub const WEIGHTS: &str = "weights";
 /// What guards of rows call the number of functions such as exp that are computed of each element.
 pub const FUNCTIONS: &str = "functions";
 
+/// What they call the number of sums and products that are taken of each row, whose order the steps decide.
+pub const SUMS: &str = "sums";
+
 /// The devices that schedules can be written for.
 pub const DEVICES: &[&str] = &["cpu"];
 

@@ -2,8 +2,8 @@
 //!
 //! Without a schedule that fits they are plain loops, and the reason is kept for whoever asks.
 
-use aiai_ir::schedule::{Axis, FUNCTIONS, Pattern, Step};
-use aiai_ir::{Dim, Schedule, Sym, Value};
+use aiai_ir::schedule::{Axis, FUNCTIONS, Pattern, SUMS, Step};
+use aiai_ir::{Dim, Op, ReduceKind, Schedule, Sym, Value};
 
 use super::scheduled::conditions;
 use super::usage::is_expensive;
@@ -122,6 +122,11 @@ pub fn unrolled_fit(iterations: i64) -> Result<(), String> {
     }
 }
 
+/// Whether a reduction depends on the order in which it is done.
+fn is_sum(kind: ReduceKind) -> bool {
+    matches!(kind, ReduceKind::Sum | ReduceKind::Prod)
+}
+
 impl<'a> Lowerer<'a> {
     /// Does `lower` with the numbers of the first schedule for the pattern that fits, and notes which one, or why
     /// there are plain loops; where vectors are of no use, `lower` may say why.
@@ -168,13 +173,19 @@ impl<'a> Lowerer<'a> {
         });
     }
 
-    /// What guards of rows are about: the number of rows of a shape, their length, and the functions that are computed of each
-    /// element on the way to a value.
-    pub fn sizes_of_rows(&self, shape: &[Dim], value: Value) -> [(&'static str, Dim); 3] {
+    /// What guards of rows are about: the number of rows of a shape, their length, and on the way to a value the functions
+    /// that are computed of each element and the sums that are taken of each row, where `behind` is done to it in the end.
+    pub fn sizes_of_rows(
+        &self,
+        shape: &[Dim],
+        value: Value,
+        behind: Option<ReduceKind>,
+    ) -> [(&'static str, Dim); 4] {
         let (last, outer) = shape
             .split_last()
             .map_or((Dim::from(1), shape), |(l, o)| (*l, o));
-        let (mut work, mut seen, mut functions) = (vec![value], Vec::new(), 0);
+        let (mut work, mut seen) = (vec![value], Vec::new());
+        let (mut functions, mut sums) = (0, i64::from(behind.is_some_and(is_sum)));
         while let Some(value) = work.pop() {
             let is_computed = matches!(self.places.get(&value), Some(Place::Lazy) | None);
             let Some(node) = self.nodes.get(&value).filter(|_| is_computed) else {
@@ -188,11 +199,15 @@ impl<'a> Lowerer<'a> {
             if is_expensive(&node.op) && self.shape(value) == shape {
                 functions += 1;
             }
+            if let Op::Reduce { kind, .. } = node.op {
+                sums += i64::from(is_sum(kind));
+            }
         }
         [
             (Axis::Rows.name(), Dim::product(outer.iter().copied())),
             (Axis::Columns.name(), last),
             (FUNCTIONS, Dim::from(functions)),
+            (SUMS, Dim::from(sums)),
         ]
     }
 

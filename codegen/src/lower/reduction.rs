@@ -27,7 +27,7 @@ impl<'a> Lowerer<'a> {
         let kept: Vec<usize> = (0..rank).filter(|k| !axes.contains(k)).collect();
         let out = self.destination(node.results[0]);
         let trailing = axes.iter().copied().eq(rank - axes.len()..rank);
-        let sizes = self.sizes_of_rows(&shape, x);
+        let sizes = self.sizes_of_rows(&shape, x, Some(kind));
         if !trailing && !kept.is_empty() && kept[kept.len() - 1] == rank - 1 {
             return self.by_schedule(Pattern::Rows, &sizes, |this| {
                 this.reduce_columns(node, kind, (&axes, &kept), acc, out);

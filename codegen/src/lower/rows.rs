@@ -152,7 +152,7 @@ impl<'a> Lowerer<'a> {
         let result = group.yields[0];
         let buffer = self.destination(result);
         self.places.insert(result, Place::Lazy);
-        let sizes = self.sizes_of_rows(self.shape(x), result);
+        let sizes = self.sizes_of_rows(self.shape(x), result, None);
         self.by_schedule(Pattern::Rows, &sizes, |this| {
             let reason = this.lanes_of(x).err();
             let rows = this.loop_over(group, this.shape(x).to_vec(), buffer);

@@ -447,6 +447,7 @@ fn heads_that_do_not_fit_are_refused() {
         ("schedule s for attention on cpu { inline right }", "E0704"),
         ("schedule s for rows on cpu where weights > 4 {}", "E0703"),
         ("schedule s for map on cpu where functions > 4 {}", "E0703"),
+        ("schedule s for contract on cpu where sums > 4 {}", "E0703"),
         (
             "schedule s for attention on cpu { tile summed by 4 }",
             "E0704",

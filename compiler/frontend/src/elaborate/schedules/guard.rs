@@ -1,7 +1,7 @@
 //! Guards: a conjunction of comparisons of sizes and of facts about operands.
 
 use aiai_ir::dim::Atom;
-use aiai_ir::schedule::{Axis, Condition, FUNCTIONS, Fact, Part, Pattern, WEIGHTS};
+use aiai_ir::schedule::{Axis, Condition, FUNCTIONS, Fact, Part, Pattern, SUMS, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Truth};
 
 use super::{Checker, axis_names, unknown};
@@ -262,9 +262,13 @@ impl Checker {
         None
     }
 
-    /// The axis whose number of indices a name stands for, [`WEIGHTS`] or [`FUNCTIONS`]; reported if it is none.
+    /// The axis whose number of indices a name stands for, or another number that the pattern has; reported if it is none.
     fn size_of(&mut self, name: Ident) -> Option<&'static str> {
-        for (size, pattern) in [(WEIGHTS, Pattern::Contract), (FUNCTIONS, Pattern::Rows)] {
+        for (size, pattern) in [
+            (WEIGHTS, Pattern::Contract),
+            (FUNCTIONS, Pattern::Rows),
+            (SUMS, Pattern::Rows),
+        ] {
             if name.name.as_str() == size && self.pattern.is_none_or(|p| p == pattern) {
                 return Some(size);
             }
