@@ -349,6 +349,11 @@ fn attended_in_doubles(q: f64[B, I, 4], k: f64[B, J, 4], v: f64[B, J, C]) -> f64
   softmax(s) @ v
 }
 
+fn attended_by_forty(q: f32[B, I, 40], k: f32[B, J, 40], v: f32[B, J, C]) -> f32[B, I, C] {
+  let s[b, i, j] = (sum c: q[b, i, c] * k[b, j, c]) * 0.25
+  softmax(s) @ v
+}
+
 fn attended_to_truth(q: f32[I, 4], k: f32[J, 4], v: f32[J, C]) -> bool[I, C] {
   let s[i, j] = sum c: q[i, c] * k[j, c]
   softmax(s) @ v > 0.25

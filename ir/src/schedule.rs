@@ -209,8 +209,7 @@ impl Pattern {
     /// The groups of indices that the pattern has.
     pub fn axes(self) -> &'static [Axis] {
         match self {
-            Pattern::Contract => Axis::ALL,
-            Pattern::Attention => Axis::ALL,
+            Pattern::Contract | Pattern::Attention => Axis::ALL,
             Pattern::Rows => &[Axis::Rows, Axis::Columns],
             Pattern::Map => &[Axis::Columns],
         }

@@ -18,6 +18,9 @@ use crate::writer::Name;
 /// for the others.
 const ABREAST: usize = 4;
 
+/// Numbers in a register of 512 bits.
+const LANES: i64 = 16;
+
 /// The function of a number, where it is one of [`aiai_codegen::lower::INLINED`]. Sine and cosine use f64, and branches for large numbers.
 fn apply(kind: UnaryKind, x: Noted<'_>) -> Option<Noted<'_>> {
     Some(match kind {
@@ -54,7 +57,7 @@ struct Shape {
 fn function(name: &str, kind: UnaryKind, shape: Shape, target: &Target) -> Option<String> {
     let notes = Notes {
         shape,
-        has_scale: shape.lanes == Some(16) && target.has("avx512f"),
+        has_scale: shape.lanes == Some(LANES) && target.has("avx512f"),
         text: RefCell::new(String::new()),
         count: RefCell::new(1),
     };
@@ -109,15 +112,14 @@ impl Translator<'_, '_> {
     /// The function at the start of these ops, of as many vectors as the ops behind it apply it to and the machine has
     /// registers for; how many ops that does, if any.
     pub fn functions_abreast(&mut self, ops: &[OpNode]) -> usize {
-        let Some((first, kind)) = ops.first().and_then(|node| self.function_in_register(node))
-        else {
+        let Some(kind) = ops.first().and_then(|node| self.function_in_register(node)) else {
             return 0;
         };
-        let same = |node: &&OpNode| self.function_in_register(node) == Some((first, kind));
+        let same = |node: &&OpNode| self.function_in_register(node) == Some(kind);
         let abreast = ops.iter().take(ABREAST).take_while(same).count();
         let results: Vec<Value> = ops[..abreast].iter().map(|node| node.results[0]).collect();
         let operands: Vec<Value> = ops[..abreast].iter().map(|node| node.operands[0]).collect();
-        let lanes = Some(first);
+        let lanes = Some(LANES);
         if abreast < 2 || operands.iter().any(|v| results.contains(v)) {
             return 0;
         }
@@ -144,18 +146,17 @@ impl Translator<'_, '_> {
         abreast
     }
 
-    /// The lanes of a function of a vector that fills a register of 512 bits.
-    fn function_in_register(&self, node: &OpNode) -> Option<(i64, UnaryKind)> {
+    /// Which function an op applies to a vector that fills a register of 512 bits.
+    fn function_in_register(&self, node: &OpNode) -> Option<UnaryKind> {
         let Op::Unary { kind } = node.op else {
             return None;
         };
         let x = node.operands[0];
-        let lanes = lanes_of(self.unit.source.ty(x))?;
-        let fits = lanes == 16
+        let fits = lanes_of(self.unit.source.ty(x)) == Some(LANES)
             && self.dtype(x) == DType::F32
             && self.unit.target.has("avx512f")
             && aiai_codegen::lower::INLINED.contains(&kind);
-        fits.then_some((lanes, kind))
+        fits.then_some(kind)
     }
 
     /// The name of a function, which is made where there is none yet.

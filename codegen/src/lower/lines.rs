@@ -2,6 +2,8 @@
 //!
 //! Without a schedule that fits they are plain loops, and the reason is kept for whoever asks.
 
+use std::collections::HashSet;
+
 use aiai_ir::schedule::{Axis, FUNCTIONS, Pattern, SUMS, Step};
 use aiai_ir::{Dim, Op, ReduceKind, Schedule, Sym, Value};
 
@@ -184,17 +186,16 @@ impl<'a> Lowerer<'a> {
         let (last, outer) = shape
             .split_last()
             .map_or((Dim::from(1), shape), |(l, o)| (*l, o));
-        let (mut work, mut seen) = (vec![value], Vec::new());
+        let (mut work, mut seen) = (vec![value], HashSet::new());
         let (mut functions, mut sums) = (0, i64::from(behind.is_some_and(is_sum)));
         while let Some(value) = work.pop() {
             let is_computed = matches!(self.places.get(&value), Some(Place::Lazy) | None);
             let Some(node) = self.nodes.get(&value).filter(|_| is_computed) else {
                 continue;
             };
-            if seen.contains(&value) {
+            if !seen.insert(value) {
                 continue;
             }
-            seen.push(value);
             work.extend(&node.operands);
             if is_expensive(&node.op) && self.shape(value) == shape {
                 functions += 1;
