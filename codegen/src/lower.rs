@@ -30,6 +30,8 @@ mod points;
 mod reduction;
 mod rows;
 mod scheduled;
+mod shuffles;
+mod softmax;
 mod usage;
 mod vectors;
 
@@ -65,6 +67,7 @@ pub struct Lowering<'s> {
 pub const INLINED: &[UnaryKind] = &[
     UnaryKind::Exp,
     UnaryKind::Expm1,
+    UnaryKind::Exp2,
     UnaryKind::Log,
     UnaryKind::Log1p,
     UnaryKind::Tanh,

@@ -15,7 +15,7 @@ func @main(@x %0: buffer f32[N, 48], @y %1: buffer f32[N, 48]) -> () {
   %4: f32[] = constant {value = f32[] [0.5]}
   %5: f32[16] = broadcast %4 {shape = [16], axes = []}
   %6: f32[16] = fma %3, %5, %5
-  %7: f32[16] = interleave %3, %6 {high = true}
+  %7: f32[16] = shuffle %3, %6 {lanes = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31]}
   store_vector %7, %1, %2, %2, %2
   return
 }"#;

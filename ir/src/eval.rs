@@ -346,7 +346,7 @@ impl<'a> Machine<'a> {
             | Op::LoadVector { .. }
             | Op::StoreVector
             | Op::Fma
-            | Op::Interleave { .. }
+            | Op::Shuffle { .. }
             | Op::Prefetch
             | Op::For { .. }
             | Op::Parallel { .. }

@@ -271,8 +271,8 @@ ops! {
     StoreVector = "store_vector", loops, Loop, Memory;
     /// `a * b + c` on floats, rounded once.
     Fma = "fma", loops, Loop, Pure;
-    /// The lanes of two vectors in turns, `a_0 b_0 a_1 b_1 ...`: the first half of them, or the second.
-    Interleave { high: bool } = "interleave", loops, Loop, Pure;
+    /// Of the lanes of two vectors, those of the first counted before those of the second, as many as one has, by number.
+    Shuffle { lanes: Vec<usize> } = "shuffle", loops, Loop, Pure;
     /// `prefetch(buffer, position)`: says that memory around the row-major position will be read. The
     /// position may lie outside.
     Prefetch = "prefetch", loops, Loop, Memory;

@@ -25,6 +25,7 @@ fn main() {
     let cases: &[(&str, Row)] = &[
         ("exp", rows::exp_at),
         ("expm1", rows::expm1_at),
+        ("exp2", rows::exp2_at),
         ("log", rows::log_at),
         ("log1p", rows::log1p_at),
         ("tanh", rows::tanh_at),

@@ -33,6 +33,13 @@ const CASES: &[Case] = &[
         ulp: 1.44,
     },
     Case {
+        name: "exp2",
+        row: rows::exp2_at,
+        scalar: scalar::exp2,
+        exact: libm::exp2,
+        ulp: 0.9,
+    },
+    Case {
         name: "log",
         row: rows::log_at,
         scalar: scalar::log,

@@ -125,6 +125,8 @@ def main():
     # expm1(r) = r + r^2 q(r)
     fit("expm1 q", lambda r: (mp.expm1(near(r)) - near(r)) / near(r) ** 2,
         lambda r: max(abs(near(r) ** 2 / mp.expm1(near(r))), mp.mpf("0.02")), -half_ln2, half_ln2, 5)
+    # 2^r = 1 + r q(r)
+    fit("exp2 q", lambda r: mp.expm1(near(r) * mp.log(2)) / near(r), lambda r: abs(near(r)) / mp.mpf(2) ** r, -0.5, 0.5, 5)
     # log(1 + f) = f + f^2 p(f)
     fit("log p", lambda f: (mp.log1p(near(f)) - near(f)) / near(f) ** 2,
         lambda f: max(abs(near(f) ** 2 / mp.log1p(near(f))), mp.mpf("0.02")),

@@ -8,7 +8,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use aiai_codegen::Target;
 use aiai_ir::{DType, Op, OpNode, UnaryKind, Value};
 use aiai_runtime::kernels::math;
-use aiai_runtime::kernels::number::{Bits, Number};
+use aiai_runtime::kernels::number::{Bits, Number, split_by_rounding};
 
 use crate::scalars::{condition_type, lanes_of, type_of};
 use crate::translate::Translator;
@@ -26,6 +26,7 @@ fn apply(kind: UnaryKind, x: Noted<'_>) -> Option<Noted<'_>> {
     Some(match kind {
         UnaryKind::Exp => math::exp(x),
         UnaryKind::Expm1 => math::expm1(x),
+        UnaryKind::Exp2 => math::exp2(x),
         UnaryKind::Log => math::log(x),
         UnaryKind::Log1p => math::log1p(x),
         UnaryKind::Tanh => math::tanh(x),
@@ -57,7 +58,8 @@ struct Shape {
 fn function(name: &str, kind: UnaryKind, shape: Shape, target: &Target) -> Option<String> {
     let notes = Notes {
         shape,
-        has_scale: shape.lanes == Some(LANES) && target.has("avx512f"),
+        has_scale: shape.lanes == Some(LANES)
+            && ["avx512f", "avx512dq"].iter().all(|f| target.has(f)),
         text: RefCell::new(String::new()),
         count: RefCell::new(1),
     };
@@ -178,7 +180,7 @@ impl Translator<'_, '_> {
 /// What a function has done so far.
 struct Notes {
     shape: Shape,
-    /// Whether the machine scales a vector by powers of two.
+    /// Whether the machine scales a vector by powers of two, and splits one into integers and the rest.
     has_scale: bool,
     text: RefCell<String>,
     /// Values that have a name.
@@ -340,6 +342,26 @@ impl<'n> Number for Noted<'n> {
             let [c, x, y] = [condition, self, other].map(|x| x.name(k));
             format!("arith.select {c}, {x}, {y} : {truth}{ty}")
         })
+    }
+
+    fn split_integer(self, low: f32, high: f32) -> (Self, NotedBits<'n>, Self) {
+        if !self.notes.has_scale {
+            return split_by_rounding(self.clamp(low, high));
+        }
+        // The rest of what is infinite is 0, and scaling takes what is too large for what it is: nothing need be clamped.
+        let (ty, notes) = (self.notes.ty("f32"), self.notes);
+        let all = notes.one("arith.constant -1 : i16").name(0);
+        let [nearest, as_set] =
+            [0, 4].map(|n| notes.one(&format!("arith.constant {n} : i32")).name(0));
+        let rest = notes.value(|k| {
+            let x = self.name(k);
+            format!(
+                "llvm.call_intrinsic \"llvm.x86.avx512.mask.reduce.ps.512\"({x}, {nearest}, {x}, {all}, {as_set}) : \
+                 ({ty}, i32, {ty}, i16, i32) -> {ty}"
+            )
+        });
+        let n = self - rest;
+        (n, n.bits(), rest)
     }
 
     fn scaled(self, n: Self, integer: NotedBits<'n>) -> Self {

@@ -211,6 +211,7 @@ impl Translator<'_, '_> {
             }
             UnaryKind::Exp
             | UnaryKind::Expm1
+            | UnaryKind::Exp2
             | UnaryKind::Log
             | UnaryKind::Log1p
             | UnaryKind::Tanh

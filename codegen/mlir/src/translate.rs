@@ -313,7 +313,7 @@ impl<'u, 's> Translator<'u, 's> {
             Op::Iota { .. } => self.iota(node),
             Op::Reduce { kind, .. } => self.reduce_vector(node, *kind),
             Op::Fma => self.fma(node),
-            Op::Interleave { high } => self.interleave(node, *high),
+            Op::Shuffle { lanes } => self.shuffle(node, lanes),
             Op::Prefetch => self.prefetch(node),
             Op::For { step, .. } => self.for_loop(node, *step),
             Op::Parallel { grain } => self.parallel(node, *grain),

@@ -291,14 +291,9 @@ impl Translator<'_, '_> {
         self.define(node, value);
     }
 
-    pub fn interleave(&mut self, node: &OpNode, high: bool) {
-        let source = self.unit.source.ty(node.operands[0]);
-        let (ty, lanes) = (
-            register_type(source),
-            crate::scalars::lanes_of(source).unwrap_or(2),
-        );
-        let first = if high { lanes / 2 } else { 0 };
-        let order = listed((first..first + lanes / 2).flat_map(|lane| [lane, lane + lanes]));
+    pub fn shuffle(&mut self, node: &OpNode, lanes: &[usize]) {
+        let ty = register_type(self.unit.source.ty(node.operands[0]));
+        let order = listed(lanes.iter().map(|&lane| lane as i64));
         let [a, b] = [0, 1].map(|k| self.get(node.operands[k]));
         let value = self
             .w

@@ -349,6 +349,94 @@ fn attention_of_any_length_agrees() {
     }
 }
 
+/// Rows of numbers whose scores are large, infinite, NaN, equal or usual.
+fn unusual(shape: [i64; 2]) -> Vec<f32> {
+    let factors = [1.0, 300.0, 1e18, 0.0, f32::NAN, f32::INFINITY, -1.0];
+    let mut all = numbers(shape[0] * shape[1]);
+    for (k, row) in all.chunks_mut(shape[1] as usize).enumerate() {
+        let factor = factors[k % factors.len()];
+        match factor.is_finite() {
+            true => row.iter_mut().for_each(|x| *x *= factor),
+            false => row[0] = factor,
+        }
+    }
+    all
+}
+
+fn tensor_of(numbers: &[f32], shape: &[usize]) -> Tensor {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Tensor::from_bytes(aiai_runtime::DType::F32, shape, &bytes).expect("a tensor")
+}
+
+#[test]
+fn attention_to_unusual_scores_is_that_of_rows_in_memory() {
+    let pool = Pool::new(2).expect("a pool");
+    let (queries, keys, width) = (24, 70, 33);
+    let kernels = aiai_fuzz::schedules::kernels(1);
+    let q = unusual([queries, 40]);
+    let q = tensor_of(&q, &[1, queries as usize, 40]);
+    let v = tensor_of(&numbers(keys * width), &[1, keys as usize, width as usize]);
+    let usual = numbers(keys * 40);
+    let mut with_nan = usual.clone();
+    with_nan[37 * 40] = f32::NAN;
+    let function = |name: &str| {
+        let program = kernels.iter().find(|p| p.entry.as_str() == name);
+        optimized(program.expect("a kernel"))
+    };
+    let both = |function: &Function, inputs: &[&Tensor]| {
+        let plain = aiai_codegen::Options::default();
+        let by_schedules = aiai_codegen::Options {
+            schedules: aiai_fuzz::schedules::SETS[0].clone(),
+            ..Default::default()
+        };
+        let codes = [
+            (aiai_fuzz::CRANELIFT.compile)(function, &plain).expect("machine code"),
+            aiai_mlir::compile(function, &by_schedules).expect("machine code"),
+        ];
+        codes.map(|code| {
+            let y = code.run(inputs, &pool).expect("a result").remove(0);
+            let array = Array::from_bytes(DType::F32, y.shape().to_vec(), y.bytes());
+            array.expect("a result").to_f64()
+        })
+    };
+    let compare = |[expected, got]: [Vec<f64>; 2], what: &str| {
+        assert!(expected.iter().any(|x| x.is_finite()) || what.contains("NaN"));
+        for (k, (x, y)) in expected.iter().zip(&got).enumerate() {
+            let close = (x - y).abs() <= 1e-4 + 1e-4 * x.abs();
+            assert!(
+                close || x.is_nan() && y.is_nan(),
+                "{what}: element {k} is {y}, not {x}"
+            );
+        }
+    };
+    let by_forty = function("attended_by_forty");
+    for (what, k) in [("usual keys", usual.clone()), ("a key of NaN", with_nan)] {
+        let k = tensor_of(&k, &[1, keys as usize, 40]);
+        compare(both(&by_forty, &[&q, &k, &v]), what);
+    }
+    // Of some queries no key is kept: all scores are the same large number.
+    let attended = function("attended");
+    let kept = (0..queries * keys).map(|i| u8::from(i / keys % 3 != 1 && i % 5 != 0));
+    let kept: Vec<u8> = kept.collect();
+    let shape = [queries as usize, keys as usize];
+    let keep = Tensor::from_bytes(aiai_runtime::DType::Bool, &shape, &kept).expect("a tensor");
+    let [q, k, v] = [
+        (&q, 40),
+        (&tensor_of(&usual, &[1, keys as usize, 40]), 40),
+        (&v, width),
+    ]
+    .map(|(x, n)| {
+        let rows = x.shape()[1];
+        Tensor::from_bytes(
+            aiai_runtime::DType::F32,
+            &[1, 1, rows, n as usize],
+            x.bytes(),
+        )
+        .expect("a tensor")
+    });
+    compare(both(&attended, &[&q, &k, &v, &keep]), "keys left out");
+}
+
 #[test]
 fn extremes_have_the_sign_and_the_nan_that_they_should() {
     let pool = Pool::new(1).expect("a pool");

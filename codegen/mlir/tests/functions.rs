@@ -13,9 +13,10 @@ use aiai_runtime::{Pool, Tensor};
 
 type Row = unsafe fn(Level, *const f32, *mut f32, usize);
 
-const FUNCTIONS: [(UnaryKind, Row); 8] = [
+const FUNCTIONS: [(UnaryKind, Row); 9] = [
     (UnaryKind::Exp, rows::exp_at),
     (UnaryKind::Expm1, rows::expm1_at),
+    (UnaryKind::Exp2, rows::exp2_at),
     (UnaryKind::Log, rows::log_at),
     (UnaryKind::Log1p, rows::log1p_at),
     (UnaryKind::Tanh, rows::tanh_at),

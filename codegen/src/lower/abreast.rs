@@ -167,12 +167,12 @@ impl<'a> Lowerer<'a> {
     ) {
         let result = node.results[0];
         if let Op::Reduce { kind, .. } = node.op {
-            let x = node.operands[0];
+            let (x, fold) = (node.operands[0], rows.fold(node, kind));
             self.each_row(rows, block, |this, at, [_, row]| {
-                let part = this.row_part(x, kind, at);
+                let part = this.row_part(x, fold, at);
                 this.store_part(part, row, block);
             });
-            let lanes = self.fold_abreast(block, kind);
+            let lanes = self.fold_abreast(block, fold);
             self.keep_numbers(result, lanes, block);
         } else if let Some(home) = homes.iter().find(|home| home.0 == result) {
             block.kept.push(*home);

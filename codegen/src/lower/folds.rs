@@ -5,8 +5,9 @@
 use aiai_ir::{DType, Dim, Op, ReduceKind, Value};
 
 use super::abreast::Block;
+use super::reduction::{Fold, merge};
 use super::vectors::{At, Pass, place};
-use super::{Lowerer, Place, reduction::merge};
+use super::{Lowerer, Place};
 
 /// What is reduced.
 #[derive(Clone, Copy)]
@@ -23,15 +24,15 @@ impl<'a> Lowerer<'a> {
     pub fn fold_rows(
         &mut self,
         x: Value,
-        kind: ReduceKind,
+        fold: Fold,
         (before, kept): (&[usize], &[usize]),
         at: &[Value],
         init: Value,
     ) -> Value {
         let shape = self.shape(x).to_vec();
         if before.is_empty() {
-            let part = self.row_part(x, kind, at);
-            return self.fold_lanes(part, kind, DType::F32);
+            let part = self.row_part(x, fold, at);
+            return self.fold_lanes(part, fold.kind, DType::F32);
         }
         let n = self.dim(shape[shape.len() - 1]);
         let zero = self.int(0);
@@ -40,56 +41,56 @@ impl<'a> Lowerer<'a> {
         self.fold_loop(rows, &[init], |this, row, carry| {
             let inner = this.delinearize(&sizes, row);
             let outer = merge(shape.len() - 1, (kept, at), (before, &inner));
-            let part = this.fold_vectors(Terms::Of(x), kind, (zero, n), &outer);
-            vec![this.combine(kind, carry[0], part)]
+            let part = this.fold_vectors(Terms::Of(x), fold, (zero, n), &outer);
+            vec![this.combine(fold, carry[0], part)]
         })[0]
     }
 
     /// The partial results of a row of a value that can be computed in vectors, in the lanes of one.
-    pub fn row_part(&mut self, x: Value, kind: ReduceKind, at: &[Value]) -> Value {
+    pub fn row_part(&mut self, x: Value, fold: Fold, at: &[Value]) -> Value {
         let n = self.dim(self.shape(x)[at.len()]);
         let zero = self.int(0);
         let terms = match self.factors(x) {
-            Some((a, b)) if kind == ReduceKind::Sum => Terms::Products(a, b),
+            Some((a, b)) if fold.kind == ReduceKind::Sum => Terms::Products(a, b),
             _ => Terms::Of(x),
         };
-        self.fold_part(terms, kind, (zero, n), at)
+        self.fold_part(terms, fold, (zero, n), at)
     }
 
     /// The reduction of `n` elements of a buffer from a position on.
-    pub fn fold_memory(&mut self, kind: ReduceKind, buffer: Value, from: Value, n: Value) -> Value {
+    pub fn fold_memory(&mut self, fold: Fold, buffer: Value, from: Value, n: Value) -> Value {
         let total = Dim::product(self.b.ty(buffer).shape().iter().copied());
         let flat = self.b.value(Op::View { shape: vec![total] }, &[buffer]);
         let high = self.add(from, n);
-        self.fold_vectors(Terms::In(flat), kind, (from, high), &[])
+        self.fold_vectors(Terms::In(flat), fold, (from, high), &[])
     }
 
     fn fold_vectors(
         &mut self,
         terms: Terms,
-        kind: ReduceKind,
+        fold: Fold,
         range: (Value, Value),
         outer: &[Value],
     ) -> Value {
-        let part = self.fold_part(terms, kind, range, outer);
-        self.fold_lanes(part, kind, DType::F32)
+        let part = self.fold_part(terms, fold, range, outer);
+        self.fold_lanes(part, fold.kind, DType::F32)
     }
 
     fn fold_part(
         &mut self,
         terms: Terms,
-        kind: ReduceKind,
+        fold: Fold,
         range: (Value, Value),
         outer: &[Value],
     ) -> Value {
         let ((low, high), line) = (range, self.line());
-        let (start, low) = match self.first_vectors(terms, kind, low, outer) {
+        let (start, low) = match self.first_vectors(terms, fold.kind, low, outer) {
             Some(first) => (first, self.int(line.sums * line.lanes)),
-            None => (self.partial_results(kind, DType::F32), low),
+            None => (self.partial_results(fold.kind, DType::F32), low),
         };
-        let part = self.part_along((low, high), outer, kind, &start, &mut |this, at, part| {
+        let part = self.part_along((low, high), outer, fold, &start, &mut |this, at, part| {
             let part = part?;
-            let next = this.fold_step(terms, kind, at, part);
+            let next = this.fold_step(terms, fold, at, part);
             Some(this.where_existing(at, next, part))
         });
         self.settle_pending();
@@ -111,7 +112,7 @@ impl<'a> Lowerer<'a> {
         &mut self,
         range: (Value, Value),
         outer: &[Value],
-        kind: ReduceKind,
+        fold: Fold,
         start: &[Value],
         pass: &mut Pass<'a, '_>,
     ) -> Value {
@@ -120,7 +121,7 @@ impl<'a> Lowerer<'a> {
         while parts.len() > 1 {
             let upper = parts.split_off(parts.len().div_ceil(2));
             for (lower, upper) in parts.iter_mut().zip(upper) {
-                *lower = self.combine(kind, *lower, upper);
+                *lower = self.combine(fold, *lower, upper);
             }
         }
         parts[0]
@@ -138,7 +139,7 @@ impl<'a> Lowerer<'a> {
 
     /// The reductions of several rows in one vector: lane k is that of the partial results in line k of a buffer, modulo
     /// the number of lines. They are added up in the order in which those of one row are.
-    pub fn fold_abreast(&mut self, block: &Block, kind: ReduceKind) -> Value {
+    pub fn fold_abreast(&mut self, block: &Block, fold: Fold) -> Value {
         let lanes = self.line().lanes;
         let (zero, all) = (self.int(0), self.int(lanes));
         let mut parts = Vec::new();
@@ -155,16 +156,16 @@ impl<'a> Lowerer<'a> {
             for (lower, upper) in parts.iter_mut().zip(upper) {
                 let pair = [*lower, upper];
                 let halves = [false, true];
-                let [low, high] = halves.map(|high| self.b.value(Op::Interleave { high }, &pair));
-                *lower = self.combine(kind, low, high);
+                let [low, high] = halves.map(|high| self.in_turns(pair, high));
+                *lower = self.combine(fold, low, high);
             }
             half /= 2;
         }
         // As one row's, a sum begins with 0.
-        let init = self.identity(kind, DType::F32);
+        let init = self.identity(fold.kind, DType::F32);
         let init = self.in_all_lanes(init);
-        match kind {
-            ReduceKind::Sum => self.combine(kind, init, parts[0]),
+        match fold.kind {
+            ReduceKind::Sum => self.combine(fold, init, parts[0]),
             _ => parts[0],
         }
     }
@@ -202,7 +203,7 @@ impl<'a> Lowerer<'a> {
         Some(first)
     }
 
-    fn fold_step(&mut self, terms: Terms, kind: ReduceKind, at: &mut At, part: Value) -> Value {
+    fn fold_step(&mut self, terms: Terms, fold: Fold, at: &mut At, part: Value) -> Value {
         let term = match terms {
             Terms::Products(a, b) => {
                 let [a, b] = [a, b].map(|v| self.vector(v, at));
@@ -211,7 +212,7 @@ impl<'a> Lowerer<'a> {
             Terms::Of(x) => self.vector(x, at),
             Terms::In(buffer) => self.vector_in(buffer, at),
         };
-        self.combine(kind, part, term)
+        self.combine(fold, part, term)
     }
 
     /// The values whose elementwise product a value is, where micro-kernels would find both in memory.

@@ -17,6 +17,23 @@ const GRAIN: i64 = 8;
 const TASK: i64 = 8192;
 const TYPICAL: i64 = 512;
 
+/// How two partial results become one.
+#[derive(Clone, Copy, Debug)]
+pub struct Fold {
+    pub kind: ReduceKind,
+    /// A maximum that is NaN may be another number instead: one instruction where NaN that stays takes three.
+    pub skips_nan: bool,
+}
+
+impl From<ReduceKind> for Fold {
+    fn from(kind: ReduceKind) -> Fold {
+        Fold {
+            kind,
+            skips_nan: false,
+        }
+    }
+}
+
 impl<'a> Lowerer<'a> {
     pub fn reduce(&mut self, node: &'a OpNode, kind: ReduceKind, axes: &[usize], acc: DType) {
         let x = node.operands[0];
@@ -54,7 +71,7 @@ impl<'a> Lowerer<'a> {
         let shape = self.shape(x).to_vec();
         let outer: Vec<Dim> = kept.iter().map(|&k| shape[k]).collect();
         let mut store = |this: &mut Self, at: &[Value]| {
-            let total = this.reduce_one(x, kind, (axes, kept), acc, at);
+            let total = this.reduce_one(x, kind.into(), (axes, kept), acc, at);
             let total = this.b.cast(total, this.dtype(x));
             let mut place = vec![total, out];
             place.extend(at);
@@ -92,12 +109,13 @@ impl<'a> Lowerer<'a> {
     pub fn reduce_one(
         &mut self,
         x: Value,
-        kind: ReduceKind,
+        fold: Fold,
         axes: (&[usize], &[usize]),
         acc: DType,
         at: &[Value],
     ) -> Value {
         let (axes, kept) = axes;
+        let kind = fold.kind;
         let shape = self.shape(x).to_vec();
         let wide = if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) {
             acc
@@ -119,14 +137,14 @@ impl<'a> Lowerer<'a> {
             && last == shape.len() - 1
             && !is_short(axes.iter().map(|&a| shape[a]))
         {
-            return self.reduce_rows(x, kind, kernel, (before, kept), at, init);
+            return self.reduce_rows(x, fold, kernel, (before, kept), at, init);
         }
         let sizes: Vec<Dim> = axes.iter().map(|&a| shape[a]).collect();
         let combined = self.fold_nest(&sizes, &[init], &mut |this, inner, carry| {
             let index = merge(shape.len(), (kept, at), (axes, inner));
             let element = this.element(x, &index);
             let element = this.b.cast(element, wide);
-            vec![this.combine(kind, carry[0], element)]
+            vec![this.combine(fold, carry[0], element)]
         });
         combined[0]
     }
@@ -135,13 +153,14 @@ impl<'a> Lowerer<'a> {
     fn reduce_rows(
         &mut self,
         x: Value,
-        kind: ReduceKind,
+        fold: Fold,
         kernel: &str,
         axes: (&[usize], &[usize]),
         at: &[Value],
         init: Value,
     ) -> Value {
         let (before, kept) = axes;
+        let kind = fold.kind;
         let shape = self.shape(x).to_vec();
         let (rank, last) = (shape.len(), shape[shape.len() - 1]);
         let result = [Type::scalar(DType::F32)];
@@ -156,14 +175,14 @@ impl<'a> Lowerer<'a> {
             let n = self.product(&shape[kept.len()..]);
             let from = self.row_start(&outer, at, n);
             if self.line.is_some() && !(before.is_empty() && self.in_vectors(x)) {
-                return self.fold_memory(kind, buffer, from, n);
+                return self.fold_memory(fold, buffer, from, n);
             } else if self.line.is_some() {
-                return self.fold_rows(x, kind, axes, at, init);
+                return self.fold_rows(x, fold, axes, at, init);
             }
             return self.kernel(kernel, &[buffer, from, n], &result)[0];
         }
         if self.in_vectors(x) {
-            return self.fold_rows(x, kind, axes, at, init);
+            return self.fold_rows(x, fold, axes, at, init);
         }
         let n = self.dim(last);
         let zero = self.int(0);
@@ -346,7 +365,12 @@ impl<'a> Lowerer<'a> {
         self.memo.clear();
     }
 
-    pub fn combine(&mut self, kind: ReduceKind, a: Value, b: Value) -> Value {
+    pub fn combine(&mut self, fold: impl Into<Fold>, a: Value, b: Value) -> Value {
+        let Fold { kind, skips_nan } = fold.into();
+        if skips_nan && kind == ReduceKind::Max {
+            let above = self.b.compare(CompareKind::Gt, b, a);
+            return self.b.select(above, b, a);
+        }
         let kind = match kind {
             ReduceKind::Sum => BinaryKind::Add,
             ReduceKind::Prod => BinaryKind::Mul,

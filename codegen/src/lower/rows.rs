@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 
 use aiai_ir::schedule::Pattern;
-use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, Region, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Region, Value};
 
 use super::elementwise::row_kernel;
+use super::reduction::Fold;
+use super::softmax::Softmax;
 use super::vectors::Pending;
 use super::{Lowerer, Place, whole};
 
@@ -71,12 +73,22 @@ pub struct Rows<'a> {
     kept: Vec<Value>,
     pub scratched: Vec<Value>,
     pub in_target: Option<Value>,
+    /// What becomes of the rows, if that.
+    softmax: Option<Softmax>,
 }
 
 impl Rows<'_> {
     /// The length of a row.
     pub fn last(&self) -> Dim {
         self.shape[self.shape.len() - 1]
+    }
+
+    /// How a reduction of the group is done.
+    pub fn fold(&self, node: &OpNode, kind: ReduceKind) -> Fold {
+        match &self.softmax {
+            Some(softmax) => softmax.fold(node, kind),
+            None => kind.into(),
+        }
     }
 }
 
@@ -243,6 +255,8 @@ impl<'a> Lowerer<'a> {
         };
         let kept = self.kept(group, &shape);
         let (scratched, in_target) = self.homes(group, &kept);
+        let quotient = self.row_quotient(group.yields[0], &shape);
+        let softmax = quotient.and_then(|(rows, divisor)| self.softmax(rows, divisor));
         Rows {
             group,
             shape,
@@ -253,6 +267,7 @@ impl<'a> Lowerer<'a> {
             kept,
             scratched,
             in_target,
+            softmax,
         }
     }
 
@@ -280,7 +295,7 @@ impl<'a> Lowerer<'a> {
             let targets = in_scratch.chain(in_target).collect();
             for node in &rows.group.ops {
                 this.b.loc = node.loc;
-                this.in_group(node, &at, &rows.shape, &targets);
+                this.in_group(rows, node, &at, &targets);
             }
             match this.places.get(&result) {
                 Some(Place::Scalar(scalar)) => {
@@ -357,16 +372,16 @@ impl<'a> Lowerer<'a> {
     /// What has to be done for a member of the group once in a row.
     fn in_group(
         &mut self,
+        rows: &Rows,
         node: &'a OpNode,
         at: &[Value],
-        shape: &[Dim],
         targets: &HashMap<Value, Vec<Value>>,
     ) {
-        let result = node.results[0];
+        let (result, shape) = (node.results[0], rows.shape.as_slice());
         if let Op::Reduce { kind, acc, .. } = node.op {
             let kept: Vec<usize> = (0..at.len()).collect();
             let x = node.operands[0];
-            let total = self.reduce_one(x, kind, (&[at.len()], &kept), acc, at);
+            let total = self.reduce_one(x, rows.fold(node, kind), (&[at.len()], &kept), acc, at);
             let total = self.b.cast(total, self.dtype(x));
             self.places.insert(result, Place::Scalar(total));
         } else if let Some(target) = targets.get(&result) {

@@ -77,6 +77,7 @@ pub fn is_expensive(op: &Op) -> bool {
             kind,
             UnaryKind::Exp
                 | UnaryKind::Expm1
+                | UnaryKind::Exp2
                 | UnaryKind::Log
                 | UnaryKind::Log1p
                 | UnaryKind::Tanh

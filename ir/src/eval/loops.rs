@@ -163,7 +163,7 @@ impl<'a> Machine<'a> {
                 let at = frame.position(node.operands[1], &node.operands[2..])?;
                 frame.memory_of(node.operands[1])?.elements[at] = element;
             }
-            Op::LoadVector { .. } | Op::StoreVector | Op::Fma | Op::Interleave { .. } => {
+            Op::LoadVector { .. } | Op::StoreVector | Op::Fma | Op::Shuffle { .. } => {
                 self.vector_op(frame, node)?;
             }
             Op::Prefetch => {}

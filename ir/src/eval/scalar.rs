@@ -16,6 +16,7 @@ pub(super) fn float1(kind: UnaryKind, x: f64) -> f64 {
         UnaryKind::Round => x.round_ties_even(),
         UnaryKind::Exp => x.exp(),
         UnaryKind::Expm1 => x.exp_m1(),
+        UnaryKind::Exp2 => x.exp2(),
         UnaryKind::Log => x.ln(),
         UnaryKind::Log1p => x.ln_1p(),
         UnaryKind::Sqrt => x.sqrt(),
@@ -54,6 +55,7 @@ fn int1(kind: UnaryKind, dtype: DType, x: i64) -> i64 {
         | UnaryKind::Round
         | UnaryKind::Exp
         | UnaryKind::Expm1
+        | UnaryKind::Exp2
         | UnaryKind::Log
         | UnaryKind::Log1p
         | UnaryKind::Sqrt

@@ -1,4 +1,4 @@
-//! Vectors of the loop level: masked loads and stores, fused multiply-add, interleaving.
+//! Vectors of the loop level: masked loads and stores, fused multiply-add, shuffles.
 
 use super::array::{Array, Data};
 use super::loops::{Element, elements};
@@ -21,9 +21,9 @@ impl<'a> Machine<'a> {
                 frame.get(node.operands[1])?,
                 frame.get(node.operands[2])?,
             )),
-            Op::Interleave { high } => {
+            Op::Shuffle { lanes } => {
                 let [a, b] = [0, 1].map(|k| frame.get(node.operands[k]));
-                Some(interleave(a?, b?, *high))
+                Some(shuffle(a?, b?, lanes))
             }
             other => return error(format!("`{}` is not an op on vectors", other.name())),
         };
@@ -109,9 +109,8 @@ fn fma(a: &Array, b: &Array, c: &Array) -> Array {
     Array::floats(a.dtype, a.shape.clone(), (0..x.len()).map(once))
 }
 
-fn interleave(a: &Array, b: &Array, high: bool) -> Array {
-    let both: Vec<[Element; 2]> = elements(a).zip(elements(b)).map(|(a, b)| [a, b]).collect();
-    let half = both.len() / 2;
-    let part = if high { &both[half..] } else { &both[..half] };
-    vector(a.dtype, part.as_flattened())
+fn shuffle(a: &Array, b: &Array, lanes: &[usize]) -> Array {
+    let both: Vec<Element> = elements(a).chain(elements(b)).collect();
+    let chosen: Vec<Element> = lanes.iter().map(|&lane| both[lane]).collect();
+    vector(a.dtype, &chosen)
 }

@@ -74,7 +74,7 @@ impl Op {
             Op::LoadVector { lanes, stride } => one(loops::load_vector(operands, *lanes, *stride)),
             Op::StoreVector => loops::store_vector(operands),
             Op::Fma => one(loops::fma(operands)),
-            Op::Interleave { high: _ } => one(loops::interleave(operands)),
+            Op::Shuffle { lanes } => one(loops::shuffle(operands, lanes)),
             Op::Prefetch => loops::prefetch(operands),
             Op::For { step, lanes } => loops::for_loop(operands, regions, *step, *lanes),
             Op::Parallel { grain } => loops::parallel(operands, regions, *grain),

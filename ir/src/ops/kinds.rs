@@ -60,6 +60,8 @@ kinds! {
         Exp = "exp",
         /// e^x - 1, accurate near 0.
         Expm1 = "expm1",
+        /// 2^x.
+        Exp2 = "exp2",
         /// Natural logarithm; of 0 -inf, of negatives NaN.
         Log = "log",
         /// ln(1 + x), accurate near 0.
@@ -205,6 +207,7 @@ impl UnaryKind {
             | UnaryKind::Round
             | UnaryKind::Exp
             | UnaryKind::Expm1
+            | UnaryKind::Exp2
             | UnaryKind::Log
             | UnaryKind::Log1p
             | UnaryKind::Sqrt
@@ -233,6 +236,7 @@ impl UnaryKind {
             UnaryKind::Sqrt => 0.5,
             UnaryKind::Exp
             | UnaryKind::Expm1
+            | UnaryKind::Exp2
             | UnaryKind::Log
             | UnaryKind::Log1p
             | UnaryKind::Rsqrt

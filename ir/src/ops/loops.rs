@@ -113,12 +113,16 @@ pub fn fma(operands: &[Type]) -> Result<Type, String> {
     Ok(a.clone())
 }
 
-pub fn interleave(operands: &[Type]) -> Result<Type, String> {
+pub fn shuffle(operands: &[Type], lanes: &[usize]) -> Result<Type, String> {
     let [a, b] = exactly(operands)?;
-    let lanes = vector(a)?;
-    ensure(a == b && lanes % 2 == 0, || {
-        format!("takes vectors of one type with an even number of lanes, got `{a}` and `{b}`")
+    let count = vector(a)? as usize;
+    ensure(a == b, || {
+        format!("takes vectors of one type, got `{a}` and `{b}`")
     })?;
+    ensure(
+        lanes.len() == count && lanes.iter().all(|&lane| lane < 2 * count),
+        || format!("takes {count} lanes of the {} that there are", 2 * count),
+    )?;
     Ok(a.clone())
 }
 

@@ -124,7 +124,7 @@ impl Row {
                 signature!((vector: Tensor, buffer: Buffer, indices: many Index, count: Index) -> ())
             }
             Row::Fma => signature!((a: Same, b: Same, c: Same) -> (result: Same)),
-            Row::Interleave => signature!((a: Same, b: Same) -> (result: Same)),
+            Row::Shuffle => signature!((a: Same, b: Same) -> (result: Same)),
             Row::Prefetch => signature!((buffer: Buffer, position: Index) -> ()),
             Row::For => {
                 signature!((low: Index, high: Index, carries: many Any) -> (results: many Any), [body])

@@ -79,6 +79,11 @@ fn unary(b: &mut Builder, kind: UnaryKind, x: Value, y: Value, g: Value) -> Opti
             let slope = b.binary(BinaryKind::Add, y, one);
             mul(b, g, slope)
         }
+        UnaryKind::Exp2 => {
+            let factor = constant(b, y, std::f64::consts::LN_2);
+            let slope = mul(b, y, factor);
+            mul(b, g, slope)
+        }
         UnaryKind::Log => b.binary(BinaryKind::Div, g, x),
         UnaryKind::Log1p => {
             let one = constant(b, x, 1.0);

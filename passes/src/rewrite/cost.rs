@@ -205,7 +205,7 @@ impl Costs {
             | Op::LoadVector { .. }
             | Op::StoreVector
             | Op::Fma
-            | Op::Interleave { .. }
+            | Op::Shuffle { .. }
             | Op::Prefetch
             | Op::For { .. }
             | Op::Parallel { .. }
@@ -233,6 +233,7 @@ fn unary(kind: UnaryKind) -> u64 {
         UnaryKind::Sqrt | UnaryKind::Rsqrt => 10,
         UnaryKind::Exp
         | UnaryKind::Expm1
+        | UnaryKind::Exp2
         | UnaryKind::Log
         | UnaryKind::Log1p
         | UnaryKind::Tanh

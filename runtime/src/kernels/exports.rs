@@ -6,7 +6,7 @@
 //! - `aiai_row_R_f32(x, n)`: a reduction of a row.
 //! - `aiai_row_add_lanes_f32(x, partial, n)`: goes on with the 64 partial results of a sum, to which another sum is the end.
 //!
-//! Here F is `exp expm1 log log1p tanh erf sqrt rsqrt sin cos`. A negative `n` is 0.
+//! Here F is `exp expm1 exp2 log log1p tanh erf sqrt rsqrt sin cos`. A negative `n` is 0.
 //! Every function is unsafe to call as its kernel is: the rows must have `n` elements.
 #![allow(clippy::missing_safety_doc)]
 
@@ -52,6 +52,7 @@ macro_rules! export_functions {
 export_functions! {
     exp exp_f64: aiai_exp_f32 aiai_exp_f64 aiai_row_exp_f32;
     expm1 expm1_f64: aiai_expm1_f32 aiai_expm1_f64 aiai_row_expm1_f32;
+    exp2 exp2_f64: aiai_exp2_f32 aiai_exp2_f64 aiai_row_exp2_f32;
     log log_f64: aiai_log_f32 aiai_log_f64 aiai_row_log_f32;
     log1p log1p_f64: aiai_log1p_f32 aiai_log1p_f64 aiai_row_log1p_f32;
     tanh tanh_f64: aiai_tanh_f32 aiai_tanh_f64 aiai_row_tanh_f32;

@@ -4,7 +4,7 @@
 //! its code from them too. Special values (NaN, infinities, zeros, subnormals) come out right by selects. The
 //! polynomials are made by `runtime/tools/minimax.py`; ranges and errors stand beside them.
 
-use super::number::{Bits, Number};
+use super::number::{Bits, Number, ROUNDER};
 
 /// ln 2 with 9 bits, so that its product with an exponent is exact, and the rest.
 const LN2_SHORT: f32 = 0.693_359_4;
@@ -12,8 +12,6 @@ const LN2_SHORT_REST: f32 = -2.121_944_4e-4;
 /// ln 2 rounded, and the rest.
 const LN2: f32 = std::f32::consts::LN_2;
 const LN2_REST: f32 = -1.904_654_3e-9;
-/// 1.5 * 2^23: adding it rounds to an integer, which is then in the low bits.
-const ROUNDER: f32 = 12_582_912.0;
 /// The significand of a logarithm's argument is taken from [2/3, 4/3).
 const TWO_THIRDS_BITS: i32 = 0x3f2a_aaab;
 
@@ -40,19 +38,11 @@ fn reduce_exponent<T: Number>(x: T) -> (T, T::Bits, T) {
     (n, integer, n.mul_add(x.constant(-LN2_SHORT_REST), r))
 }
 
-/// `x` kept within `low..=high`; NaN stays.
-#[inline(always)]
-fn clamp<T: Number>(x: T, low: f32, high: f32) -> T {
-    let (low, high) = (x.constant(low), x.constant(high));
-    let x = low.when(x.less(low), x);
-    high.when(high.less(x), x)
-}
-
 /// e^x.
 #[inline(always)]
 pub fn exp<T: Number>(x: T) -> T {
     // Beyond these the result is 0 or infinite.
-    exp_within(clamp(x, -104.0, 89.0))
+    exp_within(x.clamp(-104.0, 89.0))
 }
 
 /// e^x for x in -104..=89.
@@ -75,11 +65,32 @@ fn exp_within<T: Number>(x: T) -> T {
     y.scaled(n, integer)
 }
 
+/// 2^x.
+#[inline(always)]
+pub fn exp2<T: Number>(x: T) -> T {
+    // Beyond these the result is 0 or infinite.
+    let (n, integer, r) = x.split_integer(-150.0, 128.0);
+    // 2^r = 1 + r q(r). From the fit some last digits are moved, so that with the roundings of the steps the error is least.
+    let y = polynomial(
+        r,
+        [
+            1.535_310_3e-4,
+            1.339_882e-3,
+            9.618_48e-3,
+            5.550_340_6e-2,
+            2.402_264_6e-1,
+            6.931_472e-1,
+            1.0,
+        ],
+    );
+    y.scaled(n, integer)
+}
+
 /// e^x - 1, accurate near 0.
 #[inline(always)]
 pub fn expm1<T: Number>(x: T) -> T {
     let k = |value| x.constant(value);
-    let (n_float, n, r) = reduce_exponent(clamp(x, -30.0, 89.0));
+    let (n_float, n, r) = reduce_exponent(x.clamp(-30.0, 89.0));
     // e^r - 1 = r + r^2 q(r), error 2^-28.
     let q = polynomial(
         r,
@@ -195,7 +206,7 @@ pub fn tanh<T: Number>(x: T) -> T {
 pub fn erf<T: Number>(x: T) -> T {
     // x n(x^2) / d(x^2) + x / 4 up to where the result becomes 1, error 2^-25.8. The last share is exact, but for
     // subnormals, so the roundings of the first count for less.
-    let x = clamp(x, -3.919_206, 3.919_206);
+    let x = x.clamp(-3.919_206, 3.919_206);
     let t = x * x;
     let n = polynomial(
         t,

@@ -5,6 +5,9 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+/// 1.5 * 2^23: adding it rounds to an integer, which is then in the low bits.
+pub(super) const ROUNDER: f32 = 12_582_912.0;
+
 /// An f32, or something that stands for one or several.
 pub trait Number:
     Copy
@@ -32,6 +35,21 @@ pub trait Number:
     fn when(self, condition: Self::Truth, other: Self) -> Self;
     fn bits(self) -> Self::Bits;
 
+    /// The number kept within `low..=high`; NaN stays.
+    #[inline(always)]
+    fn clamp(self, low: f32, high: f32) -> Self {
+        let (low, high) = (self.constant(low), self.constant(high));
+        let x = low.when(self.less(low), self);
+        high.when(high.less(x), x)
+    }
+
+    /// The nearest integer, ties to even, in both forms that [`Number::scaled`] takes, and how far it is to the number,
+    /// which is taken for `low` below it and for `high` above it (integers, no larger than 2^22).
+    #[inline(always)]
+    fn split_integer(self, low: f32, high: f32) -> (Self, Self::Bits, Self) {
+        split_by_rounding(self.clamp(low, high))
+    }
+
     /// `self * 2^n`, rounded once, for a number near 1 and a whole n in -150..=150, which is given in both forms.
     #[inline(always)]
     fn scaled(self, _n: Self, n: Self::Bits) -> Self {
@@ -39,6 +57,15 @@ pub trait Number:
         let half = n.shift_right(1);
         self * half.power_of_two() * (n - half).power_of_two()
     }
+}
+
+/// What [`Number::split_integer`] gives, for a number in its range.
+#[inline(always)]
+pub fn split_by_rounding<T: Number>(x: T) -> (T, T::Bits, T) {
+    let rounder = x.constant(ROUNDER);
+    let shifted = x + rounder;
+    let n = shifted - rounder;
+    (n, shifted.bits() - rounder.bits(), x - n)
 }
 
 /// An i32, or something that stands for one or several. Sums wrap.

@@ -92,6 +92,8 @@ unary_rows! {
     exp / exp_at = math::exp;
     /// e^x - 1
     expm1 / expm1_at = math::expm1;
+    /// 2^x
+    exp2 / exp2_at = math::exp2;
     /// Natural logarithm
     log / log_at = math::log;
     /// ln(1 + x)

@@ -30,6 +30,7 @@ macro_rules! singles {
 singles! {
     exp, exp_version / exp_at, exp_f64 = math::exp, libm::exp;
     expm1, expm1_version / expm1_at, expm1_f64 = math::expm1, libm::expm1;
+    exp2, exp2_version / exp2_at, exp2_f64 = math::exp2, libm::exp2;
     log, log_version / log_at, log_f64 = math::log, libm::log;
     log1p, log1p_version / log1p_at, log1p_f64 = math::log1p, libm::log1p;
     tanh, tanh_version / tanh_at, tanh_f64 = math::tanh, libm::tanh;

@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 
 use aiai_ir::schedule::{Axis, Pattern};
-use aiai_ir::{AffineMap, BinaryKind, Dim, FuseKind, Op, OpNode, Region, Value};
+use aiai_ir::{AffineMap, Dim, FuseKind, Op, OpNode, Region, Value};
 
+use super::super::softmax::Softmax;
 use super::super::{Lowerer, rows, whole};
 use super::Shared;
 use super::numbers::Form;
@@ -17,7 +18,7 @@ use super::problem::Problem;
 
 /// Two products and the rows in between.
 pub(super) struct Attention<'a> {
-    /// The group that makes the rows, its product, and what the product's epilogue gives.
+    /// The group that makes the rows, its product, and what the product's epilogue leaves in scratch memory.
     pub group: &'a Region,
     pub scores: &'a OpNode,
     pub scaled: Value,
@@ -27,6 +28,8 @@ pub(super) struct Attention<'a> {
     /// number of the row.
     pub rows: Value,
     pub divisor: Option<Value>,
+    /// Where they are divided by their sum.
+    pub softmax: Option<Softmax>,
     /// The second product.
     pub node: &'a OpNode,
     pub problems: [Shared; 2],
@@ -144,16 +147,20 @@ impl<'a> Lowerer<'a> {
         let (scores, scaled) = self.scores_of(group)?;
         let shape = self.shape(scaled).to_vec();
         self.rows_are_simple(group, scaled, &shape)?;
-        let (first, leaves) = self.first_problem(scores, scaled)?;
-        let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
-        let forms = Form::choose(self.schedules, [&first, &second], &self.facts)?;
         let (rows, divisor) = match self.row_quotient(group.yields[0], &shape) {
             Some((rows, divisor)) => (rows, Some(divisor)),
             None => (group.yields[0], None),
         };
+        let softmax = divisor.and_then(|divisor| self.softmax(rows, divisor));
+        let softmax = softmax.filter(|softmax| softmax.of == scaled);
+        let scaled = softmax.map_or(scaled, |softmax| softmax.x);
+        let (first, leaves) = self.first_problem(scores, scaled)?;
+        let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
+        let forms = Form::choose(self.schedules, [&first, &second], &self.facts)?;
         let attention = Attention {
             rows,
             divisor,
+            softmax,
             group,
             scores,
             scaled,
@@ -341,89 +348,15 @@ impl<'a> Lowerer<'a> {
             _ => kept(from) && kept(to),
         }
     }
-
-    /// The dividend and the divisor of a row, where it is divided by a number, or multiplied with its inverse, and
-    /// nothing in it is above 1: then sums of the dividends are no larger than sums of what they are multiplied with.
-    fn row_quotient(&self, value: Value, shape: &[Dim]) -> Option<(Value, Value)> {
-        let node = self.nodes.get(&value)?;
-        let Op::Binary { kind } = node.op else {
-            return None;
-        };
-        let [x, y] = *node.operands.as_slice() else {
-            return None;
-        };
-        let number_of = |repeated: Value| {
-            let node = self.nodes.get(&repeated)?;
-            let is_number =
-                matches!(node.op, Op::Broadcast { .. }) && self.shape(node.operands[0]) != shape;
-            is_number.then(|| node.operands[0])
-        };
-        let found = match kind {
-            BinaryKind::Div => Some((x, number_of(y)?)),
-            BinaryKind::Mul => [(x, y), (y, x)]
-                .into_iter()
-                .find_map(|(row, factor)| Some((row, self.inverse_of(number_of(factor)?)?))),
-            _ => None,
-        };
-        let float = matches!(self.dtype(value), aiai_ir::DType::F32 | aiai_ir::DType::F64);
-        found.filter(|&(row, _)| float && self.is_below_one(row))
-    }
-
-    /// What 1 is divided by.
-    fn inverse_of(&self, value: Value) -> Option<Value> {
-        let node = self.nodes.get(&value)?;
-        let divides = node.op
-            == Op::Binary {
-                kind: BinaryKind::Div,
-            };
-        let mut one = self.nodes.get(node.operands.first()?)?;
-        while let Op::Broadcast { .. } = one.op {
-            one = self.nodes.get(one.operands.first()?)?;
-        }
-        let Op::Constant { value } = &one.op else {
-            return None;
-        };
-        let is_one = value.splat().is_some_and(|s| s.as_f64() == 1.0);
-        (divides && is_one).then(|| node.operands[1])
-    }
-
-    /// Whether a value is `exp(y - max(y))` over its rows.
-    fn is_below_one(&self, value: Value) -> bool {
-        let shifted = |value: Value| -> Option<bool> {
-            let exp = self.nodes.get(&value)?;
-            let minus = self.nodes.get(exp.operands.first()?)?;
-            let &[y, most] = minus.operands.as_slice() else {
-                return None;
-            };
-            let mut largest = self.nodes.get(&most)?;
-            while matches!(largest.op, Op::Broadcast { .. } | Op::Reshape { .. }) {
-                largest = self.nodes.get(&largest.operands[0])?;
-            }
-            let is_max = matches!(
-                largest.op,
-                Op::Reduce {
-                    kind: aiai_ir::ReduceKind::Max,
-                    ..
-                }
-            );
-            let is_exp = exp.op
-                == Op::Unary {
-                    kind: aiai_ir::UnaryKind::Exp,
-                };
-            let is_minus = minus.op
-                == Op::Binary {
-                    kind: BinaryKind::Sub,
-                };
-            Some(is_exp && is_minus && is_max && largest.operands == [y])
-        };
-        shifted(value) == Some(true)
-    }
 }
+
+/// Scores are a multiple of so many to a row of scratch memory, so that blocks need no masks.
+pub(super) const WIDTH: i64 = 64;
 
 /// The way from a row of scores to the next in scratch memory: an odd number of 16 elements, so that the same column of
 /// rows that are worked on together lies in different sets of a cache, whatever the length (of f64, in every other set).
 pub(super) fn pitch(columns: Dim) -> Dim {
-    columns.ceil_div(Dim::from(32)) * Dim::from(32) + Dim::from(16)
+    columns.ceil_div(Dim::from(WIDTH)) * Dim::from(WIDTH) + Dim::from(16)
 }
 
 /// The first product with the rows of the result as its rows.

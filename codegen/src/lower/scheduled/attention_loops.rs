@@ -4,8 +4,8 @@ use aiai_ir::schedule::{Axis, Part};
 use aiai_ir::{BinaryKind, Dim, Op, Value};
 
 use super::super::Lowerer;
-use super::attention::{Attention, OwnKernel, pitch};
-use super::emit::{At, LINE, Loop, Nest, Range, Source};
+use super::attention::{Attention, OwnKernel, WIDTH, pitch};
+use super::emit::{At, Divisors, LINE, Loop, Nest, Range, Source};
 use super::normalise::Scores;
 use super::numbers::Form;
 use super::plan::Plan;
@@ -153,6 +153,7 @@ impl<'a> Lowerer<'a> {
         );
         nest.leaves.clone_from(&memory.leaves[0]);
         nest.out_shift = Some(shift);
+        nest.padded = WIDTH % first_plan.columns == 0 && attention.leaves.is_empty();
         let at = self.at_rows(first, index, range);
         self.blocks_of(&nest, &first_plan.order, &at);
         let scores = Scores {
@@ -174,7 +175,11 @@ impl<'a> Lowerer<'a> {
         let mut nest = Nest::new(&kernel, second.clone(), plan, scratch, *second_right);
         nest.leaves.clone_from(&memory.leaves[1]);
         nest.left_shift = Some(shift);
-        nest.divisors = divisors.map(|buffer| (buffer, low));
+        nest.divisors = divisors.map(|buffer| Divisors {
+            buffer,
+            first: low,
+            inverted: attention.softmax.is_some(),
+        });
         let at = self.at_rows(second, index, range);
         let tiles = second_plan.tiles.iter().copied();
         let tiles: Vec<Loop> = tiles.map(|(axis, by)| Loop::Tile(axis, by)).collect();

@@ -41,6 +41,15 @@ pub struct Range {
     pub count: Value,
 }
 
+/// A number of each row of a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Divisors {
+    pub buffer: Value,
+    /// The row that the first is of.
+    pub first: Value,
+    pub inverted: bool,
+}
+
 /// What the loops of a nest share.
 pub struct Nest<'k> {
     pub kernel: &'k Kernel<'k>,
@@ -53,11 +62,13 @@ pub struct Nest<'k> {
     /// Added to positions in the result and the left operand, where these are scratch memory of a block of rows.
     pub out_shift: Option<Value>,
     pub left_shift: Option<Value>,
-    /// Numbers by which rows of the product are divided, and the row that the first is of.
-    pub divisors: Option<(Value, Value)>,
+    /// Numbers by which rows of the product are divided, or their inverses, by which they are multiplied.
+    pub divisors: Option<Divisors>,
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
+    /// Each row of the result has room for whole blocks of columns, and nobody reads what lies behind the last.
+    pub padded: bool,
     /// Fewer rows than a block has, for which there are loops of their own, where blocks are balanced.
     pub heights: Vec<i64>,
     /// The rows of a block at the end, where there may be so few.
@@ -82,6 +93,7 @@ impl<'k> Nest<'k> {
             kernel,
             even_rows: even(Axis::Rows, plan.rows),
             even_columns: even(Axis::Columns, plan.columns),
+            padded: false,
             problem,
             plan,
             left,

@@ -88,12 +88,16 @@ impl<'a> Lowerer<'a> {
     /// The result at a vector of the product.
     pub(super) fn finished(&mut self, nest: &Nest, at: &At, lanes: &Lanes) -> Value {
         let mut product = lanes.product;
-        if let Some((buffer, first)) = nest.divisors {
-            let at = self.b.binary(BinaryKind::Sub, lanes.row, first);
-            let number = self.b.value(Op::Load, &[buffer, at]);
+        if let Some(divisors) = &nest.divisors {
+            let at = self.b.binary(BinaryKind::Sub, lanes.row, divisors.first);
+            let number = self.b.value(Op::Load, &[divisors.buffer, at]);
             let number = self.b.cast(number, nest.problem.acc);
             let number = self.splat(number, nest.plan.lanes);
-            product = self.b.binary(BinaryKind::Div, product, number);
+            let kind = match divisors.inverted {
+                true => BinaryKind::Mul,
+                false => BinaryKind::Div,
+            };
+            product = self.b.binary(kind, product, number);
         }
         if nest.kernel.result == nest.kernel.product {
             return product;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use aiai_ir::schedule::Axis;
-use aiai_ir::{CompareKind, DType, Dim, Op, OpNode, ReduceKind, Value};
+use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, OpNode, ReduceKind, Value};
 
 use super::super::Lowerer;
 use super::super::abreast::enough;
@@ -17,7 +17,7 @@ use super::rowwise::Rows;
 /// A block of rows of scores.
 pub(super) struct Scores {
     pub scratch: Value,
-    /// Where the numbers go by which the results of the second product are divided.
+    /// Where the numbers go by which the results of the second product are divided, or of softmax their inverses.
     pub divisors: Option<Value>,
     /// The rows, counted in their batch.
     pub range: Range,
@@ -97,7 +97,11 @@ impl<'a> Lowerer<'a> {
                     this.store_part(part, k, abreast);
                 });
                 stored = after;
-                let lanes = this.fold_abreast(abreast, kind);
+                let fold = match &attention.softmax {
+                    Some(softmax) => softmax.fold(node, kind),
+                    None => kind.into(),
+                };
+                let lanes = this.fold_abreast(abreast, fold);
                 let all = this.line().lanes;
                 let buffer = this.alloc(DType::F32, &[Dim::from(all)]);
                 let (zero, all) = (this.int(0), this.int(all));
@@ -122,6 +126,7 @@ impl<'a> Lowerer<'a> {
             stored: attention.scaled,
             numbers: HashMap::new(),
             shape: self.shape(attention.scaled).to_vec(),
+            softmax: attention.softmax,
         }
     }
 
@@ -133,7 +138,11 @@ impl<'a> Lowerer<'a> {
             let (zero, one) = (self.int(0), self.number(self.dtype(value), 1.0));
             let empty = self.b.compare(CompareKind::Eq, rows.width, zero);
             let number = self.row_number(rows, value);
-            let number = self.b.select(empty, one, number);
+            let mut number = self.b.select(empty, one, number);
+            if attention.softmax.is_some() {
+                // The sum is at least 1, since that is the largest exponential.
+                number = self.b.binary(BinaryKind::Div, one, number);
+            }
             self.b.op(Op::Store, &[number, buffer, row], Vec::new());
         }
     }

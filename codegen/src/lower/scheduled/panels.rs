@@ -196,17 +196,40 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// Vectors along the last summed index, transposed.
+    /// Vectors along the last summed index, transposed. A panel that is full needs no masks.
     fn copy_squares(&mut self, panel: &Panel, before: &[Value], last: Dim, lanes: i64) {
+        let columns = panel.problem.last(Axis::Columns);
+        let whole = |size: Dim, by| size.as_const().is_some_and(|n| n % by == 0);
+        if whole(columns, panel.width) {
+            return self.squares(panel, before, last, (lanes, true));
+        }
+        let (width, size) = (self.int(panel.width), self.dim(columns));
+        let end = self.add(panel.first, width);
+        let full = self.b.compare(CompareKind::Le, end, size);
+        let [full_panel, partial] = [true, false].map(|full| {
+            self.b.begin_region(&[]);
+            let memo = std::mem::take(&mut self.memo);
+            self.squares(panel, before, last, (lanes, full));
+            self.memo = memo;
+            self.b.end_region(&[])
+        });
+        self.b.op(Op::If, &[full], vec![full_panel, partial]);
+    }
+
+    fn squares(&mut self, panel: &Panel, before: &[Value], last: Dim, (lanes, full): (i64, bool)) {
         let base = self.summed_position(panel, before);
         let Some(&index) = panel.problem.summed.last() else {
             return;
         };
+        let even = last.as_const().is_some_and(|n| n % lanes == 0);
         let squares = self.dim(last.ceil_div(Dim::from(lanes)));
         self.for_loop(squares, 1, |this, square| {
             let (by, count) = (this.int(lanes), this.dim(last));
             let low = this.mul(square, by);
-            let left = this.b.binary(BinaryKind::Sub, count, low);
+            let left = match even {
+                true => by,
+                false => this.b.binary(BinaryKind::Sub, count, low),
+            };
             let base = this.moved_along(panel.tensor, base, index, low);
             let size = this.dim(panel.problem.last(Axis::Columns));
             let none = this.int(0);
@@ -215,9 +238,12 @@ impl<'a> Lowerer<'a> {
                 for lane in 0..lanes {
                     let step = this.int(start + lane);
                     let column = this.add(panel.first, step);
-                    let exists = this.b.compare(CompareKind::Lt, column, size);
-                    let count = this.b.select(exists, left, none);
-                    let inside = this.inside(panel, column, size);
+                    let (mut count, mut inside) = (left, column);
+                    if !full {
+                        let exists = this.b.compare(CompareKind::Lt, column, size);
+                        count = this.b.select(exists, left, none);
+                        inside = this.inside(panel, column, size);
+                    }
                     let position = this.free_position(panel, base, inside);
                     let vector = this.neighbours(panel, position, lanes, count);
                     vectors.push(vector);
@@ -225,9 +251,11 @@ impl<'a> Lowerer<'a> {
                 let start = this.int(start);
                 for (lane, vector) in this.transpose(vectors).into_iter().enumerate() {
                     let step = this.int(lane as i64);
-                    let exists = this.b.compare(CompareKind::Lt, step, left);
-                    let all = this.int(lanes);
-                    let count = this.b.select(exists, all, none);
+                    let mut count = by;
+                    if !even {
+                        let exists = this.b.compare(CompareKind::Lt, step, left);
+                        count = this.b.select(exists, by, none);
+                    }
                     let row = this.add(low, step);
                     let place = [before, &[row]].concat();
                     this.store_panel(panel, vector, &place, start, count);

@@ -8,8 +8,9 @@ use super::emit::{At, LINE, Nest, Source};
 use super::epilogue::Lanes;
 use super::problem::{Elements, Problem};
 
-/// Where a block is: its rows and columns, clamped to those that exist.
+/// Where a block is.
 struct Block {
+    /// Those that do not exist are the last one once more.
     rows: Vec<Value>,
     /// The first column of every vector.
     columns: Vec<Value>,
@@ -178,10 +179,16 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// How many lanes of a row's vector exist.
+    /// How many lanes of a row's vector are stored. What is computed for a row that does not exist is what is computed for
+    /// the last one, unless the panel has zeros there, and may be stored there once more, unless the epilogue reads
+    /// something, which may lie where the result goes.
     fn count(&mut self, nest: &Nest, block: &Block, row: usize, vector: usize) -> Value {
-        let count = block.columns_left[vector];
-        if nest.even_rows || row == 0 {
+        let count = match nest.padded {
+            true => self.int(nest.plan.lanes),
+            false => block.columns_left[vector],
+        };
+        let again = matches!(nest.left, Source::Strided(_)) && nest.leaves.is_empty();
+        if nest.even_rows || row == 0 || again {
             return count;
         }
         let (row, zero) = (self.int(row as i64), self.int(0));
@@ -527,20 +534,5 @@ impl<'a> Lowerer<'a> {
                 self.b.op(Op::StoreVector, &operands, Vec::new());
             }
         }
-    }
-
-    /// A square of vectors, transposed: a perfect shuffle for every bit of a lane's number.
-    pub(super) fn transpose(&mut self, mut vectors: Vec<Value>) -> Vec<Value> {
-        let half = vectors.len() / 2;
-        for _ in 0..vectors.len().trailing_zeros() {
-            let mut next = Vec::new();
-            for i in 0..half {
-                let pair = [vectors[i], vectors[i + half]];
-                next.push(self.b.value(Op::Interleave { high: false }, &pair));
-                next.push(self.b.value(Op::Interleave { high: true }, &pair));
-            }
-            vectors = next;
-        }
-        vectors
     }
 }

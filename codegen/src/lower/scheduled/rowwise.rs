@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use aiai_ir::{DType, Dim, Op, OpNode, ReduceKind, Region, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Region, UnaryKind, Value};
 
 use super::super::Lowerer;
+use super::super::softmax::Softmax;
 use super::super::vectors::At;
 
 /// A row that is worked on.
@@ -19,6 +20,8 @@ pub struct Rows {
     pub numbers: HashMap<Value, Value>,
     /// The shape of all rows.
     pub shape: Vec<Dim>,
+    /// What they are to become, if that.
+    pub softmax: Option<Softmax>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -45,19 +48,22 @@ impl<'a> Lowerer<'a> {
         result: Value,
         (node, kind): (&'a OpNode, ReduceKind),
     ) -> (Value, DType) {
-        let x = node.operands[0];
+        let (x, fold) = match &rows.softmax {
+            Some(softmax) => (softmax.reduced(node), softmax.fold(node, kind)),
+            None => (node.operands[0], kind.into()),
+        };
         let keeps = x != rows.stored && !self.reaches(rows, group, result, x);
         let dtype = self.reduced_in(node);
         let (zero, start) = (self.int(0), self.partial_results(kind, dtype));
         let range = (zero, rows.width);
-        let part = self.part_along(range, &[], kind, &start, &mut |this, at, sum| {
+        let part = self.part_along(range, &[], fold, &start, &mut |this, at, sum| {
             let sum = sum?;
             let lanes = this.row_lanes(rows, at, x, &mut HashMap::new());
             if keeps {
                 this.store_in_row(rows, at, lanes);
             }
             let lanes = this.b.cast(lanes, dtype);
-            let next = this.combine(kind, sum, lanes);
+            let next = this.combine(fold, sum, lanes);
             Some(this.where_existing(at, next, sum))
         });
         if keeps {
@@ -108,7 +114,12 @@ impl<'a> Lowerer<'a> {
         if let Some(&found) = known.get(&value) {
             return found;
         }
-        let found = if value == rows.stored {
+        let softmax = rows
+            .softmax
+            .filter(|s| s.exponentials == value && value != rows.stored);
+        let found = if let Some(softmax) = softmax {
+            self.exponentials(rows, at, &softmax, known)
+        } else if value == rows.stored {
             let place = self.add(rows.begin, at.column());
             let size = (self.line().lanes, 1);
             self.load_lanes(rows.scratch, place, size, at.count, self.dtype(value))
@@ -141,6 +152,23 @@ impl<'a> Lowerer<'a> {
         };
         known.insert(value, found);
         found
+    }
+
+    /// The exponentials of softmax, as powers of 2 of what is stored.
+    fn exponentials(
+        &mut self,
+        rows: &Rows,
+        at: &At,
+        softmax: &Softmax,
+        known: &mut HashMap<Value, Value>,
+    ) -> Value {
+        let x = self.row_lanes(rows, at, softmax.x, known);
+        let most = self.row_number(rows, softmax.most);
+        let factor = self.number(DType::F32, softmax.factor);
+        let [most, factor] = [most, factor].map(|number| self.in_all_lanes(number));
+        let below = self.b.binary(BinaryKind::Sub, x, most);
+        let power = self.b.binary(BinaryKind::Mul, below, factor);
+        self.b.unary(UnaryKind::Exp2, power)
     }
 
     /// A number of the row.

@@ -46,6 +46,7 @@ builtins! {
     // Elementwise.
     "exp" "exp(x)" "e to the power x." arithmetic::unary;
     "expm1" "expm1(x)" "exp(x) - 1, accurate near 0." arithmetic::unary;
+    "exp2" "exp2(x)" "2 to the power x." arithmetic::unary;
     "log" "log(x)" "The natural logarithm." arithmetic::unary;
     "log1p" "log1p(x)" "log(1 + x), accurate near 0." arithmetic::unary;
     "sqrt" "sqrt(x)" "The square root." arithmetic::unary;

@@ -57,7 +57,7 @@ pub fn unary(kind: UnaryKind, x: &Array, result: &mut Array, against: Against) {
         if !outcome.is_finite() {
             // A pole or the end of a domain, exactly; or an overflow.
             let edge = float1(kind, value);
-            let overflows = matches!(kind, UnaryKind::Exp | UnaryKind::Expm1);
+            let overflows = matches!(kind, UnaryKind::Exp | UnaryKind::Expm1 | UnaryKind::Exp2);
             return if error == 0.0 && !edge.is_finite() && !(p.reals && overflows) {
                 0.0
             } else {
@@ -85,6 +85,7 @@ fn exact1(kind: UnaryKind, x: f64, outcome: f64) -> bool {
             whole && square.mul_add(x, -1.0) == 0.0
         }
         UnaryKind::Log => x == 1.0,
+        UnaryKind::Exp2 => x.fract() == 0.0,
         UnaryKind::Exp
         | UnaryKind::Expm1
         | UnaryKind::Log1p

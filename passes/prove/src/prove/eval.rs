@@ -28,7 +28,7 @@ macro_rules! of_no_value {
             | Op::LoadVector { .. }
             | Op::StoreVector
             | Op::Fma
-            | Op::Interleave { .. }
+            | Op::Shuffle { .. }
             | Op::Prefetch
             | Op::For { .. }
             | Op::Parallel { .. }

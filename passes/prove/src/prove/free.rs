@@ -266,6 +266,7 @@ impl Terms {
             UnaryKind::Sign => self.odd(kind, dtype, x),
             UnaryKind::Exp
             | UnaryKind::Expm1
+            | UnaryKind::Exp2
             | UnaryKind::Log
             | UnaryKind::Log1p
             | UnaryKind::Sqrt

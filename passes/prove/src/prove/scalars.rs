@@ -69,6 +69,7 @@ impl Evaluator<'_> {
             | UnaryKind::Round
             | UnaryKind::Exp
             | UnaryKind::Expm1
+            | UnaryKind::Exp2
             | UnaryKind::Log
             | UnaryKind::Log1p
             | UnaryKind::Sqrt
@@ -109,6 +110,12 @@ impl Evaluator<'_> {
             UnaryKind::Expm1 => {
                 let exp = terms.exp(x)?;
                 terms.sub(&exp, &one)
+            }
+            UnaryKind::Exp2 => {
+                let two = Poly::constant(Ring::Real, Rational::whole(2));
+                let factor = terms.log(&two)?;
+                let power = terms.mul(x, &factor)?;
+                terms.exp(&power)
             }
             UnaryKind::Log => terms.log(x),
             UnaryKind::Log1p => {
@@ -151,6 +158,7 @@ impl Evaluator<'_> {
             | UnaryKind::Round
             | UnaryKind::Exp
             | UnaryKind::Expm1
+            | UnaryKind::Exp2
             | UnaryKind::Tanh
             | UnaryKind::Sin
             | UnaryKind::Cos
