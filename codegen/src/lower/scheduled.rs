@@ -18,6 +18,7 @@ mod choose;
 mod emit;
 mod epilogue;
 mod inlined;
+mod maxima;
 mod normalise;
 mod numbers;
 mod pack;

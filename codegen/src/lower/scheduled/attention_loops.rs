@@ -153,12 +153,16 @@ impl<'a> Lowerer<'a> {
         );
         nest.leaves.clone_from(&memory.leaves[0]);
         nest.out_shift = Some(shift);
+        if attention.softmax.is_some() {
+            nest.maxima = Some(self.no_maxima((low, form.tile), first_plan.lanes));
+        }
         nest.padded = WIDTH % first_plan.columns == 0 && attention.leaves.is_empty();
         let at = self.at_rows(first, index, range);
         self.blocks_of(&nest, &first_plan.order, &at);
         let scores = Scores {
             scratch,
             divisors,
+            maxima: nest.maxima.map(|maxima| maxima.buffer),
             range,
             columns,
         };

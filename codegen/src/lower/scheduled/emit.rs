@@ -7,6 +7,7 @@ use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, Value};
 
 use super::super::Lowerer;
 use super::choose::Choice;
+use super::maxima::Maxima;
 use super::plan::Plan;
 use super::problem::{Problem, Tensor};
 use super::{Behind, Kernel, Shared};
@@ -64,6 +65,8 @@ pub struct Nest<'k> {
     pub left_shift: Option<Value>,
     /// Numbers by which rows of the product are divided, or their inverses, by which they are multiplied.
     pub divisors: Option<Divisors>,
+    /// Where the largest numbers of rows are kept.
+    pub maxima: Option<Maxima>,
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
@@ -102,6 +105,7 @@ impl<'k> Nest<'k> {
             out_shift: None,
             left_shift: None,
             divisors: None,
+            maxima: None,
             heights: Vec::new(),
             few_rows: None,
             few_columns: None,

@@ -19,6 +19,8 @@ pub(super) struct Scores {
     pub scratch: Value,
     /// Where the numbers go by which the results of the second product are divided, or of softmax their inverses.
     pub divisors: Option<Value>,
+    /// The largest of each row, in the lanes of a vector.
+    pub maxima: Option<Value>,
     /// The rows, counted in their batch.
     pub range: Range,
     /// The length of a row.
@@ -37,6 +39,11 @@ impl<'a> Lowerer<'a> {
                 this.ask_for(&block.ahead, scores.range.low, row);
                 let mut rows = this.scores_of_row(attention, scores, row);
                 for (node, kind) in reductions(attention) {
+                    if let Some(part) = this.maxima_of_row(attention, scores, node, row) {
+                        let number = this.fold_lanes(part, kind, DType::F32);
+                        rows.numbers.insert(node.results[0], number);
+                        continue;
+                    }
                     this.reduce_scratch(&mut rows, attention.group, attention.rows, (node, kind));
                 }
                 this.finish_row(attention, scores, &rows, row);
@@ -91,8 +98,11 @@ impl<'a> Lowerer<'a> {
                     if numbers.len() == last {
                         this.ask_for(&block.ahead, scores.range.low, row);
                     }
-                    let (group, result) = (attention.group, attention.rows);
-                    let (part, _) = this.part_of_row(&mut rows, group, result, (node, kind));
+                    let part = this.maxima_of_row(attention, scores, node, row);
+                    let part = part.unwrap_or_else(|| {
+                        let (group, result) = (attention.group, attention.rows);
+                        this.part_of_row(&mut rows, group, result, (node, kind)).0
+                    });
                     after = rows.stored;
                     this.store_part(part, k, abreast);
                 });
@@ -114,6 +124,21 @@ impl<'a> Lowerer<'a> {
                 this.finish_row(attention, scores, &rows, row);
             });
         });
+    }
+
+    /// The largest of a row in each lane, where the product has kept it for this reduction.
+    fn maxima_of_row(
+        &mut self,
+        attention: &Attention<'a>,
+        scores: &Scores,
+        node: &OpNode,
+        row: Value,
+    ) -> Option<Value> {
+        let (buffer, softmax) = (scores.maxima?, attention.softmax?);
+        (node.results[0] == softmax.most).then(|| {
+            let (zero, all) = (self.int(0), self.int(self.line().lanes));
+            self.load_vector(&[buffer, row, zero, all])
+        })
     }
 
     /// A row as the product leaves it.

@@ -468,6 +468,7 @@ impl<'a> Lowerer<'a> {
         }
         let vectors = block.columns.len();
         for (row, &index) in block.rows.iter().enumerate() {
+            let mut stored = Vec::new();
             for vector in 0..vectors {
                 let count = self.count(nest, block, row, vector);
                 let lanes = Lanes {
@@ -476,13 +477,17 @@ impl<'a> Lowerer<'a> {
                     column: block.columns[vector],
                     count,
                 };
-                self.store_lanes(nest, at, &lanes, done);
+                let value = self.store_lanes(nest, at, &lanes, done);
+                stored.push((value, block.columns_left[vector]));
+            }
+            if done {
+                self.take_maxima(nest, index, &stored);
             }
         }
     }
 
-    /// Stores a vector of the product, or where its sum is done what is computed from it.
-    pub(super) fn store_lanes(&mut self, nest: &Nest, at: &At, lanes: &Lanes, done: bool) {
+    /// Stores a vector of the product, or where its sum is done what is computed from it, and gives it back.
+    pub(super) fn store_lanes(&mut self, nest: &Nest, at: &At, lanes: &Lanes, done: bool) -> Value {
         let value = match done {
             true => self.finished(nest, at, lanes),
             false => lanes.product,
@@ -491,6 +496,7 @@ impl<'a> Lowerer<'a> {
         let place = self.out_position(nest, at, lanes.row, lanes.column);
         let operands = [value, nest.kernel.out, place, lanes.count];
         self.b.op(Op::StoreVector, &operands, Vec::new());
+        value
     }
 
     /// The same where rows are neighbours in the result: vectors of rows are stored, one for each column.
