@@ -354,6 +354,21 @@ fn attended_by_forty(q: f32[B, I, 40], k: f32[B, J, 40], v: f32[B, J, C]) -> f32
   softmax(s) @ v
 }
 
+fn attended_with_bias(q: f32[B, I, 8], k: f32[B, J, 8], v: f32[B, J, C], y: f32[I, J]) -> f32[B, I, C] {
+  let s[b, i, j] = (sum c: q[b, i, c] * k[b, j, c]) * 0.5 - abs(y[i, j]) * 1000.0
+  softmax(s) @ v
+}
+
+fn attended_with_divisor(q: f32[I, 8], k: f32[J, 8], v: f32[J, C], y: f32[I, J]) -> f32[I, C] {
+  let s[i, j] = (sum c: q[i, c] * k[j, c]) / (y[i, j] * y[i, j])
+  softmax(s) @ v
+}
+
+fn attended_hardly(q: f32[I, 1], k: f32[J, 1], v: f32[J, C]) -> f32[I, C] {
+  let s[i, j] = (sum c: q[i, c] * k[j, c]) * 1.2e-38
+  softmax(s) @ v
+}
+
 fn attended_to_truth(q: f32[I, 4], k: f32[J, 4], v: f32[J, C]) -> bool[I, C] {
   let s[i, j] = sum c: q[i, c] * k[j, c]
   softmax(s) @ v > 0.25

@@ -74,7 +74,7 @@ def sign(x: np.ndarray) -> np.ndarray:
 ERF = np.frompyfunc(math.erf, 1, 1)
 UNARY = {
     "neg": (np.negative, 0), "abs": (np.abs, 0), "sign": (sign, 0), "floor": (np.floor, 0), "ceil": (np.ceil, 0),
-    "round": (np.rint, 0), "exp": (np.exp, 2), "expm1": (np.expm1, 2), "log": (np.log, 2), "log1p": (np.log1p, 2),
+    "round": (np.rint, 0), "exp": (np.exp, 2), "expm1": (np.expm1, 2), "exp2": (np.exp2, 2), "log": (np.log, 2), "log1p": (np.log1p, 2),
     "sqrt": (np.sqrt, 0.5), "rsqrt": (lambda x: 1 / np.sqrt(x), 2), "tanh": (np.tanh, 2), "sin": (np.sin, 2),
     "cos": (np.cos, 2), "erf": (lambda x: np.asarray(ERF(x), np.float64), 2),
 }

@@ -10,7 +10,8 @@ use super::Edit;
 /// Functions that may stand for one another: the same parameters, the same type of result.
 const ALIKE: &[&[&str]] = &[
     &[
-        "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf", "abs", "sign",
+        "exp", "expm1", "exp2", "log", "log1p", "sqrt", "rsqrt", "tanh", "sin", "cos", "erf",
+        "abs", "sign",
     ],
     &["floor", "ceil", "round"],
     &["sigmoid", "silu", "relu", "gelu", "softplus", "tanh"],

@@ -341,6 +341,7 @@ fn attention_of_any_length_agrees() {
             sizes(65, 17, 5),
             sizes(1, 2049, 8),
             sizes(1, 3100, 3),
+            sizes(1, 2100, 33),
         ];
         match check(&program, &pools, backend) {
             Verdict::Agreed { runs, .. } => assert!(runs >= program.sizes.len(), "{runs} runs"),
@@ -420,21 +421,33 @@ fn attention_to_unusual_scores_is_that_of_rows_in_memory() {
     let kept: Vec<u8> = kept.collect();
     let shape = [queries as usize, keys as usize];
     let keep = Tensor::from_bytes(aiai_runtime::DType::Bool, &shape, &kept).expect("a tensor");
-    let [q, k, v] = [
-        (&q, 40),
-        (&tensor_of(&usual, &[1, keys as usize, 40]), 40),
-        (&v, width),
-    ]
-    .map(|(x, n)| {
-        let rows = x.shape()[1];
-        Tensor::from_bytes(
-            aiai_runtime::DType::F32,
-            &[1, 1, rows, n as usize],
-            x.bytes(),
-        )
-        .expect("a tensor")
-    });
+    let four = |x: &Tensor| {
+        let shape = [&[1], x.shape()].concat();
+        Tensor::from_bytes(aiai_runtime::DType::F32, &shape, x.bytes()).expect("a tensor")
+    };
+    let k = tensor_of(&usual, &[1, keys as usize, 40]);
+    let [q, k, v] = [&q, &k, &v].map(four);
     compare(both(&attended, &[&q, &k, &v, &keep]), "keys left out");
+    // Of rows that do not fill a block and have all scores far below 0, with columns that do and that do not.
+    let biased = function("attended_with_bias");
+    for (queries, keys) in [(7, 64), (22, 70), (33, 128), (130, 3)] {
+        let [q, k, v] = [queries, keys, keys].map(|rows| {
+            let shape = [1, rows as usize, 8];
+            tensor_of(&numbers(rows * 8), &shape)
+        });
+        for bias in [0.08, 1.0, 1e6] {
+            let y = vec![bias; (queries * keys) as usize];
+            let y = tensor_of(&y, &[queries as usize, keys as usize]);
+            let what = format!("{queries} queries below {bias}");
+            compare(both(&biased, &[&q, &k, &v, &y]), &what);
+        }
+    }
+    // Differences of scores that overflow where those of scaled ones do not.
+    let hardly = function("attended_hardly");
+    let q = tensor_of(&[1.0], &[1, 1]);
+    let k = tensor_of(&[1.7e38, -1.75e38, 1e38, -1.74e38], &[4, 1]);
+    let v = tensor_of(&numbers(4 * 20), &[4, 20]);
+    compare(both(&hardly, &[&q, &k, &v]), "scores at both ends");
 }
 
 #[test]

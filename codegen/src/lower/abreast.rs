@@ -6,6 +6,7 @@
 use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Value};
 
 use super::rows::Rows;
+use super::softmax::fold_of;
 use super::vectors::Pending;
 use super::{Lowerer, Place, reduction};
 
@@ -167,7 +168,7 @@ impl<'a> Lowerer<'a> {
     ) {
         let result = node.results[0];
         if let Op::Reduce { kind, .. } = node.op {
-            let (x, fold) = (node.operands[0], rows.fold(node, kind));
+            let (x, fold) = (node.operands[0], fold_of(rows.softmax.as_ref(), node, kind));
             self.each_row(rows, block, |this, at, [_, row]| {
                 let part = this.row_part(x, fold, at);
                 this.store_part(part, row, block);

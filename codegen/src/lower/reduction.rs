@@ -159,8 +159,7 @@ impl<'a> Lowerer<'a> {
         at: &[Value],
         init: Value,
     ) -> Value {
-        let (before, kept) = axes;
-        let kind = fold.kind;
+        let ((before, kept), kind) = (axes, fold.kind);
         let shape = self.shape(x).to_vec();
         let (rank, last) = (shape.len(), shape[shape.len() - 1]);
         let result = [Type::scalar(DType::F32)];

@@ -7,11 +7,10 @@
 use std::collections::HashMap;
 
 use aiai_ir::schedule::Pattern;
-use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Region, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, Region, Value};
 
 use super::elementwise::row_kernel;
-use super::reduction::Fold;
-use super::softmax::Softmax;
+use super::softmax::{Softmax, fold_of};
 use super::vectors::Pending;
 use super::{Lowerer, Place, whole};
 
@@ -74,21 +73,13 @@ pub struct Rows<'a> {
     pub scratched: Vec<Value>,
     pub in_target: Option<Value>,
     /// What becomes of the rows, if that.
-    softmax: Option<Softmax>,
+    pub softmax: Option<Softmax>,
 }
 
 impl Rows<'_> {
     /// The length of a row.
     pub fn last(&self) -> Dim {
         self.shape[self.shape.len() - 1]
-    }
-
-    /// How a reduction of the group is done.
-    pub fn fold(&self, node: &OpNode, kind: ReduceKind) -> Fold {
-        match &self.softmax {
-            Some(softmax) => softmax.fold(node, kind),
-            None => kind.into(),
-        }
     }
 }
 
@@ -381,7 +372,13 @@ impl<'a> Lowerer<'a> {
         if let Op::Reduce { kind, acc, .. } = node.op {
             let kept: Vec<usize> = (0..at.len()).collect();
             let x = node.operands[0];
-            let total = self.reduce_one(x, rows.fold(node, kind), (&[at.len()], &kept), acc, at);
+            let total = self.reduce_one(
+                x,
+                fold_of(rows.softmax.as_ref(), node, kind),
+                (&[at.len()], &kept),
+                acc,
+                at,
+            );
             let total = self.b.cast(total, self.dtype(x));
             self.places.insert(result, Place::Scalar(total));
         } else if let Some(target) = targets.get(&result) {

@@ -5,39 +5,43 @@ use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, UnaryKind, Value};
 use super::Lowerer;
 use super::reduction::Fold;
 
+/// Times this even the least infinite number of f32 is beyond -104, where exponentials are 0.
+const LEAST_SCALE: f64 = 1e-36;
+
 /// The exponentials of a row, to be divided by their sum.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax {
     pub exponentials: Value,
-    /// The largest of a row, and the value of which it is that.
+    /// What they are exponentials of, and the largest of a row of it.
+    pub scores: Value,
     pub most: Value,
-    pub of: Value,
     /// They are `2^(factor * (x - max(x)))` of this x.
-    pub x: Value,
+    pub unscaled: Value,
     pub factor: f64,
 }
 
 impl Softmax {
-    /// How a reduction of these rows is done. NaN may be passed over in the maximum: it comes back in the sum, by which all
-    /// of the row is divided.
-    pub fn fold(&self, node: &OpNode, kind: ReduceKind) -> Fold {
-        Fold {
-            kind,
-            skips_nan: node.results[0] == self.most,
-        }
-    }
-
-    /// What is reduced: of x the largest is as good as of y.
+    /// What is reduced: the largest before scaling is as good.
     pub fn reduced(&self, node: &OpNode) -> Value {
         match node.results[0] == self.most {
-            true => self.x,
+            true => self.unscaled,
             false => node.operands[0],
         }
     }
 }
 
+/// How a reduction of rows is done that may be softmax. NaN may be passed over in its maximum: it comes back in the sum, by
+/// which all of the row is divided.
+pub fn fold_of(softmax: Option<&Softmax>, node: &OpNode, kind: ReduceKind) -> Fold {
+    Fold {
+        kind,
+        skips_nan: softmax.is_some_and(|softmax| softmax.most == node.results[0]),
+    }
+}
+
 impl Lowerer<'_> {
-    /// Rows of f32 that are divided by a number, if these are softmax.
+    /// Rows of f32 that are divided by a number, if these are softmax. What is reduced must be reduced along the rows, and be
+    /// repeated along them.
     pub fn softmax(&self, rows: Value, divisor: Value) -> Option<Softmax> {
         let sum = self.behind_views(divisor)?;
         let is_sum = matches!(
@@ -47,21 +51,22 @@ impl Lowerer<'_> {
                 ..
             }
         );
-        let (of, most) = self.below_one(rows)?;
+        let (scores, most) = self.below_one(rows)?;
         if !is_sum || sum.operands != [rows] || self.dtype(rows) != DType::F32 {
             return None;
         }
-        let (x, scale) = self.scaled_down(of).unwrap_or((of, 1.0));
+        let (unscaled, scale) = self.scaled_down(scores).unwrap_or((scores, 1.0));
         Some(Softmax {
             exponentials: rows,
+            scores,
             most,
-            of,
-            x,
+            unscaled,
             factor: scale * std::f64::consts::LOG2_E,
         })
     }
 
-    /// What a value is a positive multiple of, if that is no larger: neither overflows where the other does not.
+    /// What a value is a positive multiple of, with a factor from [`LEAST_SCALE`] to 1: multiples do not overflow, and where
+    /// differences do of which they are multiples, exponentials are 0.
     fn scaled_down(&self, value: Value) -> Option<(Value, f64)> {
         let node = self.nodes.get(&value)?;
         let &[x, y] = node.operands.as_slice() else {
@@ -79,9 +84,7 @@ impl Lowerer<'_> {
             } => (x, 1.0 / self.number_everywhere(y)?),
             _ => return None,
         };
-        (f64::from(f32::MIN_POSITIVE)..=1.0)
-            .contains(&scale)
-            .then_some((x, scale))
+        (LEAST_SCALE..=1.0).contains(&scale).then_some((x, scale))
     }
 
     /// The dividend and the divisor of a row, where it is divided by a number, or multiplied with its inverse, and

@@ -460,6 +460,10 @@ fn heads_that_do_not_fit_are_refused() {
     for (text, code) in cases {
         assert_eq!(codes(&format!("{text}\n")), [code], "{text}");
     }
+    // What a size is compared with may be a number that is no axis.
+    let misspelt = "schedule s for rows on cpu where function > 4 {}\n";
+    let found = check("own.aiai", misspelt, &NoFiles).diagnostics;
+    assert!(format!("{found:?}").contains("`functions`"), "{found:?}");
     let text = "schedule s for map on cpu {\n}\n\nfn schedule(on: f32[]) -> f32[] { on }\n";
     assert!(check("own.aiai", text, &NoFiles).diagnostics.is_empty());
 }

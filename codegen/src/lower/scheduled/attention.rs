@@ -152,8 +152,8 @@ impl<'a> Lowerer<'a> {
             None => (group.yields[0], None),
         };
         let softmax = divisor.and_then(|divisor| self.softmax(rows, divisor));
-        let softmax = softmax.filter(|softmax| softmax.of == scaled);
-        let scaled = softmax.map_or(scaled, |softmax| softmax.x);
+        let softmax = softmax.filter(|softmax| softmax.scores == scaled);
+        let scaled = softmax.map_or(scaled, |softmax| softmax.unscaled);
         let (first, leaves) = self.first_problem(scores, scaled)?;
         let (second, own) = self.second_problem(rows_node.results[0], node, result, &first)?;
         let forms = Form::choose(self.schedules, [&first, &second], &self.facts)?;

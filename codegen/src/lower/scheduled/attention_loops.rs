@@ -156,7 +156,8 @@ impl<'a> Lowerer<'a> {
         if attention.softmax.is_some() {
             nest.maxima = Some(self.no_maxima((low, form.tile), first_plan.lanes));
         }
-        nest.padded = WIDTH % first_plan.columns == 0 && attention.leaves.is_empty();
+        let strided = matches!(nest.left, Source::Strided(_));
+        nest.padded = WIDTH % first_plan.columns == 0 && attention.leaves.is_empty() && strided;
         let at = self.at_rows(first, index, range);
         self.blocks_of(&nest, &first_plan.order, &at);
         let scores = Scores {

@@ -70,7 +70,8 @@ pub struct Nest<'k> {
     /// Rows and columns come out even in register blocks.
     pub even_rows: bool,
     pub even_columns: bool,
-    /// Each row of the result has room for whole blocks of columns, and nobody reads what lies behind the last.
+    /// Each row of the result has room for whole blocks of columns, nobody reads what lies behind the last, and all rows of
+    /// a block may be stored.
     pub padded: bool,
     /// Fewer rows than a block has, for which there are loops of their own, where blocks are balanced.
     pub heights: Vec<i64>,

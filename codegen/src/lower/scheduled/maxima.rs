@@ -37,8 +37,13 @@ impl Lowerer<'_> {
         Maxima { buffer, first }
     }
 
-    /// Goes on with some vectors of a row, each with how many lanes of it exist.
-    pub(super) fn take_maxima(&mut self, nest: &Nest, row: Value, vectors: &[(Value, Value)]) {
+    /// Goes on with some vectors of a row, each with how many lanes of it exist; `all` says that all do.
+    pub(super) fn take_maxima(
+        &mut self,
+        nest: &Nest,
+        row: Value,
+        (vectors, all_exist): (&[(Value, Value)], bool),
+    ) {
         let Some(maxima) = nest.maxima else {
             return;
         };
@@ -48,7 +53,7 @@ impl Lowerer<'_> {
         let mut most = self.load_vector(&[maxima.buffer, row, zero, all]);
         for &(vector, count) in vectors {
             let larger = self.combine(LARGEST, most, vector);
-            let at = place(&[], zero, count, nest.even_columns);
+            let at = place(&[], zero, count, all_exist);
             most = self.where_existing(&at, larger, most);
         }
         let operands = [most, maxima.buffer, row, zero, all];

@@ -8,6 +8,7 @@ use aiai_ir::{BinaryKind, CompareKind, DType, Dim, Op, OpNode, ReduceKind, Value
 
 use super::super::Lowerer;
 use super::super::abreast::enough;
+use super::super::softmax::fold_of;
 use super::attention::{Attention, pitch};
 use super::attention_loops::{Ahead, Block};
 use super::emit::Range;
@@ -107,10 +108,7 @@ impl<'a> Lowerer<'a> {
                     this.store_part(part, k, abreast);
                 });
                 stored = after;
-                let fold = match &attention.softmax {
-                    Some(softmax) => softmax.fold(node, kind),
-                    None => kind.into(),
-                };
+                let fold = fold_of(attention.softmax.as_ref(), node, kind);
                 let lanes = this.fold_abreast(abreast, fold);
                 let all = this.line().lanes;
                 let buffer = this.alloc(DType::F32, &[Dim::from(all)]);

@@ -12,7 +12,7 @@ use super::problem::Problem;
 const MOST_ROWS: i64 = 256;
 
 /// Forms of one attention, at most; the last one fits all sizes.
-const MOST_FORMS: usize = 4;
+const MOST_FORMS: usize = 6;
 
 /// Conditions that are assumed together, at most, since deciding takes the longer the more there are.
 const MOST_ASSUMED: usize = 8;

@@ -179,16 +179,18 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// How many lanes of a row's vector are stored. What is computed for a row that does not exist is what is computed for
-    /// the last one, unless the panel has zeros there, and may be stored there once more, unless the epilogue reads
-    /// something, which may lie where the result goes.
-    fn count(&mut self, nest: &Nest, block: &Block, row: usize, vector: usize) -> Value {
-        let count = match nest.padded {
-            true => self.int(nest.plan.lanes),
-            false => block.columns_left[vector],
-        };
+    /// Whether a row of a block counts even if it does not exist. What is computed for it is what is computed for the last
+    /// one, and may be stored there once more, unless its panel has zeros, or the epilogue reads something: that may lie
+    /// where the result goes.
+    fn counts(nest: &Nest, row: usize) -> bool {
         let again = matches!(nest.left, Source::Strided(_)) && nest.leaves.is_empty();
-        if nest.even_rows || row == 0 || again {
+        nest.even_rows || row == 0 || again
+    }
+
+    /// How many lanes of a row's vector exist.
+    fn count(&mut self, nest: &Nest, block: &Block, row: usize, vector: usize) -> Value {
+        let count = block.columns_left[vector];
+        if Self::counts(nest, row) {
             return count;
         }
         let (row, zero) = (self.int(row as i64), self.int(0));
@@ -471,17 +473,21 @@ impl<'a> Lowerer<'a> {
             let mut stored = Vec::new();
             for vector in 0..vectors {
                 let count = self.count(nest, block, row, vector);
+                let room = match nest.padded {
+                    true => self.int(nest.plan.lanes),
+                    false => count,
+                };
                 let lanes = Lanes {
                     product: sums[row * vectors + vector],
                     row: index,
                     column: block.columns[vector],
-                    count,
+                    count: room,
                 };
-                let value = self.store_lanes(nest, at, &lanes, done);
-                stored.push((value, block.columns_left[vector]));
+                stored.push((self.store_lanes(nest, at, &lanes, done), count));
             }
             if done {
-                self.take_maxima(nest, index, &stored);
+                let all = nest.even_columns && Self::counts(nest, row);
+                self.take_maxima(nest, index, (&stored, all));
             }
         }
     }

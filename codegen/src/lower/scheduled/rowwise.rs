@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Region, UnaryKind, Value};
 
 use super::super::Lowerer;
-use super::super::softmax::Softmax;
+use super::super::softmax::{Softmax, fold_of};
 use super::super::vectors::At;
 
 /// A row that is worked on.
@@ -48,10 +48,11 @@ impl<'a> Lowerer<'a> {
         result: Value,
         (node, kind): (&'a OpNode, ReduceKind),
     ) -> (Value, DType) {
-        let (x, fold) = match &rows.softmax {
-            Some(softmax) => (softmax.reduced(node), softmax.fold(node, kind)),
-            None => (node.operands[0], kind.into()),
+        let x = match &rows.softmax {
+            Some(softmax) => softmax.reduced(node),
+            None => node.operands[0],
         };
+        let fold = fold_of(rows.softmax.as_ref(), node, kind);
         let keeps = x != rows.stored && !self.reaches(rows, group, result, x);
         let dtype = self.reduced_in(node);
         let (zero, start) = (self.int(0), self.partial_results(kind, dtype));
@@ -162,7 +163,7 @@ impl<'a> Lowerer<'a> {
         softmax: &Softmax,
         known: &mut HashMap<Value, Value>,
     ) -> Value {
-        let x = self.row_lanes(rows, at, softmax.x, known);
+        let x = self.row_lanes(rows, at, softmax.unscaled, known);
         let most = self.row_number(rows, softmax.most);
         let factor = self.number(DType::F32, softmax.factor);
         let [most, factor] = [most, factor].map(|number| self.in_all_lanes(number));

@@ -264,14 +264,16 @@ impl Checker {
 
     /// The axis whose number of indices a name stands for, or another number that the pattern has; reported if it is none.
     fn size_of(&mut self, name: Ident) -> Option<&'static str> {
-        for (size, pattern) in [
+        let text = name.name.as_str();
+        let numbers = [
             (WEIGHTS, Pattern::Contract),
             (FUNCTIONS, Pattern::Rows),
             (SUMS, Pattern::Rows),
-        ] {
-            if name.name.as_str() == size && self.pattern.is_none_or(|p| p == pattern) {
-                return Some(size);
-            }
+        ];
+        let fits = |of: Pattern| self.pattern.is_none_or(|pattern| pattern == of);
+        let numbers = numbers.iter().filter(|(_, of)| fits(*of)).map(|n| n.0);
+        if let Some(number) = numbers.clone().find(|&number| number == text) {
+            return Some(number);
         }
         if Fact::from_name(name.name.as_str()).is_some() {
             let message = format!("`{}` is a fact, not a size", name.name);
@@ -282,6 +284,11 @@ impl Checker {
                 Some(part) => diagnostic.help(format!("write `{}({})`", name.name, part.name())),
                 None => diagnostic,
             });
+            return None;
+        }
+        if Axis::from_name(text).is_none() && Part::from_name(text).is_none() {
+            let sizes: Vec<&str> = axis_names(self.axes()).into_iter().chain(numbers).collect();
+            self.report(unknown("size", name, &sizes));
             return None;
         }
         self.axis(name).map(Axis::name)
