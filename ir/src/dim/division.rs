@@ -56,6 +56,9 @@ fn divide_rest(rest: Dim, divisor: Dim) -> Dim {
                 .iter()
                 .find(|t| t.0.is_empty())
                 .map_or(0, |t| t.1);
+            if let Some(reduced) = reduce(rest, constant, b) {
+                return reduced;
+            }
             if let Some(merged) = divide_quotient(rest, constant, b) {
                 return merged;
             }
@@ -64,6 +67,22 @@ fn divide_rest(rest: Dim, divisor: Dim) -> Dim {
         }
         _ => atom(rest, divisor),
     }
+}
+
+/// Without the factor that the divisor has in common with all sizes: floor((2 A + 5) / 6) is floor((A + 2) / 3).
+fn reduce(rest: Dim, constant: i64, by: i64) -> Option<Dim> {
+    let sizes = rest.terms().iter().filter(|term| !term.0.is_empty());
+    let factor = sizes.clone().try_fold(by, |factor, term| {
+        Some(gcd(factor, term.1.checked_abs()?)).filter(|factor| *factor > 1)
+    })?;
+    let sizes = sizes.map(|(monomial, n)| (monomial.clone(), n / factor));
+    let shift = floor_div(constant, factor)?;
+    let dividend = Dim::from_terms(sizes.collect()) + Dim::from(shift);
+    Some(divide(dividend, Dim::from(by / factor)))
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Floors of quotients compose: floor((floor(a / m) + c) / b) is floor((a + c m) / (m b)) for positive m and b.
