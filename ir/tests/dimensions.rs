@@ -108,6 +108,22 @@ fn constants_are_what_they_are_made_of() {
 }
 
 #[test]
+fn equal_divisions_look_equal() {
+    let a = Dim::sym("A");
+    let twice = Dim::from(2) * a;
+    let third = (a + Dim::from(2)).floor_div(Dim::from(3));
+    for more in [4, 5] {
+        assert_eq!((twice + Dim::from(more)).floor_div(Dim::from(6)), third);
+    }
+    let halves = (twice + Dim::from(4)).floor_div(Dim::from(2));
+    assert_eq!(halves.floor_div(Dim::from(3)), third);
+    assert_eq!(
+        (twice - Dim::from(1)).floor_div(Dim::from(4)),
+        (a - Dim::from(1)).floor_div(Dim::from(2))
+    );
+}
+
+#[test]
 fn a_negative_divisor_bounds_nothing() {
     let a = Dim::sym("A");
     // For A = 5 this is 6 - 7.
