@@ -20,16 +20,6 @@ pub struct Softmax {
     pub factor: f64,
 }
 
-impl Softmax {
-    /// What is reduced: the largest before scaling is as good.
-    pub fn reduced(&self, node: &OpNode) -> Value {
-        match node.results[0] == self.most {
-            true => self.unscaled,
-            false => node.operands[0],
-        }
-    }
-}
-
 /// How a reduction of rows is done that may be softmax. NaN may be passed over in its maximum: it comes back in the sum, by
 /// which all of the row is divided.
 pub fn fold_of(softmax: Option<&Softmax>, node: &OpNode, kind: ReduceKind) -> Fold {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aiai_ir::{BinaryKind, DType, Dim, Op, OpNode, ReduceKind, Region, UnaryKind, Value};
 
 use super::super::Lowerer;
-use super::super::softmax::{Softmax, fold_of};
+use super::super::softmax::Softmax;
 use super::super::vectors::At;
 
 /// A row that is worked on.
@@ -20,7 +20,7 @@ pub struct Rows {
     pub numbers: HashMap<Value, Value>,
     /// The shape of all rows.
     pub shape: Vec<Dim>,
-    /// What they are to become, if that.
+    /// What they are to become, if that: then the largest of the row is known, as it is before scaling.
     pub softmax: Option<Softmax>,
 }
 
@@ -48,23 +48,19 @@ impl<'a> Lowerer<'a> {
         result: Value,
         (node, kind): (&'a OpNode, ReduceKind),
     ) -> (Value, DType) {
-        let x = match &rows.softmax {
-            Some(softmax) => softmax.reduced(node),
-            None => node.operands[0],
-        };
-        let fold = fold_of(rows.softmax.as_ref(), node, kind);
+        let x = node.operands[0];
         let keeps = x != rows.stored && !self.reaches(rows, group, result, x);
         let dtype = self.reduced_in(node);
         let (zero, start) = (self.int(0), self.partial_results(kind, dtype));
         let range = (zero, rows.width);
-        let part = self.part_along(range, &[], fold, &start, &mut |this, at, sum| {
+        let part = self.part_along(range, &[], kind.into(), &start, &mut |this, at, sum| {
             let sum = sum?;
             let lanes = this.row_lanes(rows, at, x, &mut HashMap::new());
             if keeps {
                 this.store_in_row(rows, at, lanes);
             }
             let lanes = this.b.cast(lanes, dtype);
-            let next = this.combine(fold, sum, lanes);
+            let next = this.combine(kind, sum, lanes);
             Some(this.where_existing(at, next, sum))
         });
         if keeps {
