@@ -364,7 +364,7 @@ fn attended_with_divisor(q: f32[I, 8], k: f32[J, 8], v: f32[J, C], y: f32[I, J])
   softmax(s) @ v
 }
 
-fn attended_hardly(q: f32[I, 1], k: f32[J, 1], v: f32[J, C]) -> f32[I, C] {
+fn attended_hardly(q: f32[I, 4], k: f32[J, 4], v: f32[J, C]) -> f32[I, C] {
   let s[i, j] = (sum c: q[i, c] * k[j, c]) * 1.2e-38
   softmax(s) @ v
 }

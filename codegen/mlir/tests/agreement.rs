@@ -444,8 +444,9 @@ fn attention_to_unusual_scores_is_that_of_rows_in_memory() {
     }
     // Differences of scores that overflow where those of scaled ones do not.
     let hardly = function("attended_hardly");
-    let q = tensor_of(&[1.0], &[1, 1]);
-    let k = tensor_of(&[1.7e38, -1.75e38, 1e38, -1.74e38], &[4, 1]);
+    let q = tensor_of(&[1.0, 0.0, 0.0, 0.0].repeat(9), &[9, 4]);
+    let k = [1.7e38, -1.75e38, 1e38, -1.74e38].map(|x| [x, 0.0, 0.0, 0.0]);
+    let k = tensor_of(k.as_flattened(), &[4, 4]);
     let v = tensor_of(&numbers(4 * 20), &[4, 20]);
     compare(both(&hardly, &[&q, &k, &v]), "scores at both ends");
 }
