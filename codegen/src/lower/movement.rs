@@ -1,8 +1,14 @@
 //! Ops that move elements and need memory: reshape, pad, concat, gather, scatter, windows, sort.
 
+use aiai_ir::schedule::{Axis, Pattern};
 use aiai_ir::{DType, Dim, Literal, Op, OpNode, ReduceKind, ScatterKind, Value};
 
 use super::{Lowerer, whole};
+
+/// Elements of a task.
+const PIECE: i64 = 8192;
+/// What a size is taken for that is known at run time only; as many tasks are enough.
+const TYPICAL: i64 = 64;
 
 impl<'a> Lowerer<'a> {
     /// The same memory under another shape.
@@ -55,17 +61,56 @@ impl<'a> Lowerer<'a> {
         self.places.insert(result, whole(buffer, value.shape.len()));
     }
 
+    /// Every row of a shape. A task is some planes of rows, where there are many: only the axes before are found by divisions.
+    fn rows_of_planes(&mut self, shape: &[Dim], body: &mut dyn FnMut(&mut Self, &[Value])) {
+        let size = |d: &Dim| d.as_const().unwrap_or(TYPICAL).max(1);
+        let count = |axes: &[Dim]| axes.iter().map(size).fold(1, i64::saturating_mul);
+        let outer = &shape[..shape.len() - 1];
+        let planes = &outer[..outer.len().saturating_sub(1)];
+        let leading = match count(planes) >= TYPICAL {
+            true => planes,
+            false => outer,
+        };
+        let tasks = self.product(leading);
+        let grain = (PIECE / count(&shape[leading.len()..])).max(1);
+        self.line_tasks(tasks, grain, |this, task| {
+            let mut index = this.delinearize(leading, task);
+            this.nest(outer, &mut index, body);
+        });
+    }
+
     /// Copies a value into a part of a buffer, each index moved by `shift`.
     fn copy_shifted(&mut self, value: Value, buffer: Value, shift: &[Value]) {
         let shape = self.shape(value).to_vec();
+        let moved = |this: &mut Self, index: &[Value]| -> Vec<Value> {
+            let pairs = index.iter().zip(shift);
+            pairs.map(|(&i, &by)| this.add(i, by)).collect()
+        };
         self.memo.clear();
-        self.tasks(&shape, &mut |this, index| {
-            let element = this.element(value, index);
-            let mut place = vec![element, buffer];
-            for (&i, &by) in index.iter().zip(shift) {
-                place.push(this.add(i, by));
+        let last = shape.last().copied().unwrap_or(Dim::from(1));
+        self.by_schedule(Pattern::Map, &[(Axis::Columns.name(), last)], |this| {
+            let reason = this.lanes_of(value).err();
+            if this.in_vectors(value) {
+                let end = this.dim(last);
+                this.rows_of_planes(&shape, &mut |this, index| {
+                    let (low, abreast) = (this.int(0), this.line().stores);
+                    this.along((low, end), index, abreast, &[], &mut |this, at, _| {
+                        let vector = this.vector(value, at);
+                        let place = moved(this, at.index());
+                        let operands = [&[vector, buffer], &place[..], &[at.count]].concat();
+                        this.b.op(Op::StoreVector, &operands, Vec::new());
+                        None
+                    });
+                });
+            } else {
+                this.tasks(&shape, &mut |this, index| {
+                    let element = this.element(value, index);
+                    let place = moved(this, index);
+                    let operands = [&[element, buffer], &place[..]].concat();
+                    this.b.op(Op::Store, &operands, Vec::new());
+                });
             }
-            this.b.op(Op::Store, &place, Vec::new());
+            reason
         });
         self.memo.clear();
     }

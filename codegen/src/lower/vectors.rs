@@ -337,6 +337,11 @@ impl<'a> Lowerer<'a> {
 }
 
 impl At {
+    /// Its first lane.
+    pub fn index(&self) -> &[Value] {
+        &self.index
+    }
+
     /// Where its first lane is along the last axis.
     pub fn column(&self) -> Value {
         self.index[self.index.len() - 1]
