@@ -421,6 +421,11 @@ impl<'a> Lowerer<'a> {
         buffer
     }
 
+    /// Whether a value lies in memory in the order of its axes.
+    fn lies_in_order(&self, value: Value) -> bool {
+        matches!(self.places.get(&value), Some(Place::Buffer { axes, .. }) if axes.iter().copied().eq(0..axes.len()))
+    }
+
     /// The value in memory in whatever order of axes.
     fn stored(&mut self, value: Value) -> (Value, Vec<usize>) {
         match self.places.get(&value) {

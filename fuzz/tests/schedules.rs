@@ -1,6 +1,5 @@
 //! Random programs lowered by schedules, on the evaluator: the loops compute what the tensor level does.
 
-use aiai_ir::Schedule;
 use aiai_ir::schedule::Pattern;
 
 use aiai_fuzz::{Backend, Options, Verdict, check, generate, schedules};
@@ -99,39 +98,12 @@ fn notes(
         .collect()
 }
 
-/// The loops of a kernel with the schedules of a text, and the notes on them.
-fn loops_by(kernel: &str, text: &str) -> (String, Vec<String>) {
-    loops_with(kernel, read(text))
-}
-
-fn read(text: &str) -> Vec<Schedule> {
-    let file = aiai_frontend::elaborate::read_schedules("own", text);
-    assert!(file.diagnostics.is_empty(), "{:?}", file.diagnostics);
-    file.schedules
-}
-
-fn loops_with(kernel: &str, schedules: Vec<Schedule>) -> (String, Vec<String>) {
-    let mut programs = schedules::kernels(0).into_iter();
-    let program = programs.find(|p| p.entry.as_str() == kernel);
-    let mut program = program.expect("a kernel of that name");
-    let entry = program.entry;
-    aiai_passes::optimize(&mut program.module, entry, &aiai_passes::Options::default()).unwrap();
-    let options = aiai_codegen::Options {
-        schedules,
-        ..Default::default()
-    };
-    let function = program.module.get(entry).unwrap();
-    let lowered = aiai_codegen::lower::lower_with(function, &schedules::lowering(&options));
-    let loops = aiai_ir::print_function(&lowered.main, aiai_ir::PrintOptions { locations: false });
-    (loops, lowered.notes.into_iter().map(|n| n.what).collect())
-}
-
 /// Checks that a kernel follows each list of steps, and that no two of them give the same loops.
 fn steps_change_loops(kernel: &str, pattern: &str, steps: &[&str]) {
     let mut seen: Vec<String> = Vec::new();
     for steps in steps {
         let text = format!("schedule mine for {pattern} on cpu {{\n{steps}\n}}\n");
-        let (loops, notes) = loops_by(kernel, &text);
+        let (loops, notes) = schedules::loops_by(kernel, &text);
         assert_eq!(notes, [format!("schedule `mine` for {pattern}")], "{steps}");
         assert!(!seen.contains(&loops), "{steps}: as one before");
         seen.push(loops);
@@ -145,7 +117,7 @@ fn what_is_inlined_is_not_stored() {
             "schedule mine for contract on cpu {{ pack left\npack right\n{inline}\nregister rows by 2, columns by 4\n\
              vectorize columns by 4 }}"
         );
-        let (loops, notes) = loops_by(kernel, &text);
+        let (loops, notes) = schedules::loops_by(kernel, &text);
         assert!(
             notes.iter().any(|note| note == "schedule `mine`"),
             "{notes:?}"
@@ -175,7 +147,7 @@ fn rows_behind_a_product_are_computed_in_its_tiles() {
             "schedule mine for contract on cpu {{ tile rows by 4\nparallel {parallel}\nregister rows by 2, columns by 4\n\
              vectorize columns by 4\n{fuse} }}\nschedule lines for rows on cpu {{ parallel rows\nvectorize columns by 4 }}"
         );
-        let (loops, notes) = loops_by(kernel, &text);
+        let (loops, notes) = schedules::loops_by(kernel, &text);
         (loops.matches(" parallel ").count(), notes)
     };
     for kernel in ["normed", "shares_of_product", "lengths_of_product"] {
@@ -207,7 +179,7 @@ fn balanced_blocks_have_a_loop_for_each_height() {
             "schedule mine for contract on cpu {{ register rows by 6, columns by 4\n{balance}\nvectorize columns by 4\n\
              fuse epilogue }}"
         );
-        let (loops, notes) = loops_by(kernel, &text);
+        let (loops, notes) = schedules::loops_by(kernel, &text);
         assert_eq!(notes, ["schedule `mine`"], "{kernel}");
         loops.matches(" = fma ").count()
     };
@@ -217,7 +189,7 @@ fn balanced_blocks_have_a_loop_for_each_height() {
     // Panels of the left operand hold whole blocks.
     let packed = products("pack left", "product");
     assert_eq!(products("pack left\nbalance rows", "product"), packed);
-    let (_, notes) = loops_by(
+    let (_, notes) = schedules::loops_by(
         "turned",
         "schedule mine for contract on cpu { tile summed by 4\nregister rows by 2, columns by 4\nbalance rows\n\
          vectorize columns by 4\npack right }",
@@ -233,7 +205,7 @@ fn attention_takes_the_form_that_fits_its_sizes() {
             "schedule {name} for attention on cpu {guard} {{ tile rows by 4\nvectorize columns by 4 }}\n"
         )
     };
-    let notes = |text: &str| loops_by("attended", text).1;
+    let notes = |text: &str| schedules::loops_by("attended", text).1;
     let two = of_rows("many", "where batch >= 8") + &of_rows("others", "");
     assert_eq!(notes(&two), ["schedule `many` or `others` for attention"]);
     // Without one for all sizes there is none.
@@ -250,7 +222,7 @@ fn sums_of_attention_in_blocks_agree_with_whole_ones() {
                         register rows by 2, columns by 4\nvectorize columns by 4\nunroll rows by 4 }\n";
     let backend = Backend {
         options: |function| aiai_codegen::Options {
-            schedules: read(TEXT),
+            schedules: schedules::read(TEXT),
             ..schedules::options_of(function, 0)
         },
         ..SCHEDULED
@@ -264,7 +236,7 @@ fn sums_of_attention_in_blocks_agree_with_whole_ones() {
         ("attended_to_truth", false),
         ("attended_to_halves", false),
     ] {
-        let notes = loops_by(kernel, TEXT).1.concat();
+        let notes = schedules::loops_by(kernel, TEXT).1.concat();
         let scheduled = notes.contains("schedule `mine` for attention");
         assert_eq!(scheduled, fits, "{kernel}: {notes}");
         let mut programs = schedules::kernels(7).into_iter();
@@ -295,11 +267,11 @@ fn forms_of_attention_that_others_take_are_not_compiled() {
         + &of("fewer", "where batch >= 5 and columns <= 8 and rows >= 2")
         + &of("long", "where batch >= 5 and columns <= 10")
         + &of("all", "");
-    let notes = loops_by("attended", &text).1;
+    let notes = schedules::loops_by("attended", &text).1;
     assert_eq!(notes, ["schedule `some` or `long` or `all` for attention"]);
     // One of these always fits.
     let text = of("short", "where columns <= 6") + &of("long", "where columns > 6");
-    let notes = loops_by("attended", &text).1;
+    let notes = schedules::loops_by("attended", &text).1;
     assert_eq!(notes, ["schedule `short` or `long` for attention"]);
 }
 
@@ -309,7 +281,7 @@ fn facts_about_attention_hold_of_keys_and_values() {
         let text = format!(
             "schedule mine for attention on cpu where {guard} {{ tile rows by 4\nvectorize columns by 4 }}\n"
         );
-        loops_by("attended", &text).1.concat()
+        schedules::loops_by("attended", &text).1.concat()
     };
     // Columns are neighbours in the values, not in the keys.
     assert!(note("dense(right)").contains("right is not dense"));
@@ -321,11 +293,11 @@ fn facts_about_attention_hold_of_keys_and_values() {
 fn rows_of_scores_in_doubles_are_done_one_at_a_time() {
     let text = "schedule mine for attention on cpu { tile rows by 16\nvectorize columns by 16\nunroll rows by 16 }\n";
     let reason = "only sums, maxima and minima of f32 are reduced in vectors";
-    let found = loops_by("attended_in_doubles", text).1;
+    let found = schedules::loops_by("attended_in_doubles", text).1;
     let note = format!("schedule `mine` for attention, one row at a time: {reason}");
     assert_eq!(found, [note]);
     assert_eq!(
-        loops_by("attended", text).1,
+        schedules::loops_by("attended", text).1,
         ["schedule `mine` for attention"]
     );
 }
@@ -333,7 +305,7 @@ fn rows_of_scores_in_doubles_are_done_one_at_a_time() {
 #[test]
 fn attention_to_columns_of_several_indices_has_its_rows_in_memory() {
     let text = "schedule mine for attention on cpu { tile rows by 4\nvectorize columns by 4 }\n";
-    let notes = loops_by("attended_by_parts", text).1.concat();
+    let notes = schedules::loops_by("attended_by_parts", text).1.concat();
     assert!(
         notes.contains("rows in memory: the columns are several indices"),
         "{notes}"
@@ -363,7 +335,7 @@ fn steps_of_attention_that_do_not_fit_say_why() {
         };
         let text =
             format!("schedule mine for attention on cpu {{ tile rows by 4\n{steps}{lanes} }}\n");
-        let notes = loops_by("attended", &text).1;
+        let notes = schedules::loops_by("attended", &text).1;
         assert!(notes.iter().any(|n| n.contains(reason)), "{notes:?}");
     }
 }
@@ -415,7 +387,7 @@ fn panels_are_asked_for_ahead() {
             "schedule mine for contract on cpu {{ pack right\nregister rows by 2, columns by 32\n\
              vectorize columns by 16\n{steps} }}\n"
         );
-        let (loops, notes) = loops_by("ragged", &text);
+        let (loops, notes) = schedules::loops_by("ragged", &text);
         assert!(notes.iter().any(|n| n == "schedule `mine`"), "{notes:?}");
         (loops.matches("prefetch ").count(), loops)
     };
@@ -439,7 +411,7 @@ fn what_earlier_schedules_take_is_not_compiled_again() {
     };
     let notes = |middle: &str| {
         let text = of("few", "where rows <= 8") + &of("middle", middle) + &of("all", "");
-        loops_by("ragged", &text).1[0].clone()
+        schedules::loops_by("ragged", &text).1[0].clone()
     };
     assert_eq!(notes("where rows <= 4"), "schedule `few` or `all`");
     assert_eq!(
@@ -461,7 +433,7 @@ fn guards_know_how_large_the_weights_of_a_program_are() {
         let program = programs.find(|p| p.entry.as_str() == "ragged").unwrap();
         let function = program.module.get(program.entry).unwrap();
         let options = aiai_codegen::Options {
-            schedules: read(&text),
+            schedules: schedules::read(&text),
             ..schedules::options_of(function, 0)
         };
         let mut module = program.module.clone();
@@ -486,7 +458,7 @@ fn guards_know_how_many_functions_and_sums_rows_have() {
             "schedule mine for rows on cpu where functions == {functions} and sums == {sums} {{\n\
              vectorize columns by 8\n}}\n"
         );
-        loops_by(kernel, &text).1.remove(0)
+        schedules::loops_by(kernel, &text).1.remove(0)
     };
     for (kernel, functions, sums) in [
         ("shares", 1, 1),
@@ -509,7 +481,7 @@ fn guards_know_how_many_functions_and_sums_rows_have() {
 fn rows_that_no_schedule_fits_are_plain_loops() {
     let by = |steps: &str, guard: &str| {
         let text = format!("schedule mine for rows on cpu {guard} {{\n{steps}\n}}\n");
-        loops_by("shares", &text).1
+        schedules::loops_by("shares", &text).1
     };
     let lanes = "vectorize columns by 8";
     for (steps, guard, reason) in [
@@ -541,16 +513,16 @@ fn rows_that_no_schedule_fits_are_plain_loops() {
     }
     let other = "schedule mine for map on cpu { vectorize columns by 8 }\n";
     let why = "plain loops for rows: there is no schedule for rows";
-    assert_eq!(loops_by("shares", other).1, [why]);
+    assert_eq!(schedules::loops_by("shares", other).1, [why]);
     let halves = "schedule mine for rows on cpu { vectorize columns by 8 }\n";
     let why = "plain loops for rows: f16 is not done in vectors";
-    assert_eq!(loops_by("half_shares", halves).1, [why]);
+    assert_eq!(schedules::loops_by("half_shares", halves).1, [why]);
 }
 
 #[test]
 fn rows_that_cannot_be_side_by_side_say_why() {
     let text = "schedule mine for rows on cpu { vectorize columns by 8\nregister rows by 8 }\n";
-    let note = |kernel: &str| loops_by(kernel, text).1.remove(0);
+    let note = |kernel: &str| schedules::loops_by(kernel, text).1.remove(0);
     let as_asked = "schedule `mine` for rows";
     for kernel in ["shares", "long_shares", "shifted", "spans", "norm"] {
         assert_eq!(note(kernel), as_asked, "{kernel}");
@@ -569,7 +541,10 @@ fn layouts_change_the_panels() {
 ";
     let by = |layout: &str| {
         let layouts = schedules::layouts(layout);
-        loops_with("product", aiai_ir::policy::laid_out(read(plain), &layouts))
+        schedules::loops_with(
+            "product",
+            aiai_ir::policy::laid_out(schedules::read(plain), &layouts),
+        )
     };
     let (as_written, notes) = by("");
     assert_eq!(notes[0], "schedule `mine`");

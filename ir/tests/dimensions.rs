@@ -124,6 +124,17 @@ fn equal_divisions_look_equal() {
 }
 
 #[test]
+fn multiples_of_sums_divide_evenly() {
+    let [a, b, c] = ["A", "B", "C"].map(Dim::sym);
+    let plane = (a + Dim::from(2)) * (b + Dim::from(2));
+    for factor in [Dim::from(1), Dim::from(6), c, Dim::from(3) * a, a * c] {
+        assert_eq!((factor * plane).floor_div(plane), factor);
+    }
+    assert_eq!(Dim::from(0).floor_div(plane), Dim::from(0));
+    assert_ne!((plane + Dim::from(1)).floor_div(plane), Dim::from(1));
+}
+
+#[test]
 fn a_negative_divisor_bounds_nothing() {
     let a = Dim::sym("A");
     // For A = 5 this is 6 - 7.

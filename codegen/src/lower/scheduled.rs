@@ -10,6 +10,7 @@ use aiai_ir::{AffineMap, CompareKind, Dim, Op, OpNode, Region, Relation, Value};
 
 use super::{Lowerer, Place};
 
+mod across;
 mod alone;
 mod attention;
 mod attention_loops;
@@ -18,6 +19,7 @@ mod choose;
 mod emit;
 mod epilogue;
 mod inlined;
+mod margin;
 mod maxima;
 mod normalise;
 mod numbers;

@@ -23,11 +23,8 @@ pub fn divide(dividend: Dim, divisor: Dim) -> Dim {
     if let (Some(a), Some(b)) = (dividend.as_const(), divisor.as_const()) {
         return floor_div(a, b).map_or_else(Dim::overflow, Dim::from);
     }
-    if dividend == divisor {
-        return Dim::from(1);
-    }
     let [(by, scale)] = divisor.terms() else {
-        return atom(dividend, divisor);
+        return multiple(dividend, divisor).unwrap_or_else(|| atom(dividend, divisor));
     };
     let mut even = Vec::new();
     let mut rest = Vec::new();
@@ -98,6 +95,18 @@ fn divide_quotient(rest: Dim, constant: i64, by: i64) -> Option<Dim> {
     let divisor = inner.checked_mul(by)?;
     let shift = constant.checked_mul(inner)?;
     Some(divide(*dividend + Dim::from(shift), Dim::from(divisor)))
+}
+
+/// What a divisor of several terms is multiplied with, where that is one term or nothing.
+fn multiple(dividend: Dim, divisor: Dim) -> Option<Dim> {
+    let Some((first, n)) = dividend.terms().first() else {
+        return Some(dividend);
+    };
+    divisor.terms().iter().find_map(|(term, scale)| {
+        let quotient = divide_monomial(first, term)?;
+        let factor = Dim::from_terms(vec![(quotient, n.checked_div(*scale)?)]);
+        (factor * divisor == dividend).then_some(factor)
+    })
 }
 
 fn atom(dividend: Dim, divisor: Dim) -> Dim {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, WEIGHTS};
+use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, Step, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Sym, Truth};
 
 use super::plan::Plan;
@@ -31,14 +31,24 @@ pub enum Chosen {
 /// `weights` is the number of bytes of all weights of the program.
 pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights: Dim) -> Chosen {
     let both = [false, true].map(|exchanged| Rc::new(problem.oriented(exchanged)));
+    let across = problem.across().map(Rc::new);
     let mut found: Vec<Choice> = Vec::new();
     let mut reasons = Vec::new();
     // Where a schedule is reached, the conditions of those before it do not hold.
     let mut facts = facts.clone();
     for schedule in schedules.iter().filter(|s| s.pattern == Pattern::Contract) {
         let before = found.len();
-        for problem in &both {
-            let name = schedule.name;
+        let name = schedule.name;
+        let problems = match schedule.steps.iter().any(is_across) {
+            true => across.as_slice(),
+            false => &both,
+        };
+        if problems.is_empty() {
+            reasons.push(format!(
+                "`{name}`: there are no batches, or both operands have indices of their own"
+            ));
+        }
+        for problem in problems {
             let conditions = match guard(schedule, problem, &facts, weights) {
                 Ok(conditions) => conditions,
                 Err(reason) => {
@@ -79,6 +89,17 @@ pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights:
         reasons.push("there is no schedule for contractions".into());
     }
     Chosen::Nothing(reasons.join("; "))
+}
+
+/// Whether a step asks for lanes that are batches.
+pub fn is_across(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Vectorize {
+            axis: Axis::Batch,
+            ..
+        }
+    )
 }
 
 /// Assumes what holds where the conditions of a schedule do not, as far as one relation says it.

@@ -52,6 +52,7 @@ pub struct Divisors {
 }
 
 /// What the loops of a nest share.
+#[derive(Clone)]
 pub struct Nest<'k> {
     pub kernel: &'k Kernel<'k>,
     pub problem: Shared,
@@ -136,6 +137,41 @@ impl<'k> Nest<'k> {
         self.few_rows = (rows >= LEAST_HALVED && may_be_few).then_some(few);
     }
 
+    /// Whether all rows exist of blocks of so many, which there are where fewer are left than for a whole one, or else.
+    pub fn all_rows_exist(&self, rows: i64) -> bool {
+        let size = self.problem.last(Axis::Rows).as_const();
+        let rest = size.map(|size| size % self.plan.rows);
+        match (rest, self.few_rows) {
+            (Some(0), _) => true,
+            (Some(rest), Some(few)) if rows == few => rest == few,
+            (Some(rest), Some(few)) => rest <= few,
+            _ => false,
+        }
+    }
+
+    /// The nest where all rows of a block exist.
+    pub fn with_even_rows(&self) -> Nest<'k> {
+        Nest {
+            even_rows: true,
+            ..self.clone()
+        }
+    }
+
+    /// How many rows of a block, from every multiple of it on, are in one line of rows, where lines are as long as blocks at
+    /// least. What these share is read once and kept in registers, of which blocks of more than one vector leave too few.
+    pub fn rows_in_line(&self) -> i64 {
+        let is_narrow = self.plan.columns == self.plan.lanes;
+        let all_exist = self.even_rows && self.heights.is_empty();
+        let line = match *self.problem.row_parts {
+            [_, (line, _)] if is_narrow && all_exist => line.as_const(),
+            _ => None,
+        };
+        match line {
+            Some(line) if line >= self.plan.rows => common_divisor(line, self.plan.rows),
+            _ => 1,
+        }
+    }
+
     /// The last index of an axis in whole register blocks.
     fn padded(&self, axis: Axis) -> Dim {
         let block = Dim::from(self.plan.block(axis));
@@ -191,9 +227,16 @@ impl<'a> Lowerer<'a> {
             true => Source::Panels(self.packed(&problem, &problem.right, Part::Right, &plan, &[])),
             false => Source::Strided(self.flat(problem.right.buffer())),
         };
-        let left = match plan.pack_left {
+        // What is copied by each task is not copied before.
+        let left = match plan.pack_left && !plan.across {
             true => Source::Panels(self.packed(&problem, &problem.left, Part::Left, &plan, &[])),
-            false => Source::Strided(self.flat(problem.left.buffer())),
+            false => {
+                let buffer = match &problem.left.margin {
+                    Some(margin) => self.dense(margin.source),
+                    None => problem.left.buffer(),
+                };
+                Source::Strided(self.flat(buffer))
+            }
         };
         let leaves = problem
             .leaves
@@ -243,7 +286,13 @@ impl<'a> Lowerer<'a> {
             for (l, &value) in shared.iter().zip(&index) {
                 this.enter(&mut at, *l, value);
             }
-            this.inner_of(nest, &inner, &at);
+            match nest.plan.across {
+                true => {
+                    let own = this.copied_across(nest, &shared, &at);
+                    this.inner_of(&own, &inner, &at);
+                }
+                false => this.inner_of(nest, &inner, &at),
+            }
             finish(this, at.rows);
         });
     }
@@ -396,6 +445,10 @@ impl<'a> Lowerer<'a> {
         }
         position
     }
+}
+
+fn common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// The loops that threads share, and those within.

@@ -9,18 +9,25 @@ use aiai_ir::schedule::{Part, Step};
 use aiai_ir::{Op, OpNode, Region, Value};
 
 use super::super::{Lowerer, Place};
-use super::choose::Choice;
+use super::choose::{Choice, is_across};
 
 impl<'a> Lowerer<'a> {
-    /// The values of a region that only a contraction of it reads, and that some schedule may compute on the way. Within
+    /// The values of a region that only a contraction of it reads, and that some schedule may compute on the way: margins
+    /// where it copies for lanes that are batches. Within
     /// loops and branches none: what they are computed from may be overwritten in place before the contraction.
     pub fn postponed(&self, region: &'a Region) -> HashSet<Value> {
         let is_inline = |step: &Step| matches!(step, Step::Inline { .. });
-        let mut schedules = self.schedules.iter();
+        let inlining = self.schedules.iter();
+        let inlining = inlining.filter(|s| s.steps.iter().any(is_inline));
+        let across: Vec<bool> = inlining.map(|s| s.steps.iter().any(is_across)).collect();
         let is_inner = !std::ptr::eq(region, &self.source.body);
-        if self.check_nan || is_inner || !schedules.any(|s| s.steps.iter().any(is_inline)) {
+        if self.check_nan || is_inner || across.is_empty() {
             return HashSet::new();
         }
+        let [elementwise, margins] = [false, true].map(|kind| across.contains(&kind));
+        let is_made = |node: &&OpNode| {
+            elementwise && is_elementwise(node) || margins && matches!(node.op, Op::Pad { .. })
+        };
         let mut uses: HashMap<Value, usize> = HashMap::new();
         let mut count = |values: &[Value]| {
             values
@@ -35,7 +42,7 @@ impl<'a> Lowerer<'a> {
         let made: HashSet<Value> = region
             .ops
             .iter()
-            .filter(|node| is_elementwise(node))
+            .filter(is_made)
             .map(|node| node.results[0])
             .filter(|&v| !self.shape(v).is_empty() && self.dtype(v).is_float())
             .collect();
@@ -74,7 +81,10 @@ impl<'a> Lowerer<'a> {
     pub(super) fn store_postponed(&mut self, values: &[Value]) {
         for value in values {
             if self.waiting_values.remove(value) {
-                self.materialize(*value);
+                match self.nodes.get(value).copied() {
+                    Some(node) if matches!(node.op, Op::Pad { .. }) => self.node(node),
+                    _ => self.materialize(*value),
+                }
             }
         }
     }

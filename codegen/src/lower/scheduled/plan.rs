@@ -4,6 +4,7 @@ use aiai_ir::schedule::{Axis, Part, Step};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Truth};
 
 use super::super::lines::{lanes_fit, unrolled_fit};
+use super::across;
 use super::problem::Problem;
 
 /// Accumulators of a register block, at most: more only fill the stack.
@@ -19,6 +20,8 @@ pub struct Plan {
     pub columns: i64,
     /// Lanes of a vector of columns.
     pub lanes: i64,
+    /// Columns are batches, which are no neighbours in the left operand.
+    pub across: bool,
     /// Iterations of the last summed index that are written out.
     pub unroll: i64,
     /// Register blocks of rows are about equal.
@@ -50,6 +53,7 @@ impl Plan {
             rows: 1,
             columns: 0,
             lanes: 1,
+            across: false,
             unroll: 1,
             balance: false,
             order: Vec::new(),
@@ -90,7 +94,13 @@ impl Plan {
                 }
             },
             Step::Vectorize { axis, by } => match axis {
-                Axis::Columns => self.lanes = by / wide,
+                Axis::Columns | Axis::Batch if self.lanes > 1 => {
+                    return Err("vectors run along one axis".into());
+                }
+                Axis::Columns | Axis::Batch => {
+                    self.lanes = by / wide;
+                    self.across = axis == Axis::Batch;
+                }
                 _ => return Err(format!("vectors run along columns, not {}", axis.name())),
             },
             Step::Unroll { axis, by } => match axis {
@@ -142,7 +152,7 @@ impl Plan {
     }
 
     /// Whether what is inlined is packed. What is read several times is not: it is stored first.
-    fn inlines_fit(&mut self, problem: &Problem) -> Result<(), String> {
+    fn inlines_fit(&mut self, problem: &Problem, facts: &Facts) -> Result<(), String> {
         for (part, inlines, packs) in [
             (Part::Left, &mut self.inline_left, self.pack_left),
             (Part::Right, &mut self.inline_right, self.pack_right),
@@ -151,7 +161,15 @@ impl Plan {
                 let name = part.name();
                 return Err(format!("{name} is computed on the way to no panels"));
             }
-            *inlines &= problem.tensor(part).is_none_or(|tensor| tensor.bare);
+            let copied = self.across && part == Part::Left;
+            *inlines &= problem
+                .tensor(part)
+                .is_none_or(|tensor| match (&tensor.margin, copied) {
+                    (Some(_), true) => problem.margin_fits(facts),
+                    (Some(_), false) => false,
+                    (None, true) => tensor.computed().is_none(),
+                    (None, false) => tensor.bare,
+                });
         }
         Ok(())
     }
@@ -187,7 +205,10 @@ impl Plan {
         if !self.ahead.is_empty() && !self.pack_right {
             return Err("right is prefetched from no panels".into());
         }
-        self.inlines_fit(problem)?;
+        self.inlines_fit(problem, facts)?;
+        if self.across {
+            across::plan_fits(self, problem, facts)?;
+        }
         self.rows_fit()?;
         for &(axis, by) in &self.tiles {
             let block = self.block(axis);

@@ -7,6 +7,7 @@ use aiai_ir::schedule::{Axis, Part};
 use aiai_ir::{AffineExpr, AffineMap, DType, Dim, Op, OpNode, Value};
 
 use super::super::{Lowerer, Place};
+use super::margin::{Margin, margin_of};
 
 /// A tensor in memory seen as one row, and how far each index moves in it, in elements.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Tensor {
     pub bare: bool,
     /// What is read, and where, depends on weights alone.
     pub constant: bool,
+    /// What it is with a margin, where nothing has stored it.
+    pub margin: Option<Margin>,
 }
 
 /// Where the elements of a tensor come from.
@@ -126,7 +129,7 @@ impl Problem {
     }
 
     /// Makes one of neighbouring indices wherever they move alike in every tensor, and drops those of one step.
-    fn merge(&mut self) {
+    pub fn merge(&mut self) {
         for axis in Axis::ALL {
             let mut group = self.group(*axis).to_vec();
             group.retain(|&i| !self.sizes[i].is_const(1));
@@ -294,6 +297,7 @@ impl<'a> Lowerer<'a> {
             param: self.source.params().contains(&value).then_some(value),
             bare,
             constant: false,
+            margin: margin_of(self, elements),
         })
     }
 

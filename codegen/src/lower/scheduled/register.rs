@@ -39,7 +39,11 @@ impl<'a> Lowerer<'a> {
                 return this.balanced_block(nest, at, columns);
             }
             this.where_few(nest, Axis::Rows, at, nest.few_rows, &mut |this, few| {
-                this.block_of(nest, at, (few.unwrap_or(rows), columns));
+                let rows = few.unwrap_or(rows);
+                match nest.all_rows_exist(rows) {
+                    true => this.block_of(&nest.with_even_rows(), at, (rows, columns)),
+                    false => this.block_of(nest, at, (rows, columns)),
+                }
             });
         };
         self.where_few(
@@ -206,13 +210,7 @@ impl<'a> Lowerer<'a> {
                 if let Some(shift) = nest.left_shift {
                     base = self.add(base, shift);
                 }
-                let shared = problem.row_parts.iter().all(|part| part.1.is_const(0));
-                let rows = block
-                    .rows
-                    .iter()
-                    .take(if shared { 1 } else { block.rows.len() });
-                rows.map(|&row| self.moved_by_row(problem, base, row))
-                    .collect()
+                self.rows_from(nest, block, base)
             }
             Source::Panels(_) => {
                 let base = self.panel(nest, at, Part::Left);
@@ -239,6 +237,55 @@ impl<'a> Lowerer<'a> {
         };
         let ahead = self.distances(nest, at);
         Bases { left, right, ahead }
+    }
+
+    /// The positions in the left operand of the rows of a block, from that of row 0; one where they share their factors.
+    fn rows_from(&mut self, nest: &Nest, block: &Block, base: Value) -> Vec<Value> {
+        let problem = &nest.problem;
+        let first = self.moved_by_row(problem, base, block.rows[0]);
+        if problem.row_parts.iter().all(|part| part.1.is_const(0)) {
+            return vec![first];
+        }
+        let (by, mut positions) = (nest.rows_in_line(), vec![first]);
+        for (i, &row) in block.rows.iter().enumerate().skip(1) {
+            let step = i as i64 % by;
+            positions.push(match (step, problem.row_parts.last()) {
+                (1.., Some(&(_, way))) => {
+                    let way = self.dim(way * Dim::from(step));
+                    self.add(positions[i - step as usize], way)
+                }
+                _ => self.next_row(nest, (base, first), block.rows[0], row),
+            });
+        }
+        positions
+    }
+
+    /// The position of another row of a block that begins with a row at a position. Where lines are at least as long as
+    /// blocks, it is in the same line or in the next.
+    fn next_row(
+        &mut self,
+        nest: &Nest,
+        (base, first): (Value, Value),
+        begin: Value,
+        row: Value,
+    ) -> Value {
+        let problem = &nest.problem;
+        let [(_, line_way), (line, way)] = *problem.row_parts else {
+            return self.moved_by_row(problem, base, row);
+        };
+        if line.as_const().is_none_or(|line| line < nest.plan.rows) {
+            return self.moved_by_row(problem, base, row);
+        }
+        let (size, zero) = (self.dim(line), self.int(0));
+        let place = self.b.binary(BinaryKind::Rem, begin, size);
+        let step = self.b.binary(BinaryKind::Sub, row, begin);
+        let place = self.add(place, step);
+        let in_next = self.b.compare(CompareKind::Ge, place, size);
+        let (way, more) = (self.dim(way), self.dim(line_way - line * way));
+        let way = self.mul(step, way);
+        let position = self.add(first, way);
+        let more = self.b.select(in_next, more, zero);
+        self.add(position, more)
     }
 
     /// How far ahead of what is read panels of the right operand are asked for.
@@ -400,9 +447,18 @@ impl<'a> Lowerer<'a> {
                 (None, Some(shared)) => shared,
                 (base, _) => {
                     let place = self.add(*base.unwrap_or(&bases.left[0]), left_step);
-                    let number = self.b.value(Op::Load, &[left, place]);
-                    let number = self.b.cast(number, problem.acc);
-                    *factor.insert(self.splat(number, plan.lanes))
+                    let found = match plan.across {
+                        true => {
+                            let all = self.int(plan.lanes);
+                            self.load_lanes(left, place, (plan.lanes, 1), all, problem.acc)
+                        }
+                        false => {
+                            let number = self.b.value(Op::Load, &[left, place]);
+                            let number = self.b.cast(number, problem.acc);
+                            self.splat(number, plan.lanes)
+                        }
+                    };
+                    *factor.insert(found)
                 }
             };
             for (vector, &lanes) in lanes.iter().enumerate() {
@@ -451,6 +507,7 @@ impl<'a> Lowerer<'a> {
             param: None,
             bare: true,
             constant: false,
+            margin: None,
         };
         let others = [
             (problem.rows.last().copied(), row),

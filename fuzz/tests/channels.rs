@@ -1,0 +1,116 @@
+//! Lanes that are batches: what is copied for them, what is not stored, and what does not fit.
+
+use aiai_fuzz::schedules::loops_by;
+
+/// Steps without those that some test leaves out.
+const STEPS: &str = "parallel columns, rows\nregister rows by 2\nvectorize batch by 4\nunroll summed by 3\nfuse epilogue";
+
+fn loops(kernel: &str, more: &str) -> (String, Vec<String>) {
+    loops_by(
+        kernel,
+        &format!("schedule mine for contract on cpu {{\n{more}\n{STEPS}\n}}\n"),
+    )
+}
+
+/// The notes on contractions.
+fn of_contractions(notes: &[String]) -> Vec<&str> {
+    let others = notes.iter().map(String::as_str);
+    others.filter(|note| !note.contains(" for map")).collect()
+}
+
+#[test]
+fn margins_are_made_in_copies_alone_where_windows_begin_with_lines() {
+    let buffers = |kernel: &str, inline: &str| {
+        let (loops, notes) = loops(
+            kernel,
+            &format!("tile rows by 4\npack left, right\n{inline}"),
+        );
+        let notes = of_contractions(&notes);
+        assert!(
+            notes.iter().all(|note| *note == "schedule `mine`"),
+            "{kernel}: {notes:?}"
+        );
+        loops.matches(" = alloc").count()
+    };
+    for (kernel, saved) in [
+        ("depthwise", 1),
+        ("channels_at_nine", 1),
+        ("around", 1),
+        // Whether windows with a stride stay inside is not known of all sizes.
+        ("channels", 0),
+        // The inner margin is stored.
+        ("some_channels", 1),
+        // Rows are one line, in the middle of which a tile begins.
+        ("signals", 0),
+        ("padded_for_two", 0),
+        // What is padded lies in another order.
+        ("turned_and_padded", 0),
+    ] {
+        let [stored, inlined] = ["", "inline left"].map(|inline| buffers(kernel, inline));
+        assert_eq!(stored - inlined, saved, "{kernel}");
+    }
+}
+
+#[test]
+fn each_task_copies_what_its_tile_reads() {
+    let scratch = |tile: &str| {
+        let (loops, _) = loops(
+            "channels",
+            &format!("{tile}\npack left, right\ninline left"),
+        );
+        let scratch = loops.lines().filter(|line| line.contains(" = alloc"));
+        let inner = scratch.filter(|line| line.starts_with("    "));
+        inner.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let [tiled, whole] = ["tile rows by 4", "tile rows by 4000"].map(scratch);
+    assert_eq!((tiled.len(), whole.len()), (1, 1));
+    assert_ne!(tiled, whole);
+}
+
+#[test]
+fn what_does_not_suit_lanes_that_are_batches_is_said() {
+    let reason = |kernel: &str, more: &str| {
+        let (_, notes) = loops(kernel, more);
+        let notes = of_contractions(&notes).concat();
+        notes
+            .strip_prefix("plain loops: `mine`: ")
+            .unwrap_or(&notes)
+            .to_owned()
+    };
+    let packed = "pack left, right";
+    for (kernel, more, expected) in [
+        (
+            "product",
+            packed,
+            "there are no batches, or both operands have indices of their own",
+        ),
+        (
+            "backwards",
+            packed,
+            "the left operand may be read backwards",
+        ),
+        (
+            "turned_and_padded",
+            "pack right",
+            "lanes are batches where the left operand is packed",
+        ),
+        (
+            "around",
+            "pack left\ntile columns by 8",
+            "lanes are batches where a task is one block of columns",
+        ),
+        (
+            "around",
+            "pack left\nregister columns by 8",
+            "lanes are batches where a register block is one vector wide",
+        ),
+        (
+            "around",
+            "pack left\nvectorize columns by 4",
+            "vectors run along one axis",
+        ),
+    ] {
+        let found = reason(kernel, more);
+        assert!(found.contains(expected), "{kernel}: {found}");
+    }
+}
