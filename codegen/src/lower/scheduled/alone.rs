@@ -76,13 +76,19 @@ impl<'a> Lowerer<'a> {
         let mut b = Builder::new(&mut function);
         let (mut operands, mut weights, mut own) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (&operand, map)) in node.operands.iter().zip(maps).enumerate() {
-            let (value, map, axes) = self.in_memory(operand, map)?;
+            let name = if number == 0 { "left" } else { "right" };
+            let (value, map) = self.through_views(operand, map.clone());
+            if let Some(pad) = self.nodes.get(&value).filter(|_| self.waits(value)) {
+                operands.push(self.padded_alone(&mut b, name, pad)?);
+                own.push(map);
+                continue;
+            }
+            let axes = self.axes_in_memory(value)?;
             let sizes: Vec<Dim> = axes.iter().map(|&axis| self.shape(value)[axis]).collect();
             let coords = axes.iter().map(|&axis| map.coords[axis].clone());
             own.push(AffineMap {
                 coords: coords.collect(),
             });
-            let name = if number == 0 { "left" } else { "right" };
             let ty = Type::tensor(self.dtype(value), sizes);
             operands.push(b.add_param(name, ty, false));
             if self.constants.contains(&value) {
@@ -102,9 +108,23 @@ impl<'a> Lowerer<'a> {
         Some(Alone { function, weights })
     }
 
-    /// What an operand shows, at which place, and the order of its axes in memory.
-    fn in_memory(&self, operand: Value, map: &AffineMap) -> Option<(Value, AffineMap, Vec<usize>)> {
-        let (value, map) = self.through_views(operand, map.clone());
+    /// An operand whose margin nothing has stored, from what is padded.
+    fn padded_alone(&self, b: &mut Builder, name: &str, pad: &OpNode) -> Option<Value> {
+        let Op::Pad { .. } = pad.op else {
+            return None;
+        };
+        let &[source, fill] = pad.operands.as_slice() else {
+            return None;
+        };
+        let fill = &self.nodes.get(&fill)?.op;
+        let fill = matches!(fill, Op::Constant { .. }).then(|| b.value(fill.clone(), &[]))?;
+        let ty = Type::tensor(self.dtype(source), self.shape(source).to_vec());
+        let source = b.add_param(name, ty, false);
+        Some(b.value(pad.op.clone(), &[source, fill]))
+    }
+
+    /// The order in which the axes of a value lie in memory.
+    fn axes_in_memory(&self, value: Value) -> Option<Vec<usize>> {
         let Some(Place::Buffer { axes, .. }) = self.places.get(&value) else {
             return None;
         };
@@ -113,6 +133,6 @@ impl<'a> Lowerer<'a> {
         for (axis, &at) in axes.iter().enumerate() {
             *order.get_mut(at)? = axis;
         }
-        Some((value, map, order))
+        Some(order)
     }
 }

@@ -77,6 +77,11 @@ impl<'a> Lowerer<'a> {
         self.waiting_values.insert(result);
     }
 
+    /// Whether nothing has computed a value yet: the contraction that reads it may do so.
+    pub(super) fn waits(&self, value: Value) -> bool {
+        self.waiting_values.contains(&value)
+    }
+
     /// Stores those of some values that nothing has computed yet.
     pub(super) fn store_postponed(&mut self, values: &[Value]) {
         for value in values {

@@ -260,7 +260,7 @@ impl<'a> Lowerer<'a> {
         if !self.on_the_way {
             self.store_postponed(&[value]);
         }
-        let waits = self.waiting_values.contains(&value);
+        let waits = self.waits(value);
         if let (Some(Place::Lazy) | None, false) = (self.places.get(&value), waits) {
             self.dense(value);
         }
