@@ -26,6 +26,7 @@ mod numbers;
 mod pack;
 mod panels;
 mod plan;
+mod positions;
 mod problem;
 mod register;
 mod rowwise;

@@ -265,7 +265,12 @@ impl Plan {
                 );
             }
         }
-        // Written-out iterations must come out even.
+        self.unroll = self.even_unroll(problem, facts);
+        Ok(())
+    }
+
+    /// Written-out iterations must come out even: so many, or fewer.
+    fn even_unroll(&self, problem: &Problem, facts: &Facts) -> i64 {
         let last = problem.last(Axis::Summed);
         let mut unroll = self.unroll;
         let even = |n: i64| {
@@ -279,8 +284,7 @@ impl Plan {
         while unroll > 1 && !(even(unroll) && in_tiles(unroll)) {
             unroll -= 1;
         }
-        self.unroll = unroll;
-        Ok(())
+        unroll
     }
 
     /// Whether an operand is computed on the way into its panels.

@@ -6,7 +6,7 @@ use aiai_ir::{BinaryKind, CompareKind, Dim, Op, Type, Value};
 use super::super::Lowerer;
 use super::emit::{At, LINE, Nest, Source};
 use super::epilogue::Lanes;
-use super::problem::{Elements, Problem};
+use super::problem::Elements;
 
 /// Where a block is.
 struct Block {
@@ -210,7 +210,7 @@ impl<'a> Lowerer<'a> {
                 if let Some(shift) = nest.left_shift {
                     base = self.add(base, shift);
                 }
-                self.rows_from(nest, block, base)
+                self.rows_from(nest, &block.rows, base)
             }
             Source::Panels(_) => {
                 let base = self.panel(nest, at, Part::Left);
@@ -239,55 +239,6 @@ impl<'a> Lowerer<'a> {
         Bases { left, right, ahead }
     }
 
-    /// The positions in the left operand of the rows of a block, from that of row 0; one where they share their factors.
-    fn rows_from(&mut self, nest: &Nest, block: &Block, base: Value) -> Vec<Value> {
-        let problem = &nest.problem;
-        let first = self.moved_by_row(problem, base, block.rows[0]);
-        if problem.row_parts.iter().all(|part| part.1.is_const(0)) {
-            return vec![first];
-        }
-        let (by, mut positions) = (nest.rows_in_line(), vec![first]);
-        for (i, &row) in block.rows.iter().enumerate().skip(1) {
-            let step = i as i64 % by;
-            positions.push(match (step, problem.row_parts.last()) {
-                (1.., Some(&(_, way))) => {
-                    let way = self.dim(way * Dim::from(step));
-                    self.add(positions[i - step as usize], way)
-                }
-                _ => self.next_row(nest, (base, first), block.rows[0], row),
-            });
-        }
-        positions
-    }
-
-    /// The position of another row of a block that begins with a row at a position. Where lines are at least as long as
-    /// blocks, it is in the same line or in the next.
-    fn next_row(
-        &mut self,
-        nest: &Nest,
-        (base, first): (Value, Value),
-        begin: Value,
-        row: Value,
-    ) -> Value {
-        let problem = &nest.problem;
-        let [(_, line_way), (line, way)] = *problem.row_parts else {
-            return self.moved_by_row(problem, base, row);
-        };
-        if line.as_const().is_none_or(|line| line < nest.plan.rows) {
-            return self.moved_by_row(problem, base, row);
-        }
-        let (size, zero) = (self.dim(line), self.int(0));
-        let place = self.b.binary(BinaryKind::Rem, begin, size);
-        let step = self.b.binary(BinaryKind::Sub, row, begin);
-        let place = self.add(place, step);
-        let in_next = self.b.compare(CompareKind::Ge, place, size);
-        let (way, more) = (self.dim(way), self.dim(line_way - line * way));
-        let way = self.mul(step, way);
-        let position = self.add(first, way);
-        let more = self.b.select(in_next, more, zero);
-        self.add(position, more)
-    }
-
     /// How far ahead of what is read panels of the right operand are asked for.
     fn distances(&mut self, nest: &Nest, at: &At) -> Vec<Value> {
         let block = Dim::from(nest.plan.columns);
@@ -304,19 +255,6 @@ impl<'a> Lowerer<'a> {
             distances.push(distance);
         }
         distances
-    }
-
-    /// The position in the left operand of a row, from that of row 0.
-    pub(super) fn moved_by_row(&mut self, problem: &Problem, base: Value, row: Value) -> Value {
-        let sizes: Vec<Dim> = problem.row_parts.iter().map(|part| part.0).collect();
-        let values = self.delinearize(&sizes, row);
-        let mut position = base;
-        for (value, &(_, stride)) in values.into_iter().zip(&problem.row_parts) {
-            let stride = self.dim(stride);
-            let step = self.mul(value, stride);
-            position = self.add(position, step);
-        }
-        position
     }
 
     /// Adds up over the summed indices, of which the outer ones are given.
