@@ -70,6 +70,14 @@ schedule pieces for map on cpu {
 }
 ",
     "
+schedule dots for contract on cpu where columns >= 2 and not dense(right) {
+  tile rows by 3
+  parallel rows
+  register rows by 3, columns by 2
+  vectorize summed by 4
+  fuse epilogue
+}
+
 schedule dense for contract on cpu where rows >= 3 and dense(right) and dense(out) {
   register rows by 3, columns by 4
   balance rows
@@ -197,6 +205,13 @@ schedule with_rows for contract on cpu where rows >= 2 {
   pack right
   register rows by 2, columns by 2
   vectorize columns by 2
+  fuse epilogue at rows
+}
+
+schedule some_dots for contract on cpu where summed >= 2 {
+  parallel columns
+  register rows by 2, columns by 4
+  vectorize summed by 4
   fuse epilogue at rows
 }
 

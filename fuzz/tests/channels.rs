@@ -114,3 +114,67 @@ fn what_does_not_suit_lanes_that_are_batches_is_said() {
         assert!(found.contains(expected), "{kernel}: {found}");
     }
 }
+
+#[test]
+fn sums_in_lanes_are_of_operands_whose_neighbours_they_are() {
+    let by = |kernel: &str, steps: &str| {
+        let text = format!(
+            "schedule mine for contract on cpu {{\n{steps}\nvectorize summed by 4\nfuse epilogue\n}}\n"
+        );
+        let (loops, notes) = loops_by(kernel, &text);
+        (
+            loops.matches(" = fma ").count(),
+            of_contractions(&notes).concat(),
+        )
+    };
+    // A loop of whole vectors, and the vector behind it; blocks of numbers of 8 bytes are half as wide.
+    for (kernel, expected) in [
+        ("lines_by_lines", 4),
+        ("line_by_lines", 4),
+        ("lines_of_doubles", 2),
+        ("slopes", 4),
+    ] {
+        let (sums, note) = by(kernel, "register rows by 1, columns by 2");
+        assert_eq!(
+            (sums, note.as_str()),
+            (expected, "schedule `mine`"),
+            "{kernel}"
+        );
+    }
+    let blocks = "register rows by 2, columns by 4";
+    for (kernel, steps, expected) in [
+        (
+            "turned",
+            blocks,
+            "neighbours in the sum are none in both operands",
+        ),
+        (
+            "lines_by_lines",
+            "pack right\nregister columns by 2",
+            "sums in lanes are of operands as they are",
+        ),
+        (
+            "lines_by_lines",
+            "tile summed by 8",
+            "sums in lanes are of operands as they are",
+        ),
+        (
+            "lines_by_lines",
+            "unroll summed by 2",
+            "neither unrolled nor balanced",
+        ),
+        (
+            "lines_by_lines",
+            "register columns by 3",
+            "make no tree that is one vector",
+        ),
+        (
+            "lines_by_lines",
+            "register columns by 8",
+            "make no tree that is one vector",
+        ),
+    ] {
+        let (_, note) = by(kernel, steps);
+        assert!(note.contains(expected), "{kernel}, {steps}: {note}");
+    }
+}

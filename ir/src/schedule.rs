@@ -267,7 +267,7 @@ impl Verb {
                     (Verb::Register, Pattern::Rows) => &[Rows],
                     (Verb::Reorder, Pattern::Rows) => &[],
                     (Verb::Register | Verb::Reorder, Pattern::Map) => &[],
-                    (Verb::Vectorize, Pattern::Contract) => &[Batch, Columns],
+                    (Verb::Vectorize, Pattern::Contract) => &[Batch, Columns, Summed],
                     (Verb::Unroll, Pattern::Contract) => &[Summed],
                     (Verb::Unroll, Pattern::Attention) => &[Rows, Columns],
                     _ => &[Columns],

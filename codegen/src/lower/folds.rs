@@ -2,7 +2,7 @@
 //! schedule gives, and then the upper half of these to the lower half until one is left. With 64 of them this is the order
 //! of the micro-kernels.
 
-use aiai_ir::{DType, Dim, Op, ReduceKind, Value};
+use aiai_ir::{BinaryKind, DType, Dim, Op, ReduceKind, Value};
 
 use super::abreast::Block;
 use super::reduction::{Fold, merge};
@@ -147,7 +147,32 @@ impl<'a> Lowerer<'a> {
             let row = self.int(k);
             parts.push(self.load_vector(&[block.partials, row, zero, all]));
         }
-        let mut half = lanes as usize / 2;
+        let combined = self.tree(parts, lanes as usize, &mut |this, low, high| {
+            this.combine(fold, low, high)
+        });
+        // As one row's, a sum begins with 0.
+        let init = self.identity(fold.kind, DType::F32);
+        let init = self.in_all_lanes(init);
+        match fold.kind {
+            ReduceKind::Sum => self.combine(fold, init, combined),
+            _ => combined,
+        }
+    }
+
+    /// The sums of the lanes of several vectors in one: lane k is that of vector k, modulo their number.
+    pub fn sums_abreast(&mut self, parts: Vec<Value>, lanes: usize) -> Value {
+        self.tree(parts, lanes, &mut |this, low, high| {
+            this.b.binary(BinaryKind::Add, low, high)
+        })
+    }
+
+    fn tree(
+        &mut self,
+        mut parts: Vec<Value>,
+        lanes: usize,
+        combine: &mut dyn FnMut(&mut Self, Value, Value) -> Value,
+    ) -> Value {
+        let mut half = lanes / 2;
         while half > 0 {
             let upper = match parts.len() > half {
                 true => parts.split_off(half),
@@ -157,17 +182,11 @@ impl<'a> Lowerer<'a> {
                 let pair = [*lower, upper];
                 let halves = [false, true];
                 let [low, high] = halves.map(|high| self.in_turns(pair, high));
-                *lower = self.combine(fold, low, high);
+                *lower = combine(self, low, high);
             }
             half /= 2;
         }
-        // As one row's, a sum begins with 0.
-        let init = self.identity(fold.kind, DType::F32);
-        let init = self.in_all_lanes(init);
-        match fold.kind {
-            ReduceKind::Sum => self.combine(fold, init, parts[0]),
-            _ => parts[0],
-        }
+        parts[0]
     }
 
     /// The first vectors of a row that is known to have as many, for extremes, which need not begin with an identity.

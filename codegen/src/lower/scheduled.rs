@@ -16,6 +16,7 @@ mod attention;
 mod attention_loops;
 mod balanced;
 mod choose;
+mod dots;
 mod emit;
 mod epilogue;
 mod inlined;

@@ -5,6 +5,7 @@ use aiai_ir::{Dim, Facts, Relation, Schedule, Truth};
 
 use super::super::lines::{lanes_fit, unrolled_fit};
 use super::across;
+use super::dots;
 use super::problem::Problem;
 
 /// Accumulators of a register block, at most: more only fill the stack.
@@ -22,6 +23,8 @@ pub struct Plan {
     pub lanes: i64,
     /// Columns are batches, which are no neighbours in the left operand.
     pub across: bool,
+    /// Lanes are neighbours in the sum, not columns.
+    pub dots: bool,
     /// Iterations of the last summed index that are written out.
     pub unroll: i64,
     /// Register blocks of rows are about equal.
@@ -54,6 +57,7 @@ impl Plan {
             columns: 0,
             lanes: 1,
             across: false,
+            dots: false,
             unroll: 1,
             balance: false,
             order: Vec::new(),
@@ -70,7 +74,7 @@ impl Plan {
         for step in &schedule.steps {
             plan.step(*step, wide)?;
         }
-        plan.columns = plan.columns.max(plan.lanes);
+        plan.columns = plan.columns.max(if plan.dots { 1 } else { plan.lanes });
         for axis in [Axis::Columns, Axis::Rows] {
             if !plan.order.contains(&axis) {
                 plan.order.push(axis);
@@ -94,14 +98,13 @@ impl Plan {
                 }
             },
             Step::Vectorize { axis, by } => match axis {
-                Axis::Columns | Axis::Batch if self.lanes > 1 => {
-                    return Err("vectors run along one axis".into());
-                }
-                Axis::Columns | Axis::Batch => {
+                Axis::Rows => return Err("vectors do not run along rows".into()),
+                _ if self.lanes > 1 => return Err("vectors run along one axis".into()),
+                Axis::Columns | Axis::Batch | Axis::Summed => {
                     self.lanes = by / wide;
                     self.across = axis == Axis::Batch;
+                    self.dots = axis == Axis::Summed;
                 }
-                _ => return Err(format!("vectors run along columns, not {}", axis.name())),
             },
             Step::Unroll { axis, by } => match axis {
                 Axis::Summed => self.unroll = by,
@@ -142,10 +145,11 @@ impl Plan {
     /// Whether registers can hold a block.
     fn block_fits(&self) -> Result<(), String> {
         lanes_fit(self.lanes)?;
-        if self.columns % self.lanes != 0 {
+        if !self.dots && self.columns % self.lanes != 0 {
             return Err("a register block is a whole number of vectors".into());
         }
-        if self.rows * (self.columns / self.lanes) > MOST_ACCUMULATORS {
+        let to_a_vector = if self.dots { 1 } else { self.lanes };
+        if self.rows * (self.columns / to_a_vector) > MOST_ACCUMULATORS {
             return Err("the register block is too large".into());
         }
         Ok(())
@@ -257,7 +261,9 @@ impl Plan {
                 "every row reads other elements of the right operand: they are not packed".into(),
             );
         }
-        if !self.pack_right {
+        if self.dots {
+            dots::plan_fits(self, problem)?;
+        } else if !self.pack_right {
             let step = problem.stride(&problem.right.strides, Axis::Columns);
             if !step.as_const().is_some_and(|s| (1..=64).contains(&s)) {
                 return Err(

@@ -19,7 +19,7 @@ pub struct Tensor {
     pub dtype: DType,
     /// The parameter of the source that the buffer is, where it is one.
     pub param: Option<Value>,
-    /// Every axis is addressed by an index of its own.
+    /// Every axis of more than one element is addressed by an index of its own.
     pub bare: bool,
     /// What is read, and where, depends on weights alone.
     pub constant: bool,
@@ -286,9 +286,10 @@ impl<'a> Lowerer<'a> {
             }
             offset = offset + coord.offset * own[axis];
         }
-        let bare = map
-            .as_indices()
-            .is_some_and(|i| super::super::contract::distinct(&i));
+        let several = map.coords.iter().zip(&shape);
+        let several = several.filter(|(_, size)| !size.is_const(1));
+        let indices: Option<Vec<usize>> = several.map(|(c, _)| c.as_index()).collect();
+        let bare = indices.is_some_and(|i| super::super::contract::distinct(&i));
         Some(Tensor {
             elements,
             offset,

@@ -98,6 +98,9 @@ impl<'a> Lowerer<'a> {
     }
 
     pub(super) fn block_of(&mut self, nest: &Nest, at: &At, size: (i64, i64)) {
+        if nest.plan.dots {
+            return self.dots_block(nest, at, size.0);
+        }
         let block = self.block(nest, at, size);
         let vectors = block.columns.len();
         let lanes = nest.plan.lanes;
