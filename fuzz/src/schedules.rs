@@ -122,7 +122,7 @@ schedule whole for map on cpu {
 }
 ",
     "
-schedule batches for contract on cpu where rows >= 2 and columns >= 2 {
+schedule batches for contract on cpu where columns >= 2 and not bare(left) {
   parallel columns
   pack left
   register rows by 2

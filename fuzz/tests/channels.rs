@@ -36,6 +36,13 @@ fn margins_are_made_in_copies_alone_where_windows_begin_with_lines() {
         ("depthwise", 1),
         ("channels_at_nine", 1),
         ("around", 1),
+        ("deep", 1),
+        // Planes are cut where rows are more than lines.
+        ("padded_volumes", 0),
+        ("later_windows", 1),
+        // Windows begin within lines, or where a batch says.
+        ("windows_within_lines", 0),
+        ("batches_in_planes", 0),
         // Whether windows with a stride stay inside is not known of all sizes.
         ("channels", 0),
         // The inner margin is stored.
@@ -82,7 +89,7 @@ fn what_does_not_suit_lanes_that_are_batches_is_said() {
         (
             "product",
             packed,
-            "there are no batches, or both operands have indices of their own",
+            "there are no batches or no rows, or both operands have indices of their own",
         ),
         (
             "backwards",
@@ -102,7 +109,7 @@ fn what_does_not_suit_lanes_that_are_batches_is_said() {
         (
             "around",
             "pack left\nregister columns by 8",
-            "lanes are batches where a register block is one vector wide",
+            "lanes are batches where a register block is one vector of a power of two wide",
         ),
         (
             "around",

@@ -189,6 +189,10 @@ impl Schedule {
 /// memory whenever it runs.
 pub const WEIGHTS: &str = "weights";
 
+/// What they call the number of elements of the left operand that a task copies for each row where lanes are batches, by the
+/// tiles of the schedule.
+pub const COPIED: &str = "copied";
+
 /// What guards of rows call the number of functions such as exp that are computed of each element.
 pub const FUNCTIONS: &str = "functions";
 

@@ -89,8 +89,12 @@ impl<'a> Lowerer<'a> {
         self.memo.clear();
         let last = shape.last().copied().unwrap_or(Dim::from(1));
         self.by_schedule(Pattern::Map, &[(Axis::Columns.name(), last)], |this| {
-            let reason = this.lanes_of(value).err();
-            if this.in_vectors(value) {
+            let narrow = this
+                .line
+                .and_then(|line| last.as_const().filter(|&n| 2 * n < line.lanes));
+            let few = || Some(format!("rows of {} fill no half of a vector", narrow?));
+            let reason = this.lanes_of(value).err().or_else(few);
+            if narrow.is_none() && this.in_vectors(value) {
                 let end = this.dim(last);
                 this.rows_of_planes(&shape, &mut |this, index| {
                     let (low, abreast) = (this.int(0), this.line().stores);

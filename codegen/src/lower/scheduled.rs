@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use aiai_ir::schedule::Pattern;
-use aiai_ir::{AffineMap, CompareKind, Dim, Op, OpNode, Region, Relation, Value};
+use aiai_ir::{AffineMap, CompareKind, Dim, Op, OpNode, Region, Relation, Sym, Value};
 
 use super::{Lowerer, Place};
 
@@ -37,7 +37,7 @@ pub use alone::{Alone, Fit, Scheduled};
 pub use choose::conditions;
 use choose::{Choice, Chosen, choose};
 use emit::Range;
-use inlined::not_inlined;
+use inlined::{not_inlined, storing};
 pub use pack::Packed;
 use problem::{Problem, Tensor};
 
@@ -121,10 +121,19 @@ impl<'a> Lowerer<'a> {
 
     /// Lowers a contraction by the first schedule that fits, and what is elementwise behind it. Whether there is one.
     fn by_first_schedule(&mut self, node: &'a OpNode, result: Value) -> bool {
-        let mut found = match self.first_schedule(node, result) {
+        let mut found = match self.first_schedule(node, result, &[]) {
             Ok(found) => found,
             Err(reason) => return self.unscheduled(node, &reason),
         };
+        // Schedules for certain sizes alone are no reason to store what the one for all others computes on the way.
+        let passed_over = storing(&found.choices);
+        if let [.., last] = found.choices.as_slice()
+            && !passed_over.is_empty()
+            && !passed_over.contains(&last.name)
+            && let Ok(other) = self.first_schedule(node, result, &passed_over)
+        {
+            found = other;
+        }
         // Nothing reduces rows behind it.
         for choice in &mut found.choices {
             choice.plan.fuse_rows = false;
@@ -146,7 +155,12 @@ impl<'a> Lowerer<'a> {
     }
 
     /// The schedules for a contraction and what is elementwise behind it, or why there are none.
-    fn first_schedule(&mut self, node: &'a OpNode, result: Value) -> Result<Found, String> {
+    fn first_schedule(
+        &mut self,
+        node: &'a OpNode,
+        result: Value,
+        passed_over: &[Sym],
+    ) -> Result<Found, String> {
         let Op::Contract {
             space, maps, out, ..
         } = &node.op
@@ -171,6 +185,8 @@ impl<'a> Lowerer<'a> {
                 axes_of([&roles.batch[..], &roles.columns, &roles.rows].concat()),
             ],
         };
+        let mut schedules = self.schedules.to_vec();
+        schedules.retain(|schedule| !passed_over.contains(&schedule.name));
         let mut reasons = Vec::new();
         for layout in layouts {
             self.on_the_way = true;
@@ -178,7 +194,7 @@ impl<'a> Lowerer<'a> {
             self.on_the_way = false;
             let mut problem = problem.ok_or("its operands are no dense floats")?;
             problem.stored = self.dtype(result);
-            match choose(&problem, self.schedules, &self.facts, self.weight_bytes) {
+            match choose(&problem, &schedules, &self.facts, self.weight_bytes) {
                 Chosen::Variants(choices) => {
                     return Ok(Found {
                         leaves,

@@ -3,7 +3,7 @@
 //! Such a contraction is seen as one of rows and of columns that are the batches. Of the left operand, in which these are no
 //! neighbours, a task copies what it reads to memory of its own: batches next to each other, everything else where it was.
 
-use aiai_ir::schedule::Axis;
+use aiai_ir::schedule::{Axis, Step};
 use aiai_ir::{BinaryKind, CompareKind, Dim, Facts, Op, Relation, Truth, Value};
 
 use super::super::Lowerer;
@@ -11,6 +11,9 @@ use super::Shared;
 use super::emit::{At, Loop, Nest, Source};
 use super::plan::Plan;
 use super::problem::{Elements, Problem, Tensor};
+
+/// Lines of rows, and the rows of a line: what lies further apart in the left operand is copied by tasks of its own.
+const ROW_PARTS: usize = 2;
 
 impl Problem {
     /// The problem whose columns are the last index of the batch, if only one operand has free indices of its own: it is
@@ -27,11 +30,44 @@ impl Problem {
         let several = |i: &usize| !self.sizes[*i].is_const(1);
         other.batch.retain(several);
         other.columns = vec![other.batch.pop()?];
-        other.merge();
+        other.merge(ROW_PARTS);
         let last = other.rows.pop()?;
         other.batch.append(&mut other.rows);
         other.rows = vec![last];
         Some(other)
+    }
+
+    /// How many elements of the left operand a task copies for each row, batch by batch, by the tiles of a schedule; 1 where
+    /// that is not known.
+    pub fn copied(&self, steps: &[Step]) -> Dim {
+        let rows = self.last(Axis::Rows);
+        let tile = steps.iter().find_map(|step| match *step {
+            Step::Tile {
+                axis: Axis::Rows,
+                by,
+            } => Some(Dim::from(by)),
+            _ => None,
+        });
+        let tile = tile.filter(|&by| rows.as_const() > by.as_const());
+        let all = self.lines_of(tile) * self.way() + self.reach() + Dim::from(1) - self.way();
+        let each = all.ceil_div(tile.unwrap_or(rows));
+        each.as_const().map_or(Dim::from(1), Dim::from)
+    }
+
+    /// How far lines of rows are from each other in the left operand.
+    fn way(&self) -> Dim {
+        self.row_parts.first().map_or(Dim::from(1), |part| part.1)
+    }
+
+    /// How many lines of rows a tile has a part of, at most; all without one.
+    fn lines_of(&self, tile: Option<Dim>) -> Dim {
+        let (line, one) = (self.rows_to_a_line(), Dim::from(1));
+        match tile {
+            Some(by) if line.as_const() >= Some(1) => (by - one).ceil_div(line) + one,
+            // n / line is at most 2 n / (line + 1); lines of nothing have no rows.
+            Some(by) => (by + by).ceil_div(line + one) + one,
+            None => self.row_parts.first().map_or(one, |part| part.0),
+        }
     }
 
     /// How many rows there are to each step of the outermost part of their index.
@@ -79,11 +115,16 @@ pub fn plan_fits(plan: &Plan, problem: &Problem, facts: &Facts) -> Result<(), St
     if !plan.pack_left {
         return Err("lanes are batches where the left operand is packed".into());
     }
-    if !plan.parallel.contains(&Axis::Columns) || plan.tiles.iter().any(|t| t.0 != Axis::Rows) {
+    if !plan.parallel.contains(&Axis::Columns) || plan.tiles.iter().any(|t| t.0 == Axis::Columns) {
         return Err("lanes are batches where a task is one block of columns".into());
     }
+    if plan.tiles.iter().any(|t| t.0 == Axis::Summed) {
+        return Err("lanes are batches where sums are not cut into blocks".into());
+    }
     if plan.columns != plan.lanes || (plan.lanes & (plan.lanes - 1)) != 0 {
-        return Err("lanes are batches where a register block is one vector wide".into());
+        return Err(
+            "lanes are batches where a register block is one vector of a power of two wide".into(),
+        );
     }
     problem.fits_across(facts)
 }
@@ -98,8 +139,7 @@ impl<'a> Lowerer<'a> {
     ) -> Nest<'k> {
         let problem = &nest.problem;
         let lanes = Dim::from(nest.plan.lanes);
-        let (line, reach, one) = (problem.rows_to_a_line(), problem.reach(), Dim::from(1));
-        let (lines, way) = problem.row_parts.first().copied().unwrap_or((one, one));
+        let (line, reach, way) = (problem.rows_to_a_line(), problem.reach(), problem.way());
         let tile = shared.iter().find_map(|l| match *l {
             Loop::Tile(Axis::Rows, by) => Some(Dim::from(by)),
             _ => None,
@@ -108,18 +148,17 @@ impl<'a> Lowerer<'a> {
             let rows = problem.last(Axis::Rows).as_const();
             rows.is_some_and(|rows| by.as_const() >= Some(rows))
         };
-        let most = match tile.filter(|by| !whole(by)) {
-            Some(by) if line.as_const() >= Some(1) => (by - one).ceil_div(line) + one,
-            // n / line is at most 2 n / (line + 1); lines of nothing have no rows.
-            Some(by) => (by + by).ceil_div(line + one) + one,
-            None => lines,
-        };
+        let most = problem.lines_of(tile.filter(|by| !whole(by)));
         // Copies go on to the end of a line, or of a vector.
         let end = problem.margin_line().unwrap_or(lanes);
         let room = (most * way + problem.room()).ceil_div(end) * end + lanes;
         let scratch = self.alloc(problem.acc, &[room * lanes]);
-        // The lines of the first row and of the last.
-        let by = self.dim(line);
+        // The lines of the first row and of the last; one of nothing has none.
+        let mut by = self.dim(line);
+        if line.as_const().is_none_or(|line| line < 1) {
+            let one = self.int(1);
+            by = self.b.binary(BinaryKind::Max, by, one);
+        }
         let end = self.add(at.rows.low, at.rows.count);
         let (way, one) = (self.dim(way), self.int(1));
         let last = self.b.binary(BinaryKind::Sub, end, one);
@@ -131,13 +170,22 @@ impl<'a> Lowerer<'a> {
         let used = self.b.binary(BinaryKind::Sub, high, low);
         let used = self.add(used, reach);
         let used = self.add(used, one);
-        // A sum of nothing reads nothing.
-        let none = self.int(0);
-        let used = self.b.binary(BinaryKind::Max, used, none);
+        // No rows read nothing, and neither does a sum of nothing.
+        let zero = self.int(0);
+        let [some_rows, some_sums] =
+            [at.rows.count, used].map(|count| self.b.compare(CompareKind::Gt, count, zero));
+        let reads = self.b.binary(BinaryKind::And, some_rows, some_sums);
+        self.b.begin_region(&[]);
+        let memo = std::mem::take(&mut self.memo);
         match problem.left.margin {
             Some(_) => self.copy_with_margin(nest, at, (low, used), scratch),
             None => self.copy_across(nest, at, (low, used), scratch),
         }
+        self.memo = memo;
+        let then = self.b.end_region(&[]);
+        self.b.begin_region(&[]);
+        let otherwise = self.b.end_region(&[]);
+        self.b.op(Op::If, &[reads], vec![then, otherwise]);
         let mut own = Problem::clone(problem);
         own.left = Tensor {
             elements: Elements::Stored(scratch),
@@ -155,7 +203,7 @@ impl<'a> Lowerer<'a> {
         for part in &mut own.row_parts {
             part.1 = part.1 * lanes;
         }
-        let (zero, wide) = (self.int(0), self.dim(lanes));
+        let wide = self.dim(lanes);
         let before = self.mul(low, wide);
         Nest {
             problem: Shared::new(own),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use aiai_ir::schedule::{Axis, Condition, Fact, Part, Pattern, Step, WEIGHTS};
+use aiai_ir::schedule::{Axis, COPIED, Condition, Fact, Part, Pattern, Step, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Schedule, Sym, Truth};
 
 use super::plan::Plan;
@@ -45,7 +45,7 @@ pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights:
         };
         if problems.is_empty() {
             reasons.push(format!(
-                "`{name}`: there are no batches, or both operands have indices of their own"
+                "`{name}`: there are no batches or no rows, or both operands have indices of their own"
             ));
         }
         for problem in problems {
@@ -118,6 +118,7 @@ fn guard(
 ) -> Result<Vec<(Relation, Dim)>, String> {
     let size = |name: &str| match Axis::from_name(name) {
         Some(axis) => Some(guarded_size(problem, axis)),
+        None if name == COPIED => Some(problem.copied(&schedule.steps)),
         None => (name == WEIGHTS).then_some(weights),
     };
     conditions(schedule, facts, &size, &|fact, part| {

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aiai_ir::schedule::{Part, Step};
-use aiai_ir::{Op, OpNode, Region, Value};
+use aiai_ir::{Op, OpNode, Region, Schedule, Sym, Value};
 
 use super::super::{Lowerer, Place};
 use super::choose::{Choice, is_across};
@@ -17,14 +17,21 @@ impl<'a> Lowerer<'a> {
     /// loops and branches none: what they are computed from may be overwritten in place before the contraction.
     pub fn postponed(&self, region: &'a Region) -> HashSet<Value> {
         let is_inline = |step: &Step| matches!(step, Step::Inline { .. });
-        let inlining = self.schedules.iter();
-        let inlining = inlining.filter(|s| s.steps.iter().any(is_inline));
-        let across: Vec<bool> = inlining.map(|s| s.steps.iter().any(is_across)).collect();
+        let is_margin = |step: &Step, schedule: &Schedule| {
+            let left = Step::Inline { part: Part::Left };
+            *step == left && schedule.steps.iter().any(is_across)
+        };
+        let inlining = |margin: bool| {
+            self.schedules.iter().any(|schedule| {
+                let mut steps = schedule.steps.iter().filter(|step| is_inline(step));
+                steps.any(|step| is_margin(step, schedule) == margin)
+            })
+        };
+        let [elementwise, margins] = [false, true].map(inlining);
         let is_inner = !std::ptr::eq(region, &self.source.body);
-        if self.check_nan || is_inner || across.is_empty() {
+        if self.check_nan || is_inner || !(elementwise || margins) {
             return HashSet::new();
         }
-        let [elementwise, margins] = [false, true].map(|kind| across.contains(&kind));
         let is_made = |node: &&OpNode| {
             elementwise && is_elementwise(node) || margins && matches!(node.op, Op::Pad { .. })
         };
@@ -97,13 +104,24 @@ impl<'a> Lowerer<'a> {
 
 /// The operands that nothing has computed yet and that not every choice computes on the way.
 pub(super) fn not_inlined(choices: &[Choice]) -> Vec<Value> {
-    let of_choice = |choice: &Choice| {
-        let parts = [Part::Left, Part::Right].into_iter();
-        let stored = parts.filter(|part| !choice.plan.inlines(*part));
-        let computed = stored.filter_map(|part| choice.problem.tensor(part)?.computed());
-        computed.collect::<Vec<_>>()
-    };
-    choices.iter().flat_map(of_choice).collect()
+    choices.iter().flat_map(stored_for).collect()
+}
+
+/// The schedules for which operands must be stored that others compute on the way.
+pub(super) fn storing(choices: &[Choice]) -> Vec<Sym> {
+    let stores = |choice: &&Choice| !stored_for(choice).is_empty();
+    choices
+        .iter()
+        .filter(stores)
+        .map(|choice| choice.name)
+        .collect()
+}
+
+fn stored_for(choice: &Choice) -> Vec<Value> {
+    let parts = [Part::Left, Part::Right].into_iter();
+    let stored = parts.filter(|part| !choice.plan.inlines(*part));
+    let computed = stored.filter_map(|part| choice.problem.tensor(part)?.computed());
+    computed.collect()
 }
 
 fn is_elementwise(node: &OpNode) -> bool {

@@ -211,6 +211,8 @@ impl Plan {
         }
         self.inlines_fit(problem, facts)?;
         if self.across {
+            // Blocks are transposed.
+            self.rows = self.rows.min(self.lanes);
             across::plan_fits(self, problem, facts)?;
         }
         self.rows_fit()?;

@@ -118,7 +118,7 @@ impl Problem {
             std::mem::swap(&mut other.left, &mut other.right);
             std::mem::swap(&mut other.rows, &mut other.columns);
         }
-        other.merge();
+        other.merge(usize::MAX);
         // Without rows, as where a filter slides over one channel, the lines of the result are rows.
         if other.rows.is_empty() && other.columns.len() > 1 {
             let line = other.columns.remove(other.columns.len() - 2);
@@ -128,55 +128,73 @@ impl Problem {
         other
     }
 
-    /// Makes one of neighbouring indices wherever they move alike in every tensor, and drops those of one step.
-    pub fn merge(&mut self) {
+    /// Makes one of neighbouring indices wherever they move alike in every tensor, and drops those of one step. The last rows
+    /// need not move alike in the left operand: there they are at most so many parts of one index.
+    pub fn merge(&mut self, most_parts: usize) {
         for axis in Axis::ALL {
             let mut group = self.group(*axis).to_vec();
             group.retain(|&i| !self.sizes[i].is_const(1));
+            let joins: Vec<[bool; 2]> = group
+                .windows(2)
+                .map(|pair| {
+                    [
+                        self.moves_alike(pair[0], pair[1]),
+                        self.joins_left(pair[0], pair[1]),
+                    ]
+                })
+                .collect();
+            // Where the rows begin that are parts of one.
+            let (mut first, mut count) = (group.len().saturating_sub(1), 1);
+            while *axis == Axis::Rows && first > 0 && joins[first - 1][0] {
+                count += usize::from(!joins[first - 1][1]);
+                if count > most_parts {
+                    break;
+                }
+                first -= 1;
+            }
             let mut merged: Vec<usize> = Vec::new();
             let mut parts: Vec<(Dim, Dim)> = Vec::new();
-            for &i in &group {
+            for (k, &i) in group.iter().enumerate() {
                 let part = (self.sizes[i], self.left.strides[i]);
-                match merged.last().copied() {
-                    Some(outer) if self.moves_alike(outer, i, *axis == Axis::Rows) => {
-                        let whole = |(_, stride): (Dim, Dim)| part.1 * part.0 == stride;
-                        match parts.last().copied() {
-                            Some(last) if whole(last) => {
-                                parts.pop();
-                                parts.push((part.0 * last.0, part.1));
-                            }
-                            _ => parts.push(part),
+                let [alike, whole] = if k == 0 { [false; 2] } else { joins[k - 1] };
+                let in_parts = *axis == Axis::Rows && k > first;
+                match (merged.pop(), parts.pop()) {
+                    (Some(outer), Some(last)) if alike && (whole || in_parts) => {
+                        match whole {
+                            true => parts.push((part.0 * last.0, part.1)),
+                            false => parts.extend([last, part]),
                         }
                         self.sizes[i] = self.sizes[i] * self.sizes[outer];
-                        merged.pop();
-                        merged.push(i);
                     }
-                    _ => {
+                    (outer, _) => {
+                        merged.extend(outer);
                         parts = vec![part];
-                        merged.push(i);
                     }
                 }
-            }
-            if *axis == Axis::Rows {
-                self.row_parts = parts;
+                merged.push(i);
             }
             match axis {
                 Axis::Batch => self.batch = merged,
-                Axis::Rows => self.rows = merged,
+                Axis::Rows => (self.rows, self.row_parts) = (merged, parts),
                 Axis::Columns => self.columns = merged,
                 Axis::Summed => self.summed = merged,
             }
         }
     }
 
-    fn moves_alike(&self, outer: usize, inner: usize, rows: bool) -> bool {
-        let left = (!rows).then_some(&self.left.strides);
+    /// Whether two indices move as one in all tensors but the left operand.
+    fn moves_alike(&self, outer: usize, inner: usize) -> bool {
         let leaves = self.leaves.iter().map(|leaf| &leaf.strides);
         [&self.right.strides, &self.out]
             .into_iter()
-            .chain(left)
             .chain(leaves)
             .all(|strides| strides[outer] == strides[inner] * self.sizes[inner])
+    }
+
+    /// Whether they do in the left operand.
+    fn joins_left(&self, outer: usize, inner: usize) -> bool {
+        let strides = &self.left.strides;
+        strides[outer] == strides[inner] * self.sizes[inner]
     }
 }
 

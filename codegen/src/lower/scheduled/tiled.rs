@@ -53,7 +53,7 @@ impl<'a> Lowerer<'a> {
         if self.shape(product) != shape || reads_waiting {
             return None;
         }
-        let mut found = self.first_schedule(node, product).ok()?;
+        let mut found = self.first_schedule(node, product, &[]).ok()?;
         let natural = found.layout.iter().copied().eq(0..shape.len());
         if !natural || !not_inlined(&found.choices).is_empty() {
             return None;

@@ -1,7 +1,7 @@
 //! Guards: a conjunction of comparisons of sizes and of facts about operands.
 
 use aiai_ir::dim::Atom;
-use aiai_ir::schedule::{Axis, Condition, FUNCTIONS, Fact, Part, Pattern, SUMS, WEIGHTS};
+use aiai_ir::schedule::{Axis, COPIED, Condition, FUNCTIONS, Fact, Part, Pattern, SUMS, WEIGHTS};
 use aiai_ir::{Dim, Facts, Relation, Truth};
 
 use super::{Checker, axis_names, unknown};
@@ -267,6 +267,7 @@ impl Checker {
         let text = name.name.as_str();
         let numbers = [
             (WEIGHTS, Pattern::Contract),
+            (COPIED, Pattern::Contract),
             (FUNCTIONS, Pattern::Rows),
             (SUMS, Pattern::Rows),
         ];
