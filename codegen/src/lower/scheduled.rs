@@ -185,8 +185,6 @@ impl<'a> Lowerer<'a> {
                 axes_of([&roles.batch[..], &roles.columns, &roles.rows].concat()),
             ],
         };
-        let mut schedules = self.schedules.to_vec();
-        schedules.retain(|schedule| !passed_over.contains(&schedule.name));
         let mut reasons = Vec::new();
         for layout in layouts {
             self.on_the_way = true;
@@ -194,7 +192,9 @@ impl<'a> Lowerer<'a> {
             self.on_the_way = false;
             let mut problem = problem.ok_or("its operands are no dense floats")?;
             problem.stored = self.dtype(result);
-            match choose(&problem, &schedules, &self.facts, self.weight_bytes) {
+            let schedules = self.schedules.iter();
+            let schedules = schedules.filter(|schedule| !passed_over.contains(&schedule.name));
+            match choose(&problem, schedules, &self.facts, self.weight_bytes) {
                 Chosen::Variants(choices) => {
                     return Ok(Found {
                         leaves,

@@ -29,14 +29,19 @@ pub enum Chosen {
 /// The schedules for a problem: guarded ones, then one that always fits.
 ///
 /// `weights` is the number of bytes of all weights of the program.
-pub fn choose(problem: &Problem, schedules: &[Schedule], facts: &Facts, weights: Dim) -> Chosen {
+pub fn choose<'s>(
+    problem: &Problem,
+    schedules: impl Iterator<Item = &'s Schedule>,
+    facts: &Facts,
+    weights: Dim,
+) -> Chosen {
     let both = [false, true].map(|exchanged| Rc::new(problem.oriented(exchanged)));
     let across = problem.across().map(Rc::new);
     let mut found: Vec<Choice> = Vec::new();
     let mut reasons = Vec::new();
     // Where a schedule is reached, the conditions of those before it do not hold.
     let mut facts = facts.clone();
-    for schedule in schedules.iter().filter(|s| s.pattern == Pattern::Contract) {
+    for schedule in schedules.filter(|s| s.pattern == Pattern::Contract) {
         let before = found.len();
         let name = schedule.name;
         let problems = match schedule.steps.iter().any(is_across) {
